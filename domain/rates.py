@@ -1,0 +1,61 @@
+"""RateLimit: how much a broker takes in a window of time."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+
+_UNIT_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_PATTERN = re.compile(r"^\s*(\d+)(w?)\s*/\s*(\d+)?\s*(ms|s|m|h|d)\s*$")
+
+
+class Counts(StrEnum):
+    """What a limit adds up: requests, or the weight that the broker gives each request."""
+
+    REQUESTS = "requests"
+    WEIGHT = "weight"
+
+
+@dataclass(frozen=True, slots=True)
+class RateLimit:
+    """At most `amount` in any window of `window_seconds`: "15/1s", or "6000w/60s" by weight."""
+
+    amount: int
+    window_seconds: float
+    counts: Counts = Counts.REQUESTS
+
+    def __post_init__(self) -> None:
+        if self.amount <= 0 or self.window_seconds <= 0:
+            raise ValueError(f"a rate limit must be positive, not {self.amount} in {self.window_seconds} s")
+
+    @classmethod
+    def parse(cls, text: str) -> RateLimit:
+        """Read "15/1s", "2000/30m" or "6000w/60s"; anything else raises ValueError saying how to write it."""
+        match = _PATTERN.match(text)
+        if not match:
+            raise ValueError(f'{text!r} is not a rate limit: write it like "15/1s", or "6000w/60s" for weight')
+        amount, weight, count, unit = match.groups()
+        window_seconds = int(count or 1) * _UNIT_SECONDS[unit]
+        return cls(int(amount), window_seconds, Counts.WEIGHT if weight else Counts.REQUESTS)
+
+    def cost(self, tokens: int) -> int:
+        """What one request of that weight costs here."""
+        return tokens if self.counts is Counts.WEIGHT else 1
+
+    def __str__(self) -> str:
+        mark = "w" if self.counts is Counts.WEIGHT else ""
+        return f"{self.amount}{mark}/{self.window_seconds:g}s"
+
+
+def ideal_makespan_seconds(requests: int, limit: RateLimit, mean_call_seconds: float, tokens: int = 1) -> float:
+    """The least time that `requests` calls take when no network is trusted: see `PermitLedger`.
+
+    A permit comes back one window after its call is over, so full windows follow each other every
+    `window + mean call`, and the last call still has to be answered.
+    """
+    if requests <= 0:
+        return 0.0
+    per_window = limit.amount // limit.cost(tokens)
+    cycle_seconds = limit.window_seconds + mean_call_seconds
+    return (requests - 1) // per_window * cycle_seconds + mean_call_seconds
