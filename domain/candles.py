@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,7 @@ Column: TypeAlias = NDArray[np.float64] | NDArray[np.int64]
 
 PRICE_COLUMNS = ("open", "high", "low", "close")
 CORE_COLUMNS = (*PRICE_COLUMNS, "volume")
+_DTYPES = {"open_time_ms": (np.dtype(np.int64),), **{name: (np.dtype(np.float64),) for name in CORE_COLUMNS}}
 _UNIT_MS = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
 _PATTERN = re.compile(r"^(\d+)([smhdw])$")
 
@@ -89,11 +90,15 @@ class RawCandles:
     extras: Mapping[str, Column] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        clashing = self.extras.keys() & {"open_time_ms", *CORE_COLUMNS}
+        if clashing:
+            raise ValueError(f"an extra column cannot be named {min(clashing)}: that is a column of every candle")
         for name, column in self.columns().items():
             if column.ndim != 1 or len(column) != len(self.open_time_ms):
                 raise ValueError(f"column {name} has shape {column.shape}, not ({len(self.open_time_ms)},)")
-        if self.open_time_ms.dtype != np.int64:
-            raise ValueError(f"open_time_ms must be int64, not {self.open_time_ms.dtype}")
+            allowed = _DTYPES.get(name, (np.dtype(np.float64), np.dtype(np.int64)))
+            if column.dtype not in allowed:
+                raise ValueError(f"column {name} must be {allowed[0]}, not {column.dtype}")
 
     def columns(self) -> dict[str, Column]:
         """Every column by name: open_time_ms, open, high, low, close, volume, then the extras."""
@@ -118,16 +123,19 @@ class Candles(RawCandles):
         """Build from what `columns()` gives."""
         known = {"open_time_ms", *CORE_COLUMNS}
         extras = {name: column for name, column in columns.items() if name not in known}
-        return cls(
-            np.asarray(columns["open_time_ms"], np.int64),
-            *(np.asarray(columns[name], np.float64) for name in CORE_COLUMNS),
-            extras=extras,
-        )
+        core = {name: np.asarray(columns[name], np.float64) for name in CORE_COLUMNS}
+        return cls(open_time_ms=np.asarray(columns["open_time_ms"], np.int64), extras=extras, **core)
 
     @classmethod
     def empty(cls) -> Candles:
         """No bars."""
-        return cls(np.empty(0, np.int64), *(np.empty(0) for _ in CORE_COLUMNS))
+        return cls.from_columns({name: np.empty(0) for name in ("open_time_ms", *CORE_COLUMNS)})
+
+    @classmethod
+    def concatenate(cls, parts: Sequence[Candles]) -> Candles:
+        """Parts that follow each other in time as one; ValueError when they overlap. Extras as in `merge`."""
+        filled = [part for part in parts if len(part)]
+        return cls.from_columns(_stack(filled)) if filled else cls.empty()
 
     def take(self, selection: NDArray[np.bool_] | NDArray[np.int64] | slice) -> Candles:
         """The bars that a mask, ascending positions or a slice choose."""
@@ -145,19 +153,12 @@ class Candles(RawCandles):
         """
         if not len(self) or not len(newer):
             return newer if len(newer) else self
-        times = np.concatenate([self.open_time_ms, newer.open_time_ms])
+        stacked = _stack([self, newer])
+        times = stacked["open_time_ms"]
         order = np.argsort(times, kind="stable")
         last_of_each = np.append(np.diff(times[order]) > 0, True)
         chosen = order[last_of_each]
-        mine, theirs = self.columns(), newer.columns()
-        return Candles.from_columns(
-            {
-                name: np.concatenate(
-                    [_or_missing(mine, name, theirs, len(self)), _or_missing(theirs, name, mine, len(newer))]
-                )[chosen]
-                for name in {**mine, **theirs}
-            }
-        )
+        return Candles.from_columns({name: column[chosen] for name, column in stacked.items()})
 
     def identical(self, other: Candles) -> bool:
         """Whether both hold the same columns, bit for bit (NaN equals NaN, 0.0 differs from -0.0)."""
@@ -167,8 +168,20 @@ class Candles(RawCandles):
         )
 
 
-def _or_missing(columns: Mapping[str, Column], name: str, others: Mapping[str, Column], length: int) -> Column:
-    if name in columns:
-        return columns[name]
-    dtype = others[name].dtype
-    return np.full(length, np.nan if dtype.kind == "f" else 0, dtype)
+def _stack(parts: Sequence[Candles]) -> dict[str, Column]:
+    """The columns of all parts, one part after another."""
+    columns = [part.columns() for part in parts]
+    dtypes = {name: column.dtype for of_part in columns for name, column in of_part.items()}
+    return {
+        name: np.concatenate(
+            [
+                of_part[name] if name in of_part else _missing(dtype, len(part))
+                for part, of_part in zip(parts, columns, strict=True)
+            ]
+        )
+        for name, dtype in dtypes.items()
+    }
+
+
+def _missing(dtype: np.dtype[Any], length: int) -> Column:
+    return np.zeros(length, np.int64) if dtype == np.int64 else np.full(length, np.nan)

@@ -2,27 +2,82 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from domain.timespan import TimeSpan
+import numpy as np
+from numpy.typing import NDArray
+
+from domain.timespan import TimeSpan, union
 
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
     """What of `span` was asked and answered in full: `stored` has candles, `confirmed_empty` has none.
 
-    Both are sorted, disjoint and inside `span`. What is in neither was never asked, or was not final.
+    Both are sorted, disjoint and inside `span`. What is in neither was never asked, or was not final:
+    a hole in the middle is missing and will be fetched again, a holiday that was asked for is not.
+    A stored span holds an unbroken run of bars, from an opening to the close of the last bar.
     """
 
     span: TimeSpan
     stored: tuple[TimeSpan, ...] = ()
     confirmed_empty: tuple[TimeSpan, ...] = ()
 
+    @classmethod
+    def of(cls, span: TimeSpan, asked: Iterable[TimeSpan], openings: NDArray[np.int64], interval_ms: int) -> Coverage:
+        """From the spans that were answered and the sorted openings of what came; all on one grid."""
+        return cls.from_runs(span, asked, runs_of(openings, interval_ms))
+
+    @classmethod
+    def from_runs(cls, span: TimeSpan, asked: Iterable[TimeSpan], runs: Iterable[TimeSpan]) -> Coverage:
+        """From the spans that were answered and the runs of consecutive bars in them, in any order."""
+        stored = _inside(span, union(runs))
+        return cls(span, tuple(stored), tuple(_without(_inside(span, union(asked)), stored)))
+
     @property
     def missing(self) -> list[TimeSpan]:
         """What has still to be asked, in order; empty means: proven complete."""
-        return self.span.subtract((*self.stored, *self.confirmed_empty))
+        known = sorted((*self.stored, *self.confirmed_empty), key=lambda known: known.start_ms)
+        return _without([self.span] if self.span else [], known)
 
     @property
     def is_complete(self) -> bool:
         return not self.missing
+
+
+def runs_of(openings: NDArray[np.int64], interval_ms: int) -> list[TimeSpan]:
+    """Sorted openings as spans of consecutive bars: a gap of even one bar begins another span."""
+    if not len(openings):
+        return []
+    breaks = np.flatnonzero(np.diff(openings) != interval_ms)
+    starts = openings[np.concatenate(([0], breaks + 1))].tolist()
+    ends = (openings[np.concatenate((breaks, [len(openings) - 1]))] + interval_ms).tolist()
+    return [TimeSpan(start_ms, end_ms) for start_ms, end_ms in zip(starts, ends, strict=True)]
+
+
+def _inside(span: TimeSpan, pieces: Sequence[TimeSpan]) -> list[TimeSpan]:
+    return [
+        piece if span.covers(piece) else span.intersect(piece)
+        for piece in pieces
+        if piece.start_ms < span.end_ms and piece.end_ms > span.start_ms
+    ]
+
+
+def _without(spans: Sequence[TimeSpan], taken: Sequence[TimeSpan]) -> list[TimeSpan]:
+    """Sorted disjoint spans less sorted disjoint spans, in one pass: years of daily bars have hundreds."""
+    left: list[TimeSpan] = []
+    first = 0
+    for span in spans:
+        at_ms = span.start_ms
+        while first < len(taken) and taken[first].end_ms <= at_ms:
+            first += 1
+        position = first
+        while position < len(taken) and taken[position].start_ms < span.end_ms:
+            if taken[position].start_ms > at_ms:
+                left.append(TimeSpan(at_ms, taken[position].start_ms))
+            at_ms = taken[position].end_ms
+            position += 1
+        if at_ms < span.end_ms:
+            left.append(TimeSpan(at_ms, span.end_ms))
+    return left

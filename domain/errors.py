@@ -4,7 +4,8 @@ CollectorError
 ├─ JobError
 │  ├─ IllegalTransition       the job's status does not allow the command: nothing was changed
 │  ├─ JobNotFound             no such job in this store
-│  └─ StaleEpoch              another coordinator owns the job now: stop, write nothing
+│  ├─ StaleEpoch              another coordinator owns the job now: stop, write nothing
+│  └─ WorkerLost              a worker's process ended: its batch goes to another worker
 ├─ BrokerError(broker, symbol, message)
 │  ├─ TransientBrokerError    try again with backoff
 │  │  ├─ BrokerUnavailable    5xx, a dropped or hung connection, a timeout
@@ -18,6 +19,7 @@ CollectorError
 │  └─ LimiterUnavailable      the rate limiter is shut down, or another run holds the account
 ├─ StorageError
 │  ├─ CorruptSegment(path)    the file on disk is not what was written
+│  ├─ StorageUnavailable      the disk is full, read-only or gone: nothing half-written is left behind
 │  └─ EventStoreUnavailable   locked, full or gone: the in-memory aggregate must be thrown away
 └─ SettingsError              the user's input: say the sentence, exit with code 2
 
@@ -65,6 +67,17 @@ class StaleEpoch(JobError):
 
     def __str__(self) -> str:
         return f"job {self.job_id} is in epoch {self.current_epoch}: a report of epoch {self.epoch} comes too late"
+
+
+class WorkerLost(JobError):
+    """A worker's process ended before its work did."""
+
+    def __init__(self, worker: str, reason: str) -> None:
+        super().__init__(worker, reason)
+        self.worker, self.reason = worker, reason
+
+    def __str__(self) -> str:
+        return f"{self.worker} was lost: {self.reason}"
 
 
 class BrokerError(CollectorError):
@@ -157,6 +170,17 @@ class CorruptSegment(StorageError):
 
     def __str__(self) -> str:
         return f"{self.path}: {self.reason}: move the file away and collect its symbol again"
+
+
+class StorageUnavailable(StorageError):
+    """A file could not be read or written; what was there before is still there, whole."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(path, reason)
+        self.path, self.reason = path, reason
+
+    def __str__(self) -> str:
+        return f"{self.path} cannot be used: {self.reason}"
 
 
 class EventStoreUnavailable(StorageError):

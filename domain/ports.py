@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Literal, Protocol
 
 from domain.batches import BatchReport, BatchWork
 from domain.candles import Candles, Dataset, Interval, RawCandles
 from domain.coverage import Coverage
+from domain.history import HistoryEntry
+from domain.jobs import CollectionJob
+from domain.permits import LentPermit
+from domain.plans import CollectionPlan
 from domain.progress import Progress
+from domain.rates import AccountLimits
 from domain.requests import CollectionRequest
 from domain.timespan import TimeSpan
 from domain.validation import QuarantinedCandle
@@ -178,13 +184,91 @@ class JobRepository(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Expected:
-    """The openings a calendar expects in a span, and spans known to be closed."""
+class RecordedPermits:
+    """What a permit record knows: every permit that was over, or could arrive, after `complete_since`.
 
-    closed: tuple[TimeSpan, ...] = field(default=())
+    Moments are seconds on this machine's monotonic clock. `agreed` is what the runs of this session
+    agreed on, None when there was nothing to agree.
+    """
+
+    permits: tuple[LentPermit, ...]
+    sealed_until: float
+    complete_since: float
+    agreed: AccountLimits | None
+    note: str
 
 
-class TradingCalendar(Protocol):
-    """When a market is open."""
+class PermitRecord(Protocol):
+    """The memory of one account's permits that outlives processes. Quick to write, not slower than a permit.
 
-    def expected(self, dataset: Dataset, span: TimeSpan) -> Expected: ...
+    Whatever writes raises StorageUnavailable when it cannot: what was not noted must not be granted.
+    """
+
+    def open(self) -> RecordedPermits:
+        """Take the account for this process and tell what is known of it.
+
+        Raises LimiterUnavailable, naming the holder, when another process has it, or when nothing can be noted.
+        """
+
+    def known(self) -> RecordedPermits:
+        """What is known now."""
+
+    def lent(self, permit: LentPermit) -> None:
+        """Note a permit; it survives this process once this returns."""
+
+    def over(self, permit: LentPermit) -> None:
+        """Note that a permit's request is over."""
+
+    def void(self, permit_id: str) -> None:
+        """Note that a permit was never used."""
+
+    def seal(self, until: float) -> None:
+        """Note that nothing may be granted before that moment."""
+
+    def agree(self, limits: AccountLimits) -> None:
+        """Note the limits that hold from now on in this session."""
+
+    def close(self) -> None:
+        """Let go of the account."""
+
+
+class JobStore(Protocol):
+    """Where jobs live as events. Blocking: call it in a thread, always the same one.
+
+    Every method raises EventStoreUnavailable when the store cannot be read or written.
+    """
+
+    def submit(self, request: CollectionRequest, timestamp: datetime) -> str:
+        """Store a new PENDING job and its plan, both or neither; the id of a job that exists is only returned."""
+
+    def job(self, job_id: str) -> CollectionJob:
+        """A fresh copy of the job as it is stored. Raises JobNotFound."""
+
+    def plan(self, job_id: str) -> CollectionPlan:
+        """What the job collects. Raises JobNotFound."""
+
+    def save(self, job: CollectionJob) -> None:
+        """Store what the job's commands did; durable when it returns.
+
+        After any exception throw the object away and reload: what it holds may be stored, or not. When
+        another process changed the job meanwhile nothing is stored: StaleEpoch if that began a later
+        epoch, else EventStoreUnavailable.
+        """
+
+    def latest(self, request_key: str) -> str | None:
+        """The id of the newest job with that request key; None if there is none."""
+
+    def job_ids(self) -> list[str]:
+        """The ids of all jobs in the order they were submitted."""
+
+    def find(self, prefix: str) -> str:
+        """The one job whose id begins so. Raises JobNotFound, or SettingsError naming the candidates."""
+
+    def history(self, job_id: str, until: datetime | None = None) -> list[HistoryEntry]:
+        """What happened to the job, oldest first, up to and including `until`. Raises JobNotFound."""
+
+    def as_at(self, job_id: str, moment: datetime) -> CollectionJob:
+        """The job as it was at that moment, to look at, not to save. Raises JobNotFound if it was not yet."""
+
+    def close(self) -> None:
+        """Let go of the store; using it again opens it again."""

@@ -34,10 +34,13 @@ class Progress:
     running_seconds: float = 0.0
     eta_seconds: float | None = None
     requests_per_second: float = 0.0
+    mean_call_seconds: float = 0.0
     limits: tuple[str, ...] = ()
     sealed_seconds: float = 0.0
     failed_symbols: dict[str, str] = field(default_factory=dict)
     """The first of them, symbol -> message; `status --json` lists all."""
+    is_attended: bool = False
+    """Whether a coordinator has the job in hand: one that is paused and attended can resume where it is."""
 
     def as_json(self) -> dict[str, Any]:
         """The same as plain JSON types; times in ISO 8601."""

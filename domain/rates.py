@@ -44,8 +44,52 @@ class RateLimit:
         return tokens if self.counts is Counts.WEIGHT else 1
 
     def __str__(self) -> str:
+        """As `parse` reads it; windows of a fraction of a millisecond are rounded."""
         mark = "w" if self.counts is Counts.WEIGHT else ""
-        return f"{self.amount}{mark}/{self.window_seconds:g}s"
+        milliseconds = round(self.window_seconds * 1000)
+        window = f"{milliseconds}ms" if milliseconds % 1000 else f"{milliseconds // 1000}s"
+        return f"{self.amount}{mark}/{window}"
+
+
+@dataclass(frozen=True, slots=True)
+class AccountLimits:
+    """What holds for one broker account: its limits, and how long a request can be on its way.
+
+    A permit may be used for `permit_valid_seconds`, and its client gives up within `timeout_seconds` of
+    sending. Assumed, and the guarantee rests on it: what was given up arrives within `stray_seconds` or never.
+    """
+
+    broker: str
+    account: str
+    limits: tuple[RateLimit, ...]
+    timeout_seconds: float
+    stray_seconds: float
+    permit_valid_seconds: float = 2.0
+
+    @property
+    def longest_flight_seconds(self) -> float:
+        """The longest time from a grant to the arrival of its request."""
+        return self.permit_valid_seconds + self.timeout_seconds + self.stray_seconds
+
+    @property
+    def shortest(self) -> RateLimit:
+        """The limit with the shortest window."""
+        return min(self.limits, key=lambda limit: limit.window_seconds)
+
+    def stricter(self, other: AccountLimits) -> AccountLimits:
+        """Both at once: every window of either, the smaller amount and the longer flight."""
+        amounts: dict[tuple[float, Counts], int] = {}
+        for limit in (*self.limits, *other.limits):
+            key = (limit.window_seconds, limit.counts)
+            amounts[key] = min(limit.amount, amounts.get(key, limit.amount))
+        return AccountLimits(
+            self.broker,
+            self.account,
+            tuple(RateLimit(amount, window, counts) for (window, counts), amount in amounts.items()),
+            max(self.timeout_seconds, other.timeout_seconds),
+            max(self.stray_seconds, other.stray_seconds),
+            max(self.permit_valid_seconds, other.permit_valid_seconds),
+        )
 
 
 def ideal_makespan_seconds(requests: int, limit: RateLimit, mean_call_seconds: float, tokens: int = 1) -> float:

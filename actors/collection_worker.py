@@ -1,0 +1,248 @@
+"""CollectionWorker: claims batches, collects their symbols, reports; pauses and stops when told."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections import deque
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from actors.batch_tally import BatchTally
+from actors.guarded_permits import GuardedPermits
+from actors.run_control import Interrupted, RunControl
+from actors.symbol_collection import CollectionTools, RunBlocking, SymbolCollection
+from domain.batches import BatchReport, BatchWork, SymbolFailure
+from domain.errors import (
+    BrokerError,
+    CollectorError,
+    CorruptSegment,
+    CredentialsRefused,
+    LimiterUnavailable,
+    RateLimitError,
+    StaleEpoch,
+    StorageError,
+)
+from domain.ports import BrokerGateway, CandleRepository, EventEmitter, IRateLimiter, JobRepository
+from domain.requests import CollectionRequest
+from domain.retries import RetryPolicy
+
+CLOSE_GRACE_SECONDS = 0.2
+"""How long permits may take to be given back at the end; those that are not count longer, never shorter."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerOutcome:
+    """Why a run ended: `done`, `stopped`, or what nobody's symbol is to blame for.
+
+    That is `broker_refused_credentials`, `storage_unavailable` or `limiter_unavailable`.
+    """
+
+    reason: str
+    message: str = ""
+
+
+class CollectionWorker:
+    """Works for one job through injected ports; knows nothing of where they lead.
+
+    `run` once; `pause`, `resume` and `shutdown` may come at any time, in any order, any number of
+    times: see RunControl for their numbers.
+    """
+
+    def __init__(
+        self,
+        job_repo: JobRepository,
+        broker_gateway: BrokerGateway,
+        candle_repo: CandleRepository,
+        rate_limiter: IRateLimiter,
+        event_emitter: EventEmitter,
+        retry_policy: RetryPolicy | None = None,
+        name: str = "worker",
+        job_id: str = "",
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        random01: Callable[[], float] = random.random,
+        run_blocking: RunBlocking = asyncio.to_thread,
+    ) -> None:
+        self._job_repo = job_repo
+        self._rate_limiter = rate_limiter
+        self._emitter = event_emitter
+        self._name = name
+        self._job_id = job_id
+        self._control = RunControl()
+        self._tools = CollectionTools(
+            broker_gateway,
+            candle_repo,
+            self._control,
+            retry_policy or RetryPolicy(),
+            sleep,
+            random01,
+            run_blocking,
+        )
+        self._in_flight: list[str] = []
+        self._batch: int | None = None
+        self._trouble: WorkerOutcome | None = None
+        self._ended = asyncio.Event()
+        self._ended.set()
+
+    def __repr__(self) -> str:
+        return f"CollectionWorker({self._job_id or 'no job yet'}, {self._name})"
+
+    async def run(self, job_id: str) -> WorkerOutcome:
+        """Collect batches until none is left, a shutdown, or trouble that is no symbol's fault.
+
+        Raises JobNotFound, and whatever the job repository cannot help.
+        """
+        self._job_id = job_id
+        self._ended.clear()
+        try:
+            return await self._work(job_id)
+        finally:
+            await self._close()
+            self._ended.set()
+
+    async def pause(self, now: bool = False, number: int | None = None) -> None:
+        """Begin no symbol any more; returns when none is in flight and all that is done is reported.
+
+        No request leaves from then on until `resume`. With `now`, begun symbols stop after the page in
+        hand, and whoever waits for a permit gives up.
+        """
+        self._control.pause(now, number)
+        await self._control.idle()
+
+    async def resume(self, number: int | None = None) -> None:
+        """Go on after a pause."""
+        self._control.resume(number)
+
+    async def shutdown(self) -> None:
+        """Cut everything but a save that has begun, report what is done, end `run`; then return."""
+        self._control.shutdown()
+        await self._ended.wait()
+
+    async def status(self) -> dict[str, Any]:
+        """What the worker is doing: its state, the batch in hand, and the symbols in flight."""
+        return {
+            "worker": self._name,
+            "job": self._job_id,
+            "state": self._state(),
+            "batch": self._batch,
+            "symbols": list(self._in_flight),
+        }
+
+    def _state(self) -> str:
+        if self._ended.is_set():
+            return "idle"
+        if self._control.is_stopping:
+            return "stopping"
+        if self._control.is_paused:
+            return "pausing" if self._control.is_busy else "paused"
+        return "running"
+
+    async def _work(self, job_id: str) -> WorkerOutcome:
+        try:
+            request = await self._control.guard(self._job_repo.start(job_id, self._name))
+        except Interrupted:
+            return WorkerOutcome("stopped")
+        try:
+            await self._collect_batches(job_id, request)
+        except Interrupted:
+            return self._trouble or WorkerOutcome("stopped")
+        finally:
+            await self._job_repo.finish(job_id, self._name)
+        return self._trouble or WorkerOutcome("done")
+
+    async def _collect_batches(self, job_id: str, request: CollectionRequest) -> None:
+        while True:
+            await self._control.passage()
+            work = await self._control.guard(self._job_repo.claim_batch(job_id, self._name))
+            if work is None:
+                return
+            with self._control.busy():
+                await self._report(await self._collect_batch(request, work))
+
+    async def _collect_batch(self, request: CollectionRequest, work: BatchWork) -> BatchReport:
+        """Collect as many of the batch's symbols as the control lets begin, `concurrency` at a time."""
+        permits = GuardedPermits(self._rate_limiter.bound_to(self._job_id), self._control)
+        tally = BatchTally(work, self._name, self._emitter, permits)
+        waiting = deque(work.symbols)
+        self._batch = work.batch
+        lanes = [
+            asyncio.ensure_future(self._lane(request, waiting, permits, tally))
+            for _ in range(min(request.concurrency, len(waiting)))
+        ]
+        try:
+            await asyncio.gather(*lanes)
+        finally:
+            for lane in lanes:
+                lane.cancel()
+            self._batch = None
+        return tally.close()
+
+    async def _lane(
+        self, request: CollectionRequest, waiting: deque[str], permits: GuardedPermits, tally: BatchTally
+    ) -> None:
+        while waiting and self._control.may_begin:
+            symbol = waiting.popleft()
+            self._in_flight.append(symbol)
+            try:
+                await self._collect_symbol(symbol, request, permits, tally)
+            except Interrupted:
+                return
+            finally:
+                self._in_flight.remove(symbol)
+
+    async def _collect_symbol(
+        self, symbol: str, request: CollectionRequest, permits: GuardedPermits, tally: BatchTally
+    ) -> None:
+        dataset = self._tools.gateway.dataset(symbol, request.interval)
+        collection = SymbolCollection(self._tools, dataset, request.span, permits, tally)
+        try:
+            await collection.collect()
+        except CollectorError as error:
+            trouble = _trouble(error)
+            if trouble is None:
+                log.info("%s: %s was given up: %s", self, symbol, error)
+                failure = SymbolFailure(symbol, type(error).__name__, _message(error), collection.attempts)
+                tally.failed(failure, pages_skipped=collection.pages_left)
+                return
+            log.error("%s stops: %s", self, error)
+            self._trouble = self._trouble or trouble
+            self._control.shutdown()
+            raise Interrupted from error
+        tally.completed(symbol)
+
+    async def _report(self, report: BatchReport) -> None:
+        try:
+            await self._job_repo.report_batch(self._job_id, self._name, report)
+        except StaleEpoch as error:
+            # What was saved counts all the same: whoever has the batch now finds it.
+            log.info("%s drops its report: %s", self, error)
+
+    async def _close(self) -> None:
+        try:
+            async with asyncio.timeout(CLOSE_GRACE_SECONDS):
+                await self._tools.gateway.close()
+                await self._rate_limiter.close()
+        except (TimeoutError, LimiterUnavailable) as error:
+            log.warning("%s: permits were not given back, so they count longer: %r", self, error)
+
+
+def _trouble(error: CollectorError) -> WorkerOutcome | None:
+    """Why an error stops the worker; None when it is the symbol's own. Raises what is neither."""
+    match error:
+        case CredentialsRefused():
+            return WorkerOutcome("broker_refused_credentials", str(error))
+        case BrokerError() | CorruptSegment():
+            return None
+        case StorageError():
+            return WorkerOutcome("storage_unavailable", str(error))
+        case RateLimitError():
+            return WorkerOutcome("limiter_unavailable", str(error))
+    raise error
+
+
+def _message(error: CollectorError) -> str:
+    return error.message if isinstance(error, BrokerError) else str(error)

@@ -1,0 +1,200 @@
+"""Handles: the actors as plain objects. Every `.remote()` of the project is in this file."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import ray
+from ray.actor import ActorHandle
+from ray.exceptions import RayActorError
+
+from actors.collection_worker import WorkerOutcome
+from domain.batches import BatchReport, BatchWork
+from domain.errors import LimiterUnavailable, WorkerLost
+from domain.grants import Grant, LimiterStatus, Settlement
+from domain.ports import ProgressEvent
+from domain.progress import Progress
+from domain.rates import AccountLimits
+from domain.requests import CollectionRequest
+
+CONTROL_SECONDS = 30.0
+"""How long a driver waits for an order to be carried out before it says that nothing answers."""
+
+
+class RemoteRateLimiter:
+    """A RateLimiter actor, called from an actor's event loop; implements `actors.permit_client.LimiterCalls`."""
+
+    def __init__(self, actor: ActorHandle[Any]) -> None:
+        self._actor = actor
+
+    async def acquire(
+        self, tokens: int = 1, ticket: str | None = None, settled: Sequence[Settlement] = (), job_id: str = ""
+    ) -> Grant | None:
+        grant: Grant | None = await _unless_gone(self._actor.acquire.remote(tokens, ticket, settled, job_id))
+        return grant
+
+    async def settle(self, settled: Sequence[Settlement]) -> None:
+        await _unless_gone(self._actor.settle.remote(settled))
+
+    async def seal(self, retry_after_seconds: float | None, reason: str) -> float:
+        sealed_seconds: float = await _unless_gone(self._actor.seal.remote(retry_after_seconds, reason))
+        return sealed_seconds
+
+    async def status(self) -> LimiterStatus:
+        status: LimiterStatus = await _unless_gone(self._actor.status.remote())
+        return status
+
+
+async def _unless_gone(call: Any) -> Any:
+    try:
+        return await call
+    except RayActorError as error:
+        raise LimiterUnavailable(f"the rate limiter is gone: {error}") from error
+
+
+class RemoteJobRepository:
+    """A JobCoordinator actor as its workers see it; implements JobRepository and EventEmitter."""
+
+    def __init__(self, actor: ActorHandle[Any]) -> None:
+        self._actor = actor
+
+    async def start(self, job_id: str, worker: str) -> CollectionRequest:
+        request: CollectionRequest = await self._actor.start.remote(job_id, worker)
+        return request
+
+    async def claim_batch(self, job_id: str, worker: str) -> BatchWork | None:
+        work: BatchWork | None = await self._actor.claim_batch.remote(job_id, worker)
+        return work
+
+    async def report_batch(self, job_id: str, worker: str, report: BatchReport) -> Progress:
+        progress: Progress = await self._actor.report_batch.remote(job_id, worker, report)
+        return progress
+
+    async def finish(self, job_id: str, worker: str) -> None:
+        await self._actor.finish.remote(job_id, worker)
+
+    def emit(self, event: ProgressEvent) -> None:
+        self._actor.emit.remote(event)
+
+
+class RemoteWorker:
+    """A CollectionWorker actor as its coordinator holds it; implements `actors.worker_pool.WorkerHandle`."""
+
+    def __init__(self, name: str, actor: ActorHandle[Any]) -> None:
+        self._name, self._actor = name, actor
+
+    async def run(self, job_id: str) -> WorkerOutcome:
+        outcome: WorkerOutcome = await self._unless_lost(
+            self._actor.run.options(name=f"{self._name}: collect {job_id}").remote(job_id)
+        )
+        return outcome
+
+    async def pause(self, now: bool = False, number: int | None = None) -> None:
+        await self._unless_lost(self._actor.pause.remote(now, number))
+
+    async def resume(self, number: int | None = None) -> None:
+        await self._unless_lost(self._actor.resume.remote(number))
+
+    async def shutdown(self) -> None:
+        await self._unless_lost(self._actor.shutdown.remote())
+
+    def kill(self) -> None:
+        ray.kill(self._actor)
+
+    async def _unless_lost(self, call: Any) -> Any:
+        try:
+            return await call
+        except RayActorError as error:
+            raise WorkerLost(self._name, str(error)) from error
+
+
+class JobHandle:
+    """A running job, for a driver script: its methods block until they are carried out."""
+
+    def __init__(self, job_id: str, actor: ActorHandle[Any], stored: Callable[[], Progress]) -> None:
+        self.job_id = job_id
+        self._actor = actor
+        self._stored = stored
+
+    def __repr__(self) -> str:
+        return f"JobHandle({self.job_id})"
+
+    def begin(self, retry: bool) -> Progress:
+        """Have the coordinator take the job up; raises what hinders it."""
+        return self._ask(self._actor.begin, retry)
+
+    def progress(self) -> Progress:
+        """The job at this moment."""
+        return self._ask(self._actor.progress)
+
+    def wait_for(self, seen_version: int, timeout_seconds: float) -> Progress:
+        """The job as soon as it is newer than `seen_version`, or as it is after the timeout."""
+        return self._ask(self._actor.wait_for, seen_version, timeout_seconds)
+
+    def watch(self, timeout_seconds: float = 1.0) -> Iterator[Progress]:
+        """The job's progress, at least every `timeout_seconds`, until nobody works on it any more."""
+        progress = self.progress()
+        yield progress
+        while progress.is_attended:
+            progress = self.wait_for(progress.version, timeout_seconds)
+            yield progress
+
+    def wait(self) -> Progress:
+        """Wait until nobody works on the job any more."""
+        *_, last = self.watch(timeout_seconds=10.0)
+        return last
+
+    def pause(self, now: bool = False) -> Progress:
+        """Begin no symbol any more; returns when all that was begun is finished and PAUSED recorded."""
+        return self._ask(self._actor.pause, now, time.time_ns(), patience_seconds=None)
+
+    def resume(self) -> Progress:
+        """Go on after a pause."""
+        return self._ask(self._actor.resume, time.time_ns())
+
+    def shutdown(self) -> Progress:
+        """Stop within a second, with the state saved."""
+        return self._ask(self._actor.shutdown)
+
+    def cancel(self) -> Progress:
+        """Stop, and give the job up."""
+        return self._ask(self._actor.cancel)
+
+    def _ask(self, method: Any, *arguments: Any, patience_seconds: float | None = CONTROL_SECONDS) -> Progress:
+        try:
+            answer: Progress = ray.get(method.remote(*arguments), timeout=patience_seconds)
+            return answer
+        except RayActorError:
+            return self._stored()
+
+
+class FinishedJob:
+    """A job that has ended: the same as a `JobHandle`, with nobody behind it to order about."""
+
+    def __init__(self, progress: Progress) -> None:
+        self.job_id = progress.job_id
+        self._progress = progress
+
+    def __repr__(self) -> str:
+        return f"FinishedJob({self.job_id})"
+
+    def progress(self) -> Progress:
+        """The job as it ended."""
+        return self._progress
+
+    def watch(self, timeout_seconds: float = 1.0) -> Iterator[Progress]:
+        """The one thing there is to see."""
+        yield self._progress
+
+    def wait(self) -> Progress:
+        """The job as it ended, at once."""
+        return self._progress
+
+
+def agree(limiter: ActorHandle[Any], limits: AccountLimits) -> AccountLimits:
+    """Tell a limiter what this run knows of the account; returns what holds: the stricter of all."""
+    answer: Any = ray.get(limiter.agree.remote(limits), timeout=CONTROL_SECONDS)
+    agreed: AccountLimits = answer
+    return agreed

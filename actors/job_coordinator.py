@@ -1,0 +1,311 @@
+"""JobCoordinator: runs one job, and is the only writer of its events."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Protocol
+
+from actors.claims import Claims
+from actors.job_progress import JobTally
+from actors.job_recorder import JobRecorder
+from actors.run_control import RunControl
+from actors.worker_pool import WorkerHandle, WorkerPool
+from domain.batches import BatchReport, BatchWork
+from domain.errors import EventStoreUnavailable, StaleEpoch
+from domain.grants import LimiterStatus
+from domain.jobs import CollectionJob, JobStatus
+from domain.ports import JobStore, ProgressEvent
+from domain.progress import Progress
+from domain.requests import CollectionRequest, OnTooManyFailures
+
+LIMITER_POLL_SECONDS = 1.0
+LOSSES_PER_BATCH = 3
+"""A batch that took so many workers with it stops the job."""
+
+SUPERSEDED = "superseded"
+"""Why a run ends whose job another coordinator has: it writes nothing more."""
+
+log = logging.getLogger(__name__)
+
+
+class JobMetrics(Protocol):
+    """What a coordinator measures of its job."""
+
+    def collected(self, requests: int, candles: int, failures: int) -> None: ...
+
+
+class JobCoordinator:
+    """Hands out a job's batches, records what becomes of them, and answers whoever watches.
+
+    `begin` first; `pause`, `resume`, `shutdown` and `cancel` are idempotent. A shutdown has
+    PAUSED persisted within a second, whatever the workers are doing.
+    """
+
+    def __init__(
+        self,
+        job_id: str,
+        store: JobStore,
+        worker_factory: Callable[[str], WorkerHandle],
+        limiter_status: Callable[[], Awaitable[LimiterStatus]],
+        candles_per_page: int,
+        metrics: JobMetrics | None = None,
+    ) -> None:
+        self._job_id = job_id
+        self._pool = WorkerPool(job_id, worker_factory, self._worker_lost, lambda why: self._spawn(self._end(why)))
+        self._read_limiter = limiter_status
+        self._candles_per_page = candles_per_page
+        self._metrics = metrics
+        self._recorder = JobRecorder(job_id, store)
+        self._control = RunControl()
+        self._workers_begun = 0
+        self._ending = ""
+        self._ended = asyncio.Event()
+        self._end_error: EventStoreUnavailable | StaleEpoch | None = None
+        self._changed = asyncio.Event()
+        self._limiter: LimiterStatus | None = None
+        self._begun: asyncio.Future[None] | None = None
+        self._background: set[asyncio.Task[None]] = set()
+
+    def __repr__(self) -> str:
+        return f"JobCoordinator({self._job_id})"
+
+    async def begin(self, retry: bool = False) -> Progress:
+        """Take the job up: start, resume, take over, or (`retry`) go through its failed symbols again.
+
+        Calling again changes nothing. Raises JobNotFound, IllegalTransition, EventStoreUnavailable.
+        """
+        await self._be_begun(_retry if retry else _take_up)
+        return self._snapshot()
+
+    async def progress(self) -> Progress:
+        """The job at this moment."""
+        await self._be_begun(_take_over)
+        return self._snapshot()
+
+    async def wait_for(self, seen_version: int, timeout_seconds: float) -> Progress:
+        """The job as soon as it is newer than `seen_version`, or as it is after the timeout."""
+        await self._be_begun(_take_over)
+        deadline = asyncio.get_running_loop().time() + timeout_seconds
+        try:
+            async with asyncio.timeout_at(deadline):
+                while self._tally.version <= seen_version:
+                    await self._changed.wait()
+        except TimeoutError:
+            pass
+        return self._snapshot()
+
+    async def pause(self, now: bool = False, number: int | None = None) -> Progress:
+        """Begin no symbol any more; PAUSED is recorded, and this returns, when none is in flight.
+
+        `now` stops symbols after the page in hand. No request leaves from then on until `resume`.
+        """
+        await self._be_begun(_take_over)
+        self._control.pause(now=now, number=number)
+        await self._pool.tell(lambda worker: worker.pause(now, number))
+        if self._control.is_paused and not self._ending:
+            await self._recorder.record(_pause)
+        return self._snapshot()
+
+    async def resume(self, number: int | None = None) -> Progress:
+        """Go on after a pause, with a fresh allowance of failures."""
+        await self._be_begun(_take_over)
+        self._control.resume(number=number)
+        if not self._ending:
+            await self._recorder.record(_resume)
+        await self._pool.tell(lambda worker: worker.resume(number))
+        return self._snapshot()
+
+    async def shutdown(self, reason: str = "shutdown") -> Progress:
+        """Stop everything within a second and persist PAUSED.
+
+        Raises EventStoreUnavailable when that could not be written: the next resume finds the truth.
+        """
+        await self._be_begun(_take_over)
+        await self._end(reason)
+        await self._ended.wait()
+        if self._end_error is not None:
+            raise self._end_error
+        return self._snapshot()
+
+    async def cancel(self) -> Progress:
+        """Stop everything and give the job up."""
+        return await self.shutdown("cancel")
+
+    async def start(self, job_id: str, worker: str) -> CollectionRequest:
+        """A worker joins."""
+        return self._request
+
+    async def claim_batch(self, job_id: str, worker: str) -> BatchWork | None:
+        """The next batch for a worker; None when nothing is left to do, or the run is ending."""
+        while not self._ending and not self._claims.is_done and worker in self._pool:
+            claimed = self._claims.take(worker)
+            if claimed:
+                return BatchWork(claimed[0], self._recorder.job.epoch, claimed[1])
+            await self._changed.wait()
+        return None
+
+    async def report_batch(self, job_id: str, worker: str, report: BatchReport) -> Progress:
+        """Record a batch, once; StaleEpoch when it is no longer in that worker's hands."""
+        if self._ending == SUPERSEDED or not self._claims.holds(report.batch, worker):
+            raise StaleEpoch(self._job_id, report.epoch, self._recorder.job.epoch)
+        # A pause and a resume meanwhile raised the epoch; the batch stayed in the same hands.
+        current = replace(report, epoch=self._recorder.job.epoch)
+        try:
+            await self._recorder.record(lambda job: job.record_batch(current, timestamp=_now()))
+        except StaleEpoch:
+            self._spawn(self._end(SUPERSEDED))
+            raise
+        if report.finished:
+            self._claims.finish(report.batch)
+        else:
+            self._claims.put_back(report.batch)
+        self._tally.reported(report.batch)
+        self._notify()
+        if self._recorder.job.too_many_failures and not self._ending:
+            self._spawn(self._end("too_many_failures"))
+        return self._snapshot()
+
+    async def finish(self, job_id: str, worker: str) -> None:
+        """A worker leaves."""
+        self._notify()
+
+    async def emit(self, event: ProgressEvent) -> None:
+        """A worker tells its progress; what comes after the batch was reported is in the report already."""
+        if not self._claims.holds(event.batch, event.worker):
+            return
+        self._tally.add(event)
+        if self._metrics:
+            self._metrics.collected(event.requests, event.candles, event.symbols_failed)
+        self._notify()
+
+    async def _be_begun(self, first_command: Callable[[CollectionJob], None]) -> None:
+        if self._begun is None:
+            self._begun = asyncio.ensure_future(self._begin(first_command))
+        await asyncio.shield(self._begun)
+
+    async def _begin(self, first_command: Callable[[CollectionJob], None]) -> None:
+        plan = await self._recorder.load()
+        self._request = plan.request
+        await self._recorder.record(first_command)
+        batches = self._recorder.job.remaining_batches(plan)
+        self._claims = Claims(batches)
+        self._tally = JobTally(plan.request, self._candles_per_page)
+        if self._recorder.job.status is not JobStatus.RUNNING:
+            await self._conclude()
+            return
+        for _ in range(min(self._request.workers, len(batches))):
+            self._add_worker()
+        self._spawn(self._watch_limiter())
+        self._spawn(self._supervise())
+
+    def _add_worker(self) -> None:
+        self._workers_begun += 1
+        self._pool.add(f"worker-{self._recorder.job.epoch}-{self._workers_begun}")
+
+    def _worker_lost(self, name: str) -> None:
+        lost = self._claims.lose(name)
+        for batch in lost:
+            self._tally.reported(batch)
+        if any(self._claims.losses(batch) >= LOSSES_PER_BATCH for batch in lost):
+            self._spawn(self._end("workers_keep_dying"))
+        elif not self._ending and not self._claims.is_done:
+            self._add_worker()
+        self._notify()
+
+    async def _supervise(self) -> None:
+        await self._pool.all_gone()
+        await self._conclude()
+
+    async def _end(self, reason: str) -> None:
+        """Stop the workers for that reason; the first reason stands. `_supervise` then concludes."""
+        if self._ending or self._ended.is_set():
+            return
+        self._ending = reason
+        self._recorder.is_hurried = True
+        self._control.shutdown()
+        self._notify()
+        await self._pool.stop()
+
+    async def _conclude(self) -> None:
+        try:
+            await self._recorder.record(self._last_command)
+        except (EventStoreUnavailable, StaleEpoch) as error:
+            self._end_error = error
+        finally:
+            self._tally.end()
+            self._ended.set()
+            self._notify()
+
+    def _last_command(self, job: CollectionJob) -> None:
+        reason, timestamp = self._ending, _now()
+        if job.is_finished or reason == SUPERSEDED:
+            return
+        if reason == "cancel":
+            job.cancel(reason=reason, timestamp=timestamp)
+        elif job.all_batches_finished:
+            job.conclude(timestamp=timestamp)
+        elif reason == "too_many_failures" and self._request.on_too_many_failures is OnTooManyFailures.FAIL:
+            job.fail(reason=reason, timestamp=timestamp)
+        elif job.status is JobStatus.RUNNING:
+            job.pause(reason=reason or "workers_stopped", timestamp=timestamp)
+
+    async def _watch_limiter(self) -> None:
+        while not self._ended.is_set():
+            self._limiter = await self._read_limiter()
+            await asyncio.sleep(LIMITER_POLL_SECONDS)
+
+    def _snapshot(self) -> Progress:
+        return self._tally.snapshot(self._recorder.job, self._limiter, is_attended=not self._ended.is_set())
+
+    def _notify(self) -> None:
+        self._tally.version += 1
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    def _spawn(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._background.add(task)
+        task.add_done_callback(self._background_done)
+
+    def _background_done(self, task: asyncio.Task[None]) -> None:
+        self._background.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            log.error("job %s: %r", self._job_id, task.exception())
+
+
+def _take_up(job: CollectionJob) -> None:
+    match job.status:
+        case JobStatus.PENDING:
+            job.start(reason="collect", timestamp=_now())
+        case JobStatus.PAUSED:
+            _resume(job)
+        case JobStatus.RUNNING:
+            _take_over(job)
+
+
+def _take_over(job: CollectionJob) -> None:
+    """What a coordinator does that Ray has put in the place of one that died: a paused job stays paused."""
+    if job.status is JobStatus.RUNNING:
+        job.take_over(reason="its coordinator was gone", timestamp=_now())
+
+
+def _resume(job: CollectionJob) -> None:
+    if job.status is JobStatus.PAUSED:
+        job.resume(reason="resume", timestamp=_now())
+
+
+def _pause(job: CollectionJob) -> None:
+    if job.status is JobStatus.RUNNING:
+        job.pause(reason="pause", timestamp=_now())
+
+
+def _retry(job: CollectionJob) -> None:
+    job.retry(reason="retry", timestamp=_now())
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

@@ -1,0 +1,119 @@
+"""JobTally: what the workers told since the last recorded batch, added to what is recorded."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter, deque
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from domain.grants import LimiterStatus
+from domain.jobs import CollectionJob
+from domain.ports import ProgressEvent
+from domain.progress import Progress
+from domain.requests import CollectionRequest
+
+
+def pages_in(request: CollectionRequest, candles_per_page: int) -> int:
+    """How many pages one symbol of the request takes, when nothing of it is stored."""
+    return -(-request.span.duration_ms // (request.interval.duration_ms * candles_per_page))
+
+
+RATE_OVER_SECONDS = 5.0
+FAILURES_SHOWN = 20
+
+
+class JobTally:
+    """Live counts of one coordinator's run of a job; `snapshot` puts them together with the aggregate's.
+
+    Live counts of a batch stand until the batch is reported: the report then has them.
+    """
+
+    def __init__(
+        self, request: CollectionRequest, candles_per_page: int, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._pages_per_symbol = pages_in(request, candles_per_page)
+        self._pages_total = self._pages_per_symbol * len(request.symbols)
+        self._clock = clock
+        self._began_at = clock()
+        self._ended_at: float | None = None
+        self._live: dict[int, Counter[str]] = {}
+        self._first_pages_done: int | None = None
+        self._recent: deque[tuple[float, int]] = deque()
+        self.version = 0
+
+    def add(self, event: ProgressEvent) -> None:
+        """Take in what a worker told."""
+        live = self._live.setdefault(event.batch, Counter())
+        live.update(
+            pages=event.pages,
+            skipped=event.pages_skipped,
+            candles=event.candles,
+            quarantined=event.quarantined,
+            requests=event.requests,
+            done=event.symbols_done,
+            failed=event.symbols_failed,
+        )
+        if event.requests:
+            self._recent.append((self._clock(), event.requests))
+        self.version += 1
+
+    def reported(self, batch: int) -> None:
+        """The batch's counts are in the aggregate now, or its worker is gone."""
+        self._live.pop(batch, None)
+        self.version += 1
+
+    def end(self) -> None:
+        """The run is over: time stands still."""
+        self._ended_at = self._clock()
+        self.version += 1
+
+    def snapshot(self, job: CollectionJob, limiter: LimiterStatus | None, is_attended: bool) -> Progress:
+        """The job as it stands."""
+        live: Counter[str] = sum(self._live.values(), Counter())
+        pages_done = self._pages_done(job, live)
+        elapsed_seconds = (self._ended_at or self._clock()) - self._began_at
+        failures = list(job.failed_symbols.values())[:FAILURES_SHOWN]
+        return Progress(
+            job_id=job.job_id,
+            status=job.status,
+            reason=job.reason,
+            version=self.version,
+            symbols_total=job.symbols_total,
+            # A batch taken up again counts anew what an earlier claim had completed.
+            symbols_completed=min(job.symbols_completed + live["done"], job.symbols_total - job.symbols_failed),
+            symbols_failed=job.symbols_failed + live["failed"],
+            pages_total=self._pages_total,
+            pages_done=pages_done,
+            candles_saved=job.candles_saved + live["candles"],
+            candles_quarantined=job.candles_quarantined + live["quarantined"],
+            requests=job.requests + live["requests"],
+            started_at=job.started_at,
+            completed_at=job.completed_at,
+            running_seconds=job.running_seconds(datetime.now(UTC)),
+            eta_seconds=self._eta_seconds(pages_done, elapsed_seconds) if is_attended else None,
+            requests_per_second=self._requests_per_second(elapsed_seconds),
+            mean_call_seconds=limiter.mean_call_seconds if limiter else 0.0,
+            limits=tuple(window.limit for window in limiter.windows) if limiter else (),
+            sealed_seconds=limiter.sealed_seconds if limiter else 0.0,
+            failed_symbols={failure.symbol: f"{failure.kind}: {failure.message}" for failure in failures},
+            is_attended=is_attended,
+        )
+
+    def _pages_done(self, job: CollectionJob, live: Counter[str]) -> int:
+        settled_symbols = job.symbols_completed + job.symbols_failed
+        pages_done = settled_symbols * self._pages_per_symbol + live["pages"] + live["skipped"]
+        return min(pages_done, self._pages_total)
+
+    def _eta_seconds(self, pages_done: int, elapsed_seconds: float) -> float | None:
+        if self._first_pages_done is None:
+            self._first_pages_done = pages_done
+        fresh = pages_done - self._first_pages_done
+        return (self._pages_total - pages_done) * elapsed_seconds / fresh if fresh else None
+
+    def _requests_per_second(self, elapsed_seconds: float) -> float:
+        since = self._clock() - RATE_OVER_SECONDS
+        while self._recent and self._recent[0][0] < since:
+            self._recent.popleft()
+        over_seconds = min(RATE_OVER_SECONDS, max(elapsed_seconds, 1.0))
+        return sum(count for _, count in self._recent) / over_seconds

@@ -1,0 +1,44 @@
+"""What Ray's metrics show of a limiter and of a job, as `ray_candles_*`."""
+
+from __future__ import annotations
+
+from ray.util.metrics import Counter, Gauge
+
+
+class RayLimiterMetrics:
+    """Implements `actors.rate_limiter.LimiterMetrics`."""
+
+    def __init__(self, broker: str, account: str) -> None:
+        self._tags = {"broker": broker, "account": account}
+        keys = tuple(self._tags)
+        self._tokens = Counter("candles_tokens_granted", "Tokens granted by the rate limiter", keys)
+        self._waited = Counter("candles_token_wait_seconds", "Seconds waited for tokens, added up", keys)
+        self._queue = Gauge("candles_token_queue_length", "Requests waiting for a token", keys)
+        self._sealed = Gauge("candles_sealed_seconds", "For how long the broker wants no request", keys)
+
+    def granted(self, tokens: int, waited_seconds: float) -> None:
+        """A permit was handed out."""
+        self._tokens.inc(tokens, self._tags)
+        if waited_seconds > 0:
+            self._waited.inc(waited_seconds, self._tags)
+
+    def state(self, waiting: int, sealed_seconds: float) -> None:
+        """How it stands."""
+        self._queue.set(waiting, self._tags)
+        self._sealed.set(sealed_seconds, self._tags)
+
+
+class RayJobMetrics:
+    """Implements `actors.job_coordinator.JobMetrics`."""
+
+    def __init__(self, job_id: str) -> None:
+        self._tags = {"job": job_id}
+        self._requests = Counter("candles_requests", "Requests sent to the broker", ("job",))
+        self._candles = Counter("candles_saved", "Candles saved", ("job",))
+        self._failures = Counter("candles_failures", "Symbols given up", ("job",))
+
+    def collected(self, requests: int, candles: int, failures: int) -> None:
+        """What a worker told."""
+        for counter, amount in ((self._requests, requests), (self._candles, candles), (self._failures, failures)):
+            if amount > 0:
+                counter.inc(amount, self._tags)

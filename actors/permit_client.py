@@ -1,0 +1,163 @@
+"""PermitClient: one process's side of a rate limiter, remote or in the same loop."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from dataclasses import replace
+from typing import Protocol
+from uuid import uuid4
+
+from domain.errors import LimiterUnavailable, PermitExpired
+from domain.grants import Grant, Outcome, Settlement
+from domain.ports import Permit, PermitSource
+
+
+class LimiterCalls(Protocol):
+    """What of `RateLimiter` its clients call; a proxy may carry the calls over Ray."""
+
+    async def acquire(
+        self, tokens: int = 1, ticket: str | None = None, settled: Sequence[Settlement] = (), job_id: str = ""
+    ) -> Grant | None: ...
+
+    async def settle(self, settled: Sequence[Settlement]) -> None: ...
+
+    async def seal(self, retry_after_seconds: float | None, reason: str) -> float: ...
+
+
+class HeldPermit:
+    """A permit in the hands of a gateway; implements `domain.ports.Permit`."""
+
+    def __init__(self, grant: Grant, asked_at: float, clock: Callable[[], float]) -> None:
+        self._grant = grant
+        self._usable_until = asked_at + grant.granted_after_seconds + grant.valid_seconds
+        self._clock = clock
+        self._outcome = Outcome.UNUSED
+        self._over_at: float | None = None
+
+    @property
+    def tokens(self) -> int:
+        return self._grant.tokens
+
+    def sent(self) -> None:
+        late_by_seconds = self._clock() - self._usable_until
+        if late_by_seconds > 0:
+            raise PermitExpired(late_by_seconds)
+        if self._outcome is not Outcome.UNUSED:
+            raise RuntimeError("a permit is for one request on the wire: take another one for the next")
+        self._outcome = Outcome.STRAY
+
+    def answered(self) -> None:
+        if self._outcome is Outcome.UNUSED:
+            raise RuntimeError("a request cannot be answered before it was sent")
+        self._outcome = Outcome.ANSWERED
+        self._over_at = self._clock()
+
+    def settlement(self, now: float) -> tuple[Settlement, float]:
+        """What became of it, and the moment: now, or when it was answered."""
+        over_at = now if self._over_at is None else self._over_at
+        return Settlement(self._grant.permit_id, self._outcome), over_at
+
+
+class PermitClient:
+    """Takes permits from a limiter and gives them back; implements `domain.ports.IRateLimiter`.
+
+    What became of a permit rides on the next acquire, or goes alone when none follows within
+    `flush_seconds` (half the shortest window is a good choice).
+    """
+
+    def __init__(
+        self, calls: LimiterCalls, flush_seconds: float = 0.5, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._calls = calls
+        self._flush_seconds = flush_seconds
+        self._clock = clock
+        self._unsettled: list[tuple[Settlement, float]] = []
+        self._flush_timer: asyncio.TimerHandle | None = None
+        self._flushes: set[asyncio.Task[None]] = set()
+
+    def bound_to(self, job_id: str) -> PermitSource:
+        return _JobPermits(self, job_id)
+
+    def acquire(self, tokens: int = 1) -> AbstractAsyncContextManager[Permit]:
+        return self.acquire_for("", tokens)
+
+    @asynccontextmanager
+    async def acquire_for(self, job_id: str, tokens: int) -> AsyncIterator[Permit]:
+        """The same in the name of a job: the account's jobs take turns."""
+        permit = await self._take(job_id, tokens)
+        try:
+            yield permit
+        finally:
+            self._give_back(*permit.settlement(self._clock()))
+
+    async def seal(self, retry_after_seconds: float | None, reason: str) -> None:
+        await self._calls.seal(retry_after_seconds, reason)
+
+    async def close(self) -> None:
+        if self._flush_timer:
+            self._flush_timer.cancel()
+            self._flush_timer = None
+        await self._flush()
+
+    async def _take(self, job_id: str, tokens: int) -> HeldPermit:
+        ticket = uuid4().hex
+        grant = None
+        try:
+            while grant is None:
+                asked_at = self._clock()
+                with self._riding() as settled:
+                    grant = await self._calls.acquire(tokens, ticket, settled, job_id)
+        except BaseException:
+            # A grant may be on its way: the limiter has to know that nobody will use it.
+            self._give_back(Settlement(ticket, Outcome.UNUSED), self._clock())
+            raise
+        return HeldPermit(grant, asked_at, self._clock)
+
+    def _give_back(self, settlement: Settlement, over_at: float) -> None:
+        self._unsettled.append((settlement, over_at))
+        if self._flush_timer is None:
+            loop = asyncio.get_running_loop()
+            self._flush_timer = loop.call_later(self._flush_seconds, self._start_flush)
+
+    @contextmanager
+    def _riding(self) -> Iterator[list[Settlement]]:
+        """What is to be settled, as it travels; kept here after all if the call fails."""
+        riding, self._unsettled = self._unsettled, []
+        now = self._clock()
+        try:
+            yield [replace(settlement, seconds_ago=now - over_at) for settlement, over_at in riding]
+        except BaseException:
+            self._unsettled = [*riding, *self._unsettled]
+            raise
+
+    def _start_flush(self) -> None:
+        self._flush_timer = None
+        task = asyncio.get_running_loop().create_task(self._flush())
+        self._flushes.add(task)
+        task.add_done_callback(self._flushes.discard)
+
+    async def _flush(self) -> None:
+        if not self._unsettled:
+            return
+        try:
+            with self._riding() as settled:
+                await self._calls.settle(settled)
+        except LimiterUnavailable:
+            # Shut down: its record keeps these counted to their bound, which is longer, never shorter.
+            self._unsettled.clear()
+
+
+class _JobPermits:
+    """A client's permits in the name of one job; implements `domain.ports.PermitSource`."""
+
+    def __init__(self, client: PermitClient, job_id: str) -> None:
+        self._client, self._job_id = client, job_id
+
+    def acquire(self, tokens: int = 1) -> AbstractAsyncContextManager[Permit]:
+        return self._client.acquire_for(self._job_id, tokens)
+
+    async def seal(self, retry_after_seconds: float | None, reason: str) -> None:
+        await self._client.seal(retry_after_seconds, reason)

@@ -1,0 +1,121 @@
+"""PermitQueue: who waits for a permit, in which order."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from domain.permits import LentPermit
+
+RETURN_SECONDS = 0.1
+"""How long a call that was told to ask again may take to come back before others are served first."""
+
+
+@dataclass(slots=True)
+class Waiting:
+    """One request for a permit. It is served while a call attends it, or is just about to come back."""
+
+    ticket: str
+    job_id: str
+    tokens: int
+    asked_at: float
+    answer: asyncio.Future[LentPermit | None]
+    attended: int = 0
+    expected_until: float = float("-inf")
+    kept_until: float = float("inf")
+
+
+class PermitQueue:
+    """Jobs take turns; inside a job it is first come, first served, by ticket.
+
+    Asking again with the same ticket keeps the place. A place nobody attends is skipped, and given up
+    `patience_seconds` after its last call ended. A ticket that was given back stays known for as long,
+    since a call may be overtaken by the word that nobody needs it any more.
+    """
+
+    def __init__(self, clock: Callable[[], float], patience_seconds: float) -> None:
+        self._clock = clock
+        self._patience_seconds = patience_seconds
+        self._places: dict[str, Waiting] = {}
+        self._turns: OrderedDict[str, OrderedDict[str, Waiting]] = OrderedDict()
+        self._unattended: OrderedDict[str, Waiting] = OrderedDict()
+        self._given_back: OrderedDict[str, float] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def join(self, ticket: str, job_id: str, tokens: int) -> Waiting:
+        """Take a place, or come back to it; call `leave` when the call ends."""
+        waiting = self._places.get(ticket)
+        if waiting is None:
+            answer = asyncio.get_running_loop().create_future()
+            waiting = Waiting(ticket, job_id, tokens, self._clock(), answer)
+            if ticket in self._given_back:
+                answer.set_result(None)
+                return waiting
+            self._places[ticket] = waiting
+            self._turns.setdefault(job_id, OrderedDict())[ticket] = waiting
+        waiting.attended += 1
+        self._unattended.pop(ticket, None)
+        return waiting
+
+    def leave(self, waiting: Waiting, comes_back: bool) -> None:
+        """A call on this place ended; the place stays for a while."""
+        waiting.attended -= 1
+        if waiting.ticket not in self._places or waiting.attended > 0:
+            return
+        now = self._clock()
+        waiting.expected_until = now + RETURN_SECONDS if comes_back else now
+        waiting.kept_until = now + self._patience_seconds
+        self._unattended[waiting.ticket] = waiting
+
+    def head(self) -> Waiting | None:
+        """The first place of the job whose turn it is that somebody attends, or is about to."""
+        now = self._clock()
+        self._forget_deserted(now)
+        for places in self._turns.values():
+            for waiting in places.values():
+                if waiting.attended > 0 or now < waiting.expected_until:
+                    return waiting
+        return None
+
+    def give_back(self, ticket: str) -> None:
+        """Nobody needs the ticket: a call that still attends it, or is yet to come, is answered with None."""
+        now = self._clock()
+        self._given_back[ticket] = now + self._patience_seconds
+        while next(iter(self._given_back.values())) <= now:
+            self._given_back.popitem(last=False)
+        if waiting := self._places.get(ticket):
+            self._remove(waiting)
+            waiting.answer.set_result(None)
+
+    def serve(self, waiting: Waiting, permit: LentPermit) -> None:
+        """Hand out the permit and drop the place; the next turn is another job's."""
+        self._remove(waiting)
+        if waiting.job_id in self._turns:
+            self._turns.move_to_end(waiting.job_id)
+        waiting.answer.set_result(permit)
+
+    def refuse(self, error: Exception, is_refused: Callable[[Waiting], bool] = lambda _: True) -> None:
+        """Answer these with the error; without a condition, everybody."""
+        for waiting in [place for place in self._places.values() if is_refused(place)]:
+            self._remove(waiting)
+            if waiting.attended > 0:
+                waiting.answer.set_exception(error)
+
+    def _remove(self, waiting: Waiting) -> None:
+        del self._places[waiting.ticket]
+        self._unattended.pop(waiting.ticket, None)
+        places = self._turns[waiting.job_id]
+        del places[waiting.ticket]
+        if not places:
+            del self._turns[waiting.job_id]
+
+    def _forget_deserted(self, now: float) -> None:
+        while self._unattended:
+            longest = next(iter(self._unattended.values()))
+            if now < longest.kept_until:
+                return
+            self._remove(longest)

@@ -1,0 +1,327 @@
+"""CollectionService: what drivers and the command line use, and where everything is put together.
+
+The one module that knows which adapter stands behind which port, that names actors and that turns
+plain classes into actors. Ray is imported when it is first needed: looking at stored jobs never is.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+import platformdirs
+
+from actors import ray_session
+from actors.collection_requests import request_from
+from actors.collection_worker import CollectionWorker
+from actors.job_catalog import JobCatalog
+from actors.job_coordinator import JobCoordinator
+from actors.permit_client import PermitClient
+from actors.rate_limiter import RateLimiter
+from actors.runners import RunnerClaim, Runners
+from actors.settings import BrokerSettings, Settings
+from adapters.brokers.binance import DEFAULT_LIMITS, BinanceGateway
+from adapters.candle_export import export
+from adapters.candle_files import CandleFiles
+from adapters.candle_reader import CandleReader
+from adapters.job_journal import JobJournal
+from adapters.permit_record import PermitRecordFile
+from domain.errors import LimiterUnavailable
+from domain.history import HistoryEntry
+from domain.progress import Progress
+from domain.rates import AccountLimits, RateLimit
+from domain.requests import CollectionRequest
+
+if TYPE_CHECKING:
+    from actors.handles import FinishedJob, JobHandle
+
+STATE_FOLDER_VARIABLE = "CANDLES_STATE_DIR"
+"""Where the permit records of this user's accounts lie; by default the platform's state folder."""
+
+
+def gateway_for(broker: BrokerSettings) -> BinanceGateway:
+    """The gateway that the settings name."""
+    if broker.base_url is None:
+        return BinanceGateway(timeout_seconds=broker.timeout_seconds)
+    return BinanceGateway(broker.base_url, broker.timeout_seconds)
+
+
+def limits_for(broker: BrokerSettings) -> AccountLimits:
+    """What the settings allow the account, or what the broker documents."""
+    limits = broker.limits or tuple(RateLimit.parse(text) for text in DEFAULT_LIMITS)
+    return AccountLimits(
+        broker.gateway, broker.account, limits, broker.timeout_seconds, stray_seconds=broker.timeout_seconds
+    )
+
+
+def state_folder() -> Path:
+    """The folder of the permit records."""
+    return Path(os.environ.get(STATE_FOLDER_VARIABLE) or platformdirs.user_state_path("candle-collector"))
+
+
+def as_actor(plain: type, **options: Any) -> Any:
+    """The plain class as an actor class, built inside its process from what a picklable builder returns."""
+    import ray
+
+    class Actor(plain):  # type: ignore[misc]
+        def __init__(self, build: Callable[[], dict[str, Any]]) -> None:
+            super().__init__(**build())
+
+    Actor.__name__ = Actor.__qualname__ = plain.__name__
+    return ray.remote(**options)(Actor)
+
+
+@dataclass(frozen=True)
+class LimiterBuilder:
+    """Builds a RateLimiter inside its actor."""
+
+    limits: AccountLimits
+    folder: Path
+    holder: str
+    session: str
+
+    def __call__(self) -> dict[str, Any]:
+        from actors.metrics import RayLimiterMetrics
+
+        return {
+            "limits": self.limits,
+            "open_record": lambda limits: PermitRecordFile(self.folder, limits, self.holder, self.session),
+            "metrics": RayLimiterMetrics(self.limits.broker, self.limits.account),
+        }
+
+
+@dataclass(frozen=True)
+class WorkerBuilder:
+    """Builds a CollectionWorker inside its actor."""
+
+    settings: Settings
+    job_id: str
+    name: str
+    limiter: Any
+    coordinator: Any
+
+    def __call__(self) -> dict[str, Any]:
+        from actors.handles import RemoteJobRepository, RemoteRateLimiter
+
+        broker = self.settings.require_broker()
+        coordinator = RemoteJobRepository(self.coordinator)
+        flush_seconds = 0.5 * limits_for(broker).shortest.window_seconds
+        return {
+            "job_repo": coordinator,
+            "broker_gateway": gateway_for(broker),
+            "candle_repo": CandleFiles(self.settings.storage.root),
+            "rate_limiter": PermitClient(RemoteRateLimiter(self.limiter), flush_seconds),
+            "event_emitter": coordinator,
+            "name": self.name,
+            "job_id": self.job_id,
+        }
+
+
+@dataclass(frozen=True)
+class CoordinatorBuilder:
+    """Builds a JobCoordinator inside its actor; `options` place the workers' actors."""
+
+    settings: Settings
+    job_id: str
+    limiter: Any
+    options: dict[str, Any]
+
+    def __call__(self) -> dict[str, Any]:
+        import ray
+
+        from actors.handles import RemoteRateLimiter, RemoteWorker
+        from actors.metrics import RayJobMetrics
+
+        me = ray.get_runtime_context().current_actor
+        worker_class = as_actor(CollectionWorker, num_cpus=0, max_restarts=0, max_concurrency=100, **self.options)
+
+        def new_worker(name: str) -> RemoteWorker:
+            builder = WorkerBuilder(self.settings, self.job_id, name, self.limiter, me)
+            return RemoteWorker(name, worker_class.options(name=f"{name}:{self.job_id}").remote(builder))
+
+        return {
+            "job_id": self.job_id,
+            "store": JobJournal.sqlite(events_path(self.settings)),
+            "worker_factory": new_worker,
+            "limiter_status": RemoteRateLimiter(self.limiter).status,
+            "candles_per_page": gateway_for(self.settings.require_broker()).max_candles_per_page,
+            "metrics": RayJobMetrics(self.job_id),
+        }
+
+
+def events_path(settings: Settings) -> Path:
+    """Where the jobs' events are stored."""
+    return settings.storage.root / "jobs.sqlite"
+
+
+class CollectionService:
+    """Collects candles as a settings file says; a context manager.
+
+    Ray is started, or joined, by the first call that needs a runner. Everywhere a job may be named by a
+    unique beginning of its id; JobNotFound otherwise.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        settings.storage.root.mkdir(parents=True, exist_ok=True)
+        self._catalog = JobCatalog(JobJournal.sqlite(events_path(settings)), BinanceGateway.max_candles_per_page)
+        self._runners = Runners(settings.storage.root / ".runners")
+        self._claims: dict[str, RunnerClaim] = {}
+        self._coordinators: dict[str, Any] = {}
+        self._address: str | None = None
+
+    def __enter__(self) -> CollectionService:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def request(self) -> CollectionRequest:
+        """What the settings ask for; without an end, up to the last bar that has closed."""
+        return request_from(self._settings, gateway_for(self._settings.require_broker()), datetime.now(UTC))
+
+    def submit(self, request: CollectionRequest | None = None) -> JobHandle | FinishedJob:
+        """Collect: a new job is started, a paused or orphaned one resumed, a running one joined.
+
+        A finished one is answered from the store, without a request, unless its open end has moved on.
+        """
+        job_id = self._catalog.find_or_submit(request or self.request())
+        if self._catalog.is_finished(job_id):
+            from actors.handles import FinishedJob
+
+            return FinishedJob(self._catalog.progress(job_id))
+        return self._take_up(job_id)
+
+    def resume(self, job: str) -> JobHandle:
+        """Go on with a paused or orphaned job; one that is paused but attended goes on where it is."""
+        job_id = self._catalog.find(job)
+        attached = self.attach(job_id)
+        if attached is not None:
+            attached.resume()
+            return attached
+        self._catalog.check_may("resume", job_id)
+        return self._take_up(job_id)
+
+    def retry(self, job: str) -> JobHandle:
+        """Collect the failed symbols of a finished job once more."""
+        job_id = self._catalog.find(job)
+        self._catalog.check_may("retry", job_id)
+        return self._take_up(job_id, retry=True)
+
+    def cancel(self, job: str) -> Progress:
+        """Give the job up, whether or not anybody runs it."""
+        job_id = self._catalog.find(job)
+        attached = self.attach(job_id)
+        return attached.cancel() if attached else self._catalog.cancel(job_id)
+
+    def attach(self, job: str) -> JobHandle | None:
+        """The job in the hands of whoever runs it; None when nobody does."""
+        job_id = self._catalog.find(job)
+        if job_id in self._coordinators:
+            return self._handle(job_id)
+        runner = self._runners.find(job_id)
+        if runner is None:
+            return None
+        self._connect(runner.address)
+        import ray
+
+        try:
+            self._coordinators[job_id] = ray.get_actor(f"job:{job_id}", namespace=ray_session.NAMESPACE)
+        except ValueError:
+            return None
+        return self._handle(job_id)
+
+    def progress(self, job: str, at: datetime | None = None) -> Progress:
+        """The job as it is, or as it was at a moment."""
+        job_id = self._catalog.find(job)
+        attached = self.attach(job_id) if at is None else None
+        return attached.progress() if attached else self._catalog.progress(job_id, at)
+
+    def jobs(self) -> list[Progress]:
+        """Every job in the store, oldest first, as it is stored."""
+        return self._catalog.all()
+
+    def history(self, job: str, until: datetime | None = None) -> list[HistoryEntry]:
+        """What happened to the job, oldest first."""
+        return self._catalog.history(self._catalog.find(job), until)
+
+    def export(self, out: Path, format: str, job: str | None = None, symbols: Sequence[str] = ()) -> list[Path]:
+        """Write candles to files: a job's, or those of the settings file, all or the named symbols."""
+        request = self._catalog.request(self._catalog.find(job)) if job else self.request()
+        gateway = gateway_for(self._settings.require_broker())
+        datasets = [gateway.dataset(symbol, request.interval) for symbol in symbols or request.symbols]
+        return export(CandleReader(CandleFiles(self._settings.storage.root)), datasets, request.span, format, out)
+
+    def close(self) -> None:
+        """Let go of the jobs, the store and Ray; an embedded cluster ends with its driver."""
+        for claim in self._claims.values():
+            claim.release()
+        self._claims.clear()
+        self._coordinators.clear()
+        self._catalog.close()
+        if self._address is not None:
+            ray_session.leave()
+            self._address = None
+
+    def _take_up(self, job_id: str, retry: bool = False) -> JobHandle:
+        claim = self._runners.claim(job_id)
+        if claim is None:
+            attached = self.attach(job_id)
+            if attached is None:
+                raise LimiterUnavailable(f"job {job_id} is being taken up by another process: try again in a moment")
+            return attached
+        self._claims[job_id] = claim
+        self._connect(self._settings.cluster.address)
+        claim.announce(self._address or "")
+        self._coordinators[job_id] = self._new_coordinator(job_id)
+        handle = self._handle(job_id)
+        handle.begin(retry)
+        return handle
+
+    def _handle(self, job_id: str) -> JobHandle:
+        from actors.handles import JobHandle
+
+        return JobHandle(job_id, self._coordinators[job_id], lambda: self._catalog.progress(job_id))
+
+    def _connect(self, address: str) -> None:
+        if self._address is None:
+            self._address = ray_session.start_embedded() if address == "embedded" else ray_session.join(address)
+
+    def _new_coordinator(self, job_id: str) -> Any:
+        options = _on_this_node()
+        limiter = self._limiter(options)
+        coordinator_class = as_actor(
+            JobCoordinator, num_cpus=0, max_restarts=-1, max_task_retries=-1, max_concurrency=1000, **options
+        )
+        builder = CoordinatorBuilder(self._settings, job_id, limiter, options)
+        return coordinator_class.options(name=f"job:{job_id}").remote(builder)
+
+    def _limiter(self, options: dict[str, Any]) -> Any:
+        from actors.handles import agree
+
+        limits = limits_for(self._settings.require_broker())
+        holder = f"process {os.getpid()} on {socket.gethostname()}"
+        limiter_class = as_actor(
+            RateLimiter, num_cpus=0, max_restarts=-1, max_task_retries=-1, max_concurrency=10_000, **options
+        )
+        name = f"limiter:{limits.broker}:{limits.account}"
+        limiter = limiter_class.options(name=name, lifetime="detached", get_if_exists=True).remote(
+            LimiterBuilder(limits, state_folder(), holder, uuid4().hex)
+        )
+        agree(limiter, limits)
+        return limiter
+
+
+def _on_this_node() -> dict[str, Any]:
+    """Actors that touch storage stay on the node that has it."""
+    import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    node_id = ray.get_runtime_context().get_node_id()
+    return {"scheduling_strategy": NodeAffinitySchedulingStrategy(node_id, soft=False)}

@@ -1,0 +1,30 @@
+"""The settings file that `candles init` writes: valid, commented, and quick to run."""
+
+TEMPLATE = """\
+# What `candles collect` does. Every key that is commented out shows its default.
+
+[broker]
+gateway = "binance"                      # public spot candles: no key is needed
+# base_url = "https://api.binance.com"   # may point anywhere, e.g. at a test server
+# account = "default"                    # whose limit it is: jobs of one account share one limiter
+limits = ["15/1s", "6000w/60s"]          # every window holds; "w" counts weight. Left out: what the broker documents
+# timeout_seconds = 10
+
+[job]
+symbols = ["BTCUSDT", "ETHUSDT"]         # or symbols_file = "symbols.txt": one a line, # for comments
+interval = "1h"
+start = 2024-03-01T00:00:00Z             # a time needs its zone; a bare date is its midnight in UTC
+end = 2024-04-01T00:00:00Z               # exclusive. Left out: up to the last bar that has closed
+# batch_size = 10                        # symbols handed to a worker at a time
+# workers = 2
+# concurrency = 4                        # symbols in flight per worker
+# max_failures = "10%"                   # or a count of symbols
+# on_too_many_failures = "pause"         # or "fail", for runs that nobody watches
+
+[storage]
+root = "candle-data"                     # absolute, or relative to this file
+# events = "sqlite"
+
+[cluster]
+# address = "embedded"                   # or "auto", "ray://head:10001": a Ray cluster that runs already
+"""

@@ -1,0 +1,136 @@
+"""SymbolCollection: from what coverage says is missing of a symbol to proof that nothing is."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any, ParamSpec, Protocol, TypeVar
+
+from actors.attempts import Attempts
+from actors.batch_tally import BatchTally
+from actors.guarded_permits import GuardedPermits
+from actors.run_control import RunControl
+from domain.candles import Dataset
+from domain.errors import BrokerUnavailable, MalformedResponse
+from domain.ports import BrokerGateway, CandleRepository, PageRequest
+from domain.retries import RetryPolicy
+from domain.timespan import TimeSpan
+from domain.validation import ValidatedCandles, validate
+
+SAVE_GRACE_SECONDS = 0.4
+"""How long a shutdown waits for a save that has begun; below the grace a coordinator gives its workers."""
+
+Parameters = ParamSpec("Parameters")
+Result = TypeVar("Result")
+
+
+class RunBlocking(Protocol):
+    """Runs a blocking call where it does not hold up the event loop, like `asyncio.to_thread`."""
+
+    def __call__(
+        self, call: Callable[Parameters, Result], /, *args: Parameters.args, **kwargs: Parameters.kwargs
+    ) -> Coroutine[Any, Any, Result]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class CollectionTools:
+    """What a worker collects with; the same for all of its symbols."""
+
+    gateway: BrokerGateway
+    candles: CandleRepository
+    control: RunControl
+    retry_policy: RetryPolicy
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    random01: Callable[[], float] = random.random
+    run_blocking: RunBlocking = asyncio.to_thread
+
+
+class SymbolCollection:
+    """Collects one symbol's missing pages, in order.
+
+    `attempts` counts the tries at the page in hand, `pages_left` the planned pages that are still to come.
+    """
+
+    def __init__(
+        self, tools: CollectionTools, dataset: Dataset, span: TimeSpan, permits: GuardedPermits, tally: BatchTally
+    ) -> None:
+        self.attempts = 1
+        self._tools = tools
+        self._dataset = dataset
+        self._span = dataset.align(span)
+        self.pages_left = -(-dataset.bars_in(span) // tools.gateway.max_candles_per_page)
+        self._permits = permits
+        self._tally = tally
+
+    async def collect(self) -> None:
+        """Fetch and save until coverage is complete.
+
+        Raises Interrupted on shutdown, or after the page in hand on a pause at once; the BrokerError of
+        a page that was tried often enough; a StorageError. What was saved by then is not asked again.
+        """
+        pages = await self._missing_pages()
+        self._tally.skipped(self.pages_left - len(pages))
+        self.pages_left = min(self.pages_left, len(pages))
+        for page in pages:
+            await self._collect_page(page)
+            self.pages_left = max(0, self.pages_left - 1)
+        if pages:
+            await self._prove_complete()
+
+    async def _missing_pages(self) -> list[TimeSpan]:
+        page_ms = self._tools.gateway.max_candles_per_page * self._dataset.interval.duration_ms
+        return [page for missing in await self._missing() for page in missing.pages(page_ms)]
+
+    async def _missing(self) -> list[TimeSpan]:
+        reading = self._tools.run_blocking(self._tools.candles.coverage, self._dataset, self._span)
+        return (await self._tools.control.guard(reading)).missing
+
+    async def _prove_complete(self) -> None:
+        missing = await self._missing()
+        if missing:
+            raise self._malformed(f"incomplete: {missing[0]} was never answered in full")
+
+    async def _collect_page(self, page: TimeSpan) -> None:
+        attempts = Attempts(self._tools.retry_policy, self._tools.random01)
+        rest = page
+        async for attempt in attempts.retrying(self._back_off):
+            with attempt:
+                self.attempts = attempts.number
+                rest = await self._ask(rest)
+                if rest:
+                    raise BrokerUnavailable(self._dataset.broker, self._dataset.symbol, f"{rest} is not closed yet")
+
+    async def _ask(self, span: TimeSpan) -> TimeSpan:
+        """Fetch the span, save what is final of it, and return the rest."""
+        tools = self._tools
+        page = await tools.control.guard(tools.gateway.fetch_page(PageRequest(self._dataset, span), self._permits))
+        checked = validate(page.candles, self._dataset, span, page.closed_before_ms)
+        await tools.control.see_through(tools.run_blocking(self._store, checked), SAVE_GRACE_SECONDS)
+        if checked.is_mostly_bad:
+            raise self._malformed(f"{len(checked.quarantined)} candles of a page are bad, {_first_reason(checked)}")
+        rest = TimeSpan(checked.answered.end_ms, span.end_ms)
+        self._tally.saved(len(checked.candles), len(checked.quarantined), pages=0 if rest else 1)
+        return rest
+
+    def _store(self, checked: ValidatedCandles) -> None:
+        if checked.quarantined:
+            self._tools.candles.quarantine(self._dataset, checked.quarantined)
+        if checked.answered and not checked.is_mostly_bad:
+            self._tools.candles.save(self._dataset, checked.answered, checked.candles)
+
+    async def _back_off(self, seconds: float) -> None:
+        await self._tools.control.guard(self._wait(seconds))
+
+    async def _wait(self, seconds: float) -> None:
+        with self._tools.control.waiting():
+            await self._tools.sleep(seconds)
+
+    def _malformed(self, message: str) -> MalformedResponse:
+        return MalformedResponse(self._dataset.broker, self._dataset.symbol, message)
+
+
+def _first_reason(checked: ValidatedCandles) -> str:
+    first = checked.quarantined[0]
+    return f"the one at {first.open_time_ms} for instance: {first.reason}"

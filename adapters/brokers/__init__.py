@@ -1,0 +1,1 @@
+"""Gateways to brokers: one file per broker, and the HTTP they share."""

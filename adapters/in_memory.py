@@ -1,0 +1,18 @@
+"""A shipped fake of every port: quick, honest, and free of files, sockets and clocks."""
+
+from __future__ import annotations
+
+from adapters.in_memory_broker import InMemoryGateway, InMemoryPermit, InMemoryRateLimiter
+from adapters.in_memory_candles import InMemoryCandleRepository
+from adapters.in_memory_jobs import InMemoryJobRepository, RecordingEmitter
+from adapters.in_memory_permits import InMemoryPermitRecord
+
+__all__ = [
+    "InMemoryCandleRepository",
+    "InMemoryGateway",
+    "InMemoryJobRepository",
+    "InMemoryPermit",
+    "InMemoryPermitRecord",
+    "InMemoryRateLimiter",
+    "RecordingEmitter",
+]

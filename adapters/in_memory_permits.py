@@ -1,0 +1,96 @@
+"""InMemoryPermitRecord: an account's permits in plain state that outlives the limiters using it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from domain.errors import LimiterUnavailable, StorageUnavailable
+from domain.permits import LentPermit
+from domain.ports import RecordedPermits
+from domain.rates import AccountLimits
+
+
+@dataclass(slots=True)
+class PermitMemory:
+    """What is remembered of one account: the part of a record that outlives a process.
+
+    `kill_holder` plays the death of the process that has the account; `is_full` makes every write fail.
+    """
+
+    permits: dict[str, LentPermit] = field(default_factory=dict)
+    sealed_until: float = float("-inf")
+    complete_since: float = float("-inf")
+    agreed: dict[str, AccountLimits] = field(default_factory=dict)
+    holder: str | None = None
+    is_full: bool = False
+
+    def kill_holder(self) -> None:
+        """The account is free again, and nothing was said goodbye to."""
+        self.holder = None
+
+
+class InMemoryPermitRecord:
+    """A permit record that forgets nothing while its `memory` lives; implements `domain.ports.PermitRecord`."""
+
+    def __init__(
+        self, limits: AccountLimits, memory: PermitMemory | None = None, holder: str = "memory", session: str = "memory"
+    ) -> None:
+        self.memory = memory or PermitMemory()
+        self._limits, self._holder, self._session = limits, holder, session
+        self._is_open = False
+
+    def open(self) -> RecordedPermits:
+        """Take the account, unless another record holds it."""
+        if self.memory.holder is not None and not self._is_open:
+            raise LimiterUnavailable(
+                f"the account {self._limits.account!r} of {self._limits.broker} is in use by {self.memory.holder}"
+            )
+        self.memory.holder = self._holder
+        self._is_open = True
+        return self.known()
+
+    def known(self) -> RecordedPermits:
+        """Everything there ever was, permits that were over long ago included."""
+        memory = self.memory
+        permits = tuple(memory.permits.values())
+        note = f"{len(permits)} permits are remembered"
+        return RecordedPermits(
+            permits, memory.sealed_until, memory.complete_since, memory.agreed.get(self._session), note
+        )
+
+    def lent(self, permit: LentPermit) -> None:
+        """Remember the permit."""
+        self._check_writable()
+        self.memory.permits[permit.permit_id] = permit
+
+    def over(self, permit: LentPermit) -> None:
+        """Remember that it is over."""
+        self._check_writable()
+        self.memory.permits[permit.permit_id] = permit
+
+    def void(self, permit_id: str) -> None:
+        """Forget the permit."""
+        self._check_writable()
+        self.memory.permits.pop(permit_id, None)
+
+    def seal(self, until: float) -> None:
+        """Remember the latest moment."""
+        self._check_writable()
+        self.memory.sealed_until = max(self.memory.sealed_until, until)
+
+    def agree(self, limits: AccountLimits) -> None:
+        """Remember the limits for this session."""
+        self._check_writable()
+        self.memory.agreed[self._session] = limits
+
+    def close(self) -> None:
+        """Let go of the account; idempotent."""
+        if self._is_open:
+            self._is_open = False
+            self.memory.holder = None
+
+    def _check_writable(self) -> None:
+        if not self._is_open:
+            raise StorageUnavailable("memory", "the account was let go")
+        if self.memory.is_full:
+            raise StorageUnavailable("memory", "it is full")

@@ -1,0 +1,116 @@
+"""ArrivalLog: when each request arrived, and whether the limits were kept. This is the judge."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from domain.rates import RateLimit
+
+ONE_MINUTE_SECONDS = 60.0
+
+
+@dataclass(slots=True)
+class Arrival:
+    """One request: when its headers were parsed (monotonic seconds), and the status it got (0: none yet)."""
+
+    at_seconds: float
+    path: str
+    symbol: str
+    weight: int
+    client: str
+    status: int = 0
+
+
+class ArrivalLog:
+    """Notes every arrival, enforces the limits as true sliding windows, and judges from the notes alone.
+
+    Refused requests count as well. Windows are closed: of two arrivals exactly one window apart, both count.
+    """
+
+    def __init__(self, limits: Sequence[RateLimit], monotonic: Callable[[], float] = time.monotonic) -> None:
+        self.arrivals: list[Arrival] = []
+        self._windows = [_SlidingWindow(limit) for limit in limits]
+        self._minute = _SlidingWindow(RateLimit.parse("1000000000w/60s"))
+        self._monotonic = monotonic
+
+    @property
+    def limits(self) -> list[RateLimit]:
+        return [window.limit for window in self._windows]
+
+    @property
+    def used_weight(self) -> int:
+        """The weight of the last minute's arrivals, up to the newest."""
+        return self._minute.counted
+
+    def arrive(self, path: str, symbol: str, weight: int, client: str) -> tuple[Arrival, float | None]:
+        """Note an arrival; with it, how long its sender has to stay away: None when it fits every window."""
+        arrival = Arrival(self._monotonic(), path, symbol, weight, client)
+        self.arrivals.append(arrival)
+        self._minute.add(arrival.at_seconds, weight)
+        waits = [window.add(arrival.at_seconds, weight) for window in self._windows]
+        return arrival, max((wait_seconds for wait_seconds in waits if wait_seconds is not None), default=None)
+
+    def report(self) -> dict[str, Any]:
+        """The judgement: requests, the most that any window held, and how many arrivals were one too many."""
+        held = {str(limit): held_at_each_arrival(self.arrivals, limit) for limit in self.limits}
+        over = [held[str(limit)] > limit.amount for limit in self.limits]
+        return {
+            "requests": len(self.arrivals),
+            "limits": [str(limit) for limit in self.limits],
+            "most_in_window": {name: int(counts.max(initial=0)) for name, counts in held.items()},
+            "violations": int(np.logical_or.reduce(over).sum()) if over else 0,
+            "statuses": {str(status): count for status, count in Counter(a.status for a in self.arrivals).items()},
+            "first_to_last_seconds": self.arrivals[-1].at_seconds - self.arrivals[0].at_seconds if self.arrivals else 0,
+            "clients": len({arrival.client for arrival in self.arrivals}),
+        }
+
+    def as_json(self) -> list[dict[str, Any]]:
+        """Every arrival in order."""
+        return [asdict(arrival) for arrival in self.arrivals]
+
+
+def held_at_each_arrival(arrivals: Sequence[Arrival], limit: RateLimit) -> NDArray[np.int64]:
+    """What the closed window that ends at each arrival held, counted anew from the log.
+
+    The fullest window of all is one of these: moving a window's end back to the last arrival inside loses nothing.
+    """
+    moments = np.array([arrival.at_seconds for arrival in arrivals], np.float64)
+    costs = np.array([limit.cost(arrival.weight) for arrival in arrivals], np.int64)
+    total_before = np.concatenate([np.zeros(1, np.int64), np.cumsum(costs)])
+    first_inside = np.searchsorted(moments, moments - limit.window_seconds, side="left")
+    held: NDArray[np.int64] = total_before[1:] - total_before[first_inside]
+    return held
+
+
+class _SlidingWindow:
+    """What one limit holds at the newest arrival."""
+
+    def __init__(self, limit: RateLimit) -> None:
+        self.limit = limit
+        self.counted = 0
+        self._inside: deque[tuple[float, int]] = deque()
+
+    def add(self, at_seconds: float, weight: int) -> float | None:
+        """Count an arrival; if it is one too many, how long until the same fits again."""
+        cost = self.limit.cost(weight)
+        self._inside.append((at_seconds, cost))
+        self.counted += cost
+        while self._inside[0][0] < at_seconds - self.limit.window_seconds:
+            self.counted -= self._inside.popleft()[1]
+        return self._seconds_until_room(at_seconds, cost) if self.counted > self.limit.amount else None
+
+    def _seconds_until_room(self, at_seconds: float, cost: int) -> float:
+        excess = self.counted + cost - self.limit.amount
+        for moment, leaving in self._inside:
+            excess -= leaving
+            if excess <= 0:
+                return moment + self.limit.window_seconds - at_seconds
+        return math.inf

@@ -1,0 +1,117 @@
+"""Scripted faults: what goes wrong with which request, and how long the network takes."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+
+class FaultKind(StrEnum):
+    """What can go wrong with a request that arrived, or is about to."""
+
+    SERVER_ERROR = "server_error"
+    """503."""
+    LOST = "lost"
+    """The connection drops before the request arrives: it is not in the log."""
+    DROPPED = "dropped"
+    """It arrives, and the connection drops without an answer."""
+    DROPPED_WHEN_KEPT_ALIVE = "dropped_when_kept_alive"
+    """The same, but only on a connection that has carried a request before."""
+    CLOSED_AFTERWARDS = "closed_afterwards"
+    """It is answered well, then the connection drops without having said so."""
+    CUT_BODY = "cut_body"
+    """Half of the promised bytes, then the connection drops."""
+    TRUNCATED_JSON = "truncated_json"
+    """A complete answer that holds half of the JSON."""
+    OTHER_SHAPE = "other_shape"
+    """Sound JSON that is not klines."""
+    HUNG = "hung"
+    """It arrives and is never answered."""
+    HUNG_BODY = "hung_body"
+    """Headers and half of the body, then nothing."""
+    THROTTLED = "throttled"
+    """429 with Retry-After, though no limit was broken."""
+    BANNED = "banned"
+    """418 with Retry-After."""
+    REFUSED = "refused"
+    """403."""
+    REDIRECTED = "redirected"
+    """302 to another place."""
+    UNKNOWN_SYMBOL = "unknown_symbol"
+    """400, code -1121."""
+
+
+@dataclass(slots=True)
+class Fault:
+    """A kind of fault, for one symbol or for any, with a probability, at most `times` times (None: always)."""
+
+    kind: FaultKind
+    symbol: str | None = None
+    probability: float = 1.0
+    times: int | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> Fault:
+        """Read "hung,symbol=SIM001,probability=0.5,times=2"; anything else raises ValueError."""
+        kind, *options = text.split(",")
+        fault = cls(FaultKind(kind))
+        for option in options:
+            name, _, value = option.partition("=")
+            match name:
+                case "symbol":
+                    fault.symbol = value
+                case "probability":
+                    fault.probability = float(value)
+                case "times":
+                    fault.times = int(value)
+                case _:
+                    raise ValueError(f"a fault has no {name!r}: write {kind},symbol=NAME,probability=0.1,times=2")
+        return fault
+
+
+class FaultScript:
+    """Deals out the faults, one at most for each request; the first that fits is it. Seeded."""
+
+    def __init__(self, faults: Iterable[Fault] = (), seed: int = 0) -> None:
+        self._faults = [replace(fault) for fault in faults]
+        self._random = random.Random(seed)
+
+    def next_for(self, symbol: str, is_kept_alive: bool) -> FaultKind | None:
+        """What goes wrong with this request; None: nothing."""
+        for fault in self._faults:
+            if fault.symbol not in (None, symbol) or fault.times == 0:
+                continue
+            if fault.kind is FaultKind.DROPPED_WHEN_KEPT_ALIVE and not is_kept_alive:
+                continue
+            if self._random.random() >= fault.probability:
+                continue
+            if fault.times is not None:
+                fault.times -= 1
+            return fault.kind
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """How long a request takes to arrive, and its answer to come back: each lognormal, `sigma` is its jitter."""
+
+    uplink_median_seconds: float = 0.010
+    downlink_median_seconds: float = 0.010
+    sigma: float = 0.5
+
+    def uplink_seconds(self, source: random.Random) -> float:
+        """A way in, drawn at random."""
+        return self._draw(self.uplink_median_seconds, source)
+
+    def downlink_seconds(self, source: random.Random) -> float:
+        """A way out, drawn at random."""
+        return self._draw(self.downlink_median_seconds, source)
+
+    def _draw(self, median_seconds: float, source: random.Random) -> float:
+        return source.lognormvariate(math.log(median_seconds), self.sigma) if median_seconds > 0 else 0.0
+
+
+NO_LATENCY = Latency(0.0, 0.0)

@@ -1,0 +1,91 @@
+"""Market: which candles the simulated exchange has, and where they come from."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from adapters.simulator.generated import generated_rows
+from adapters.simulator.recorded import load_recorded
+
+Origin: TypeAlias = Literal["recorded", "generated"]
+
+_MINUTE_MS, _HOUR_MS, _DAY_MS = 60_000, 3_600_000, 86_400_000
+DURATIONS_MS = {
+    "1s": 1_000,
+    **{f"{count}m": count * _MINUTE_MS for count in (1, 3, 5, 15, 30)},
+    **{f"{count}h": count * _HOUR_MS for count in (1, 2, 4, 6, 8, 12)},
+    **{"1d": _DAY_MS, "3d": 3 * _DAY_MS, "1w": 7 * _DAY_MS},
+}
+"""Kept apart from the gateway's list, so that each checks the other."""
+
+_MONDAY_MS = 4 * _DAY_MS
+_SYMBOL = re.compile(r"^[A-Z0-9]{1,20}$")
+
+
+class UnknownSymbol(Exception):
+    """The exchange does not list it."""
+
+
+class UnknownInterval(Exception):
+    """No such bars are to be had of this symbol."""
+
+
+@dataclass(frozen=True, slots=True)
+class KlinesQuery:
+    """What was asked: bars opening in the closed [start, end], at most `limit`; without a start, the latest."""
+
+    symbol: str
+    interval: str
+    start_ms: int | None
+    end_ms: int | None
+    limit: int
+
+
+class Market:
+    """Recorded daily candles where there are any, generated ones of any interval for every other name.
+
+    Every name of up to 20 capitals and digits is listed, but for `unknown_symbols`.
+    """
+
+    def __init__(self, unknown_symbols: Collection[str] = ()) -> None:
+        self._recorded = load_recorded()
+        self._unknown_symbols = frozenset(unknown_symbols)
+
+    @property
+    def recorded_symbols(self) -> list[str]:
+        return sorted(self._recorded)
+
+    def origin(self, symbol: str) -> Origin:
+        """Where the symbol's candles come from. Raises UnknownSymbol."""
+        if symbol in self._unknown_symbols or not _SYMBOL.match(symbol):
+            raise UnknownSymbol(symbol)
+        return "recorded" if symbol in self._recorded else "generated"
+
+    def klines(self, query: KlinesQuery, now_ms: int) -> list[str]:
+        """The klines as JSON texts in order, the bar that is forming at `now_ms` included, none beyond it.
+
+        Raises UnknownSymbol, and UnknownInterval (recorded symbols have days only).
+        """
+        origin = self.origin(query.symbol)
+        duration_ms = DURATIONS_MS.get(query.interval)
+        if duration_ms is None or (origin == "recorded" and query.interval != "1d"):
+            raise UnknownInterval(query.interval)
+        end_ms = now_ms if query.end_ms is None else min(query.end_ms, now_ms)
+        if origin == "recorded":
+            return self._recorded[query.symbol].page(query.start_ms, end_ms, query.limit)
+        return _generated(query, end_ms, duration_ms, now_ms)
+
+
+def _generated(query: KlinesQuery, end_ms: int, duration_ms: int, now_ms: int) -> list[str]:
+    anchor_ms = _MONDAY_MS if query.interval == "1w" else 0
+    last_bar = (end_ms - anchor_ms) // duration_ms
+    first_bar = last_bar - query.limit + 1
+    if query.start_ms is not None:
+        first_bar = -((anchor_ms - query.start_ms) // duration_ms)
+    count = min(query.limit, last_bar - first_bar + 1)
+    if count <= 0:
+        return []
+    return generated_rows(query.symbol, anchor_ms + first_bar * duration_ms, count, duration_ms, now_ms)

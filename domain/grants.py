@@ -1,0 +1,67 @@
+"""What passes between a rate limiter and those who take its permits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """A permit granted `granted_after_seconds` from the call that asked for it, and usable for `valid_seconds` then.
+
+    Durations, not moments: the clocks of two machines need not agree. Whoever asked counts from the
+    moment before asking, so that a slow answer shortens the permit and never lengthens it. A permit
+    granted to an earlier call of the same ticket has a negative `granted_after_seconds`.
+    """
+
+    permit_id: str
+    tokens: int
+    granted_after_seconds: float
+    valid_seconds: float
+
+
+class Outcome(StrEnum):
+    """What became of a permit."""
+
+    ANSWERED = "answered"
+    """The response headers came: the request had arrived."""
+    UNUSED = "unused"
+    """Not a byte was written."""
+    STRAY = "stray"
+    """Written, then given up: it may still arrive."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """The end of a permit, `seconds_ago` before this was sent."""
+
+    permit_id: str
+    outcome: Outcome
+    seconds_ago: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class WindowStatus:
+    """One window of a limiter: its limit, and what it counts now."""
+
+    limit: str
+    amount: int
+    counted: int
+
+
+@dataclass(frozen=True, slots=True)
+class LimiterStatus:
+    """A rate limiter at one moment. `note` says in a sentence what its record told at the start."""
+
+    broker: str
+    account: str
+    windows: tuple[WindowStatus, ...]
+    waiting: int
+    paused: bool
+    sealed_seconds: float
+    sealed_reason: str
+    granted: int
+    waited_seconds: float
+    mean_call_seconds: float
+    note: str

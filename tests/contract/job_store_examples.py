@@ -1,0 +1,31 @@
+"""Jobs in a store, for the tests of stores."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from domain.batches import BatchReport, SymbolFailure
+from domain.jobs import CollectionJob
+from domain.ports import JobStore
+from domain.requests import CollectionRequest
+from tests.job_examples import NOW, REQUEST
+
+
+def later(minutes: int) -> datetime:
+    return NOW + timedelta(minutes=minutes)
+
+
+def submitted(store: JobStore, request: CollectionRequest = REQUEST) -> CollectionJob:
+    return store.job(store.submit(request, NOW))
+
+
+def started(store: JobStore) -> CollectionJob:
+    job = submitted(store)
+    job.start("collect", timestamp=later(1))
+    store.save(job)
+    return job
+
+
+def batch_report(job: CollectionJob, batch: int = 0) -> BatchReport:
+    failure = SymbolFailure("AAA", "SymbolRejected", "unknown symbol", 1)
+    return BatchReport(batch, job.epoch, True, ("BBB",), (failure,), candles_saved=10, requests=2)

@@ -1,0 +1,135 @@
+"""A service without Ray, for tests of the command line: jobs are lists of snapshots."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from actors.settings import Settings
+from domain.errors import IllegalTransition, JobNotFound
+from domain.history import HistoryEntry
+from domain.jobs import JobStatus
+from domain.progress import Progress
+
+RUNNING = Progress(
+    job_id="binance-1d-0a1b2c3d",
+    status=JobStatus.RUNNING,
+    reason="collect",
+    version=3,
+    symbols_total=100,
+    symbols_completed=12,
+    symbols_failed=0,
+    pages_total=200,
+    pages_done=50,
+    candles_saved=12345,
+    candles_quarantined=0,
+    requests=50,
+    started_at=datetime(2024, 3, 1, 12, 0, 0, tzinfo=UTC),
+    running_seconds=3.5,
+    eta_seconds=72.0,
+    requests_per_second=14.2,
+    limits=("15/1s", "6000w/60s"),
+    is_attended=True,
+)
+
+
+def ended(status: JobStatus, failed: int = 0, reason: str = "") -> Progress:
+    """The same job after its end."""
+    return replace(
+        RUNNING, status=status, reason=reason, version=9, symbols_failed=failed, pages_done=200, is_attended=False
+    )
+
+
+class FakeHandle:
+    """A job that goes through the snapshots, one a look; `between` is called before each but the first."""
+
+    def __init__(self, snapshots: Sequence[Progress], between: Callable[[], None] = lambda: None) -> None:
+        self.job_id = snapshots[0].job_id
+        self.snapshots = list(snapshots)
+        self.between = between
+        self.orders: list[str] = []
+
+    def progress(self) -> Progress:
+        return self.snapshots[0]
+
+    def watch(self, timeout_seconds: float = 1.0) -> Iterator[Progress]:
+        yield self.snapshots[0]
+        for snapshot in self.snapshots[1:]:
+            self.between()
+            yield snapshot
+
+    def pause(self, now: bool = False) -> Progress:
+        self.orders.append(f"pause now={now}")
+        return replace(RUNNING, status=JobStatus.PAUSED, reason="pause")
+
+    def shutdown(self) -> Progress:
+        self.orders.append("shutdown")
+        return ended(JobStatus.PAUSED, reason="shutdown")
+
+
+class FakeService:
+    """Hands out one job. `attached` says whether somebody runs it."""
+
+    def __init__(self, handle: FakeHandle | None = None, attached: bool = False, stored: Progress = RUNNING) -> None:
+        self.handle, self.attached, self.stored = handle, attached, stored
+        self.calls: list[str] = []
+        self.settings: Settings | None = None
+        self.is_closed = False
+
+    def opened(self, settings: Settings) -> FakeService:
+        """What an App calls to get its service."""
+        self.settings = settings
+        return self
+
+    def __enter__(self) -> FakeService:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.is_closed = True
+
+    def submit(self) -> FakeHandle:
+        self.calls.append("submit")
+        assert self.handle is not None
+        self.attached = True
+        return self.handle
+
+    def resume(self, job: str) -> FakeHandle:
+        self._find(job, f"resume {job}")
+        return self.submit()
+
+    def retry(self, job: str) -> FakeHandle:
+        self._find(job, f"retry {job}")
+        return self.submit()
+
+    def cancel(self, job: str) -> Progress:
+        self._find(job, f"cancel {job}")
+        if self.stored.status.is_final:
+            raise IllegalTransition(self.stored.job_id, str(self.stored.status), "cancel")
+        return ended(JobStatus.CANCELLED, reason="cancel")
+
+    def attach(self, job: str) -> FakeHandle | None:
+        self._find(job, f"attach {job}")
+        return self.handle if self.attached else None
+
+    def progress(self, job: str, at: datetime | None = None) -> Progress:
+        self._find(job, f"progress {job} at={at}")
+        return self.stored
+
+    def jobs(self) -> list[Progress]:
+        return [self.stored]
+
+    def history(self, job: str, until: datetime | None = None) -> list[HistoryEntry]:
+        self._find(job, f"history {job} until={until}")
+        moment = datetime(2024, 3, 1, 12, 0, 0, tzinfo=UTC)
+        return [HistoryEntry(1, moment, "Submitted", "collect", {"symbols": 100})]
+
+    def export(self, out: Path, format: str, job: str | None = None, symbols: Sequence[str] = ()) -> list[Path]:
+        self.calls.append(f"export {out.name} {format} {job} {list(symbols)}")
+        return [out / f"a.{format}"]
+
+    def _find(self, job: str, call: str) -> None:
+        self.calls.append(call)
+        if not RUNNING.job_id.startswith(job):
+            raise JobNotFound(job)

@@ -1,0 +1,55 @@
+"""Coverage: stored, confirmed empty and never asked are three different things."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from domain.coverage import Coverage, runs_of
+from domain.timespan import TimeSpan
+
+INTERVAL_MS = 10
+grid = st.integers(-20, 20).map(lambda number: number * INTERVAL_MS)
+spans = st.tuples(grid, st.integers(0, 15)).map(lambda pair: TimeSpan(pair[0], pair[0] + pair[1] * INTERVAL_MS))
+
+
+def bars(*spans: TimeSpan) -> set[int]:
+    return {opening for span in spans for opening in range(span.start_ms, span.end_ms, INTERVAL_MS)}
+
+
+@given(spans, st.lists(spans), st.sets(grid))
+def test_each_bar_of_the_span_is_stored_or_confirmed_empty_or_missing(
+    span: TimeSpan, asked: list[TimeSpan], openings: set[int]
+) -> None:
+    stored = openings & bars(*asked)
+    coverage = Coverage.of(span, asked, np.array(sorted(stored), np.int64), INTERVAL_MS)
+    assert bars(*coverage.stored) == stored & bars(span)
+    assert bars(*coverage.confirmed_empty) == (bars(*asked) - stored) & bars(span)
+    assert bars(*coverage.missing) == bars(span) - bars(*asked)
+    assert coverage.is_complete == (not coverage.missing)
+    pieces = [*coverage.stored, *coverage.confirmed_empty, *coverage.missing]
+    assert sum(piece.duration_ms for piece in pieces) == span.duration_ms
+    assert all(pieces)
+
+
+def test_a_hole_in_the_middle_is_asked_again_and_a_holiday_is_not() -> None:
+    asked = [TimeSpan(0, 50), TimeSpan(70, 100)]
+    coverage = Coverage.of(TimeSpan(0, 100), asked, np.array([0, 10, 40, 70, 80, 90]), INTERVAL_MS)
+    assert coverage.stored == (TimeSpan(0, 20), TimeSpan(40, 50), TimeSpan(70, 100))
+    assert coverage.confirmed_empty == (TimeSpan(20, 40),)
+    assert coverage.missing == [TimeSpan(50, 70)]
+
+
+def test_an_empty_span_is_complete_and_an_unasked_one_is_not() -> None:
+    assert Coverage(TimeSpan(5, 5)).is_complete
+    assert Coverage(TimeSpan(0, 10)).missing == [TimeSpan(0, 10)]
+
+
+@given(st.sets(grid))
+def test_runs_hold_the_openings_and_nothing_else(openings: set[int]) -> None:
+    runs = runs_of(np.array(sorted(openings), np.int64), INTERVAL_MS)
+    assert bars(*runs) == openings
+    assert all(earlier.end_ms < later.start_ms for earlier, later in pairwise(runs))

@@ -1,0 +1,172 @@
+"""Validation: each rule refuses what it should, and nothing is lost without a word."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from domain.candles import Candles, Dataset, Interval, RawCandles
+from domain.timespan import TimeSpan
+from domain.validation import CONFLICTING_DUPLICATE, DUPLICATE, ValidatedCandles, validate
+
+MINUTE_MS = 60_000
+DATASET = Dataset("memory", "A", Interval("1m"))
+SPAN = TimeSpan(0, 10 * MINUTE_MS)
+LATER_MS = 100 * MINUTE_MS
+GOOD = {"open": 10.0, "high": 12.0, "low": 9.0, "close": 11.0, "volume": 5.0}
+
+
+def bar(minute: float, **changed: float) -> dict[str, float]:
+    return {"open_time_ms": int(minute * MINUTE_MS), **GOOD, **changed}
+
+
+def judge(*bars: dict[str, float], closed_before_ms: int = LATER_MS, dataset: Dataset = DATASET) -> ValidatedCandles:
+    columns = {name: np.array([bar[name] for bar in bars], np.float64) for name in GOOD}
+    times = np.array([bar["open_time_ms"] for bar in bars], np.int64)
+    return validate(RawCandles(open_time_ms=times, **columns), dataset, SPAN, closed_before_ms)
+
+
+def minutes(candles: Candles) -> list[int]:
+    return (candles.open_time_ms // MINUTE_MS).tolist()
+
+
+@pytest.mark.parametrize(
+    ("bad", "reason"),
+    [
+        (bar(1, low=10.5), "low is above open or close"),
+        (bar(1, low=11.5, open=12.0), "low is above open or close"),
+        (bar(1, high=10.5), "high is below open or close"),
+        (bar(1, high=math.nan), "a price is not a finite number"),
+        (bar(1, close=math.inf), "a price is not a finite number"),
+        (bar(1, low=0.0), "a price is not positive"),
+        (bar(1, low=-1.0), "a price is not positive"),
+        (bar(1, volume=-0.5), "volume is negative"),
+        (bar(1, volume=math.nan), "volume is not a finite number"),
+        (bar(1, volume=math.inf), "volume is not a finite number"),
+        (bar(1.5), "opens off the grid"),
+        (bar(10), "opens outside the span asked for"),
+        (bar(-1), "opens outside the span asked for"),
+        (bar(10**9), "opens outside the span asked for"),
+    ],
+)
+def test_a_bar_that_breaks_a_rule_is_quarantined_with_the_reason(bad: dict[str, float], reason: str) -> None:
+    result = judge(bar(0), bad, bar(2))
+    assert minutes(result.candles) == [0, 2]
+    (refused,) = result.quarantined
+    assert (refused.open_time_ms, refused.reason) == (bad["open_time_ms"], reason)
+    assert repr(dict(refused.columns)) == repr({name: bad[name] for name in GOOD})
+    assert result.answered == SPAN
+
+
+def test_bars_at_the_very_edge_of_the_rules_are_accepted() -> None:
+    flat = {"open": 1.0, "high": 1.0, "low": 1.0, "close": 1.0, "volume": 0.0}
+    assert minutes(judge(bar(0, **flat), bar(9, **flat)).candles) == [0, 9]
+
+
+def test_bars_in_any_order_come_out_sorted() -> None:
+    assert minutes(judge(bar(3), bar(1), bar(2)).candles) == [1, 2, 3]
+
+
+def test_of_exact_duplicates_one_is_kept() -> None:
+    result = judge(bar(1), bar(2), bar(1), bar(1))
+    assert minutes(result.candles) == [1, 2]
+    assert [refused.reason for refused in result.quarantined] == [DUPLICATE, DUPLICATE]
+
+
+def test_of_conflicting_duplicates_none_is_kept() -> None:
+    result = judge(bar(1), bar(2), bar(1, volume=6.0), bar(1))
+    assert minutes(result.candles) == [2]
+    assert [refused.reason for refused in result.quarantined] == [CONFLICTING_DUPLICATE] * 3
+
+
+def test_a_broken_duplicate_does_not_discredit_the_good_bar() -> None:
+    result = judge(bar(1), bar(1, volume=-1.0))
+    assert minutes(result.candles) == [1]
+    assert [refused.reason for refused in result.quarantined] == ["volume is negative"]
+
+
+def test_the_forming_bar_is_dropped_and_the_answer_ends_before_it() -> None:
+    result = judge(bar(4), bar(5), bar(6), closed_before_ms=6 * MINUTE_MS + 1)
+    assert minutes(result.candles) == [4, 5]
+    assert (result.forming, result.quarantined) == (1, ())
+    assert result.answered == TimeSpan(0, 6 * MINUTE_MS)
+
+
+def test_a_bar_that_closes_this_very_moment_is_final() -> None:
+    result = judge(bar(5), closed_before_ms=6 * MINUTE_MS)
+    assert (minutes(result.candles), result.forming) == ([5], 0)
+    assert result.answered == TimeSpan(0, 6 * MINUTE_MS)
+
+
+def test_a_forming_bar_is_not_blamed_for_its_looks() -> None:
+    result = judge(bar(5), bar(6, low=99.0), closed_before_ms=6 * MINUTE_MS + 1)
+    assert (result.forming, result.quarantined) == (1, ())
+
+
+def test_the_forming_bar_just_behind_the_span_is_no_bad_bar() -> None:
+    result = judge(bar(9), bar(10), closed_before_ms=10 * MINUTE_MS + 5)
+    assert (minutes(result.candles), result.forming, result.quarantined) == ([9], 1, ())
+
+
+def test_nothing_is_answered_of_a_span_in_the_future() -> None:
+    assert judge(closed_before_ms=-MINUTE_MS).answered == TimeSpan(0, 0)
+
+
+def test_microseconds_taken_for_milliseconds_are_bad_bars_and_not_forming_ones() -> None:
+    bars = [{**bar(minute), "open_time_ms": 10**15 + minute} for minute in range(5)]
+    result = judge(*bars, closed_before_ms=10 * MINUTE_MS)
+    assert (result.forming, len(result.quarantined)) == (0, 5)
+    assert result.is_mostly_bad
+
+
+def test_a_page_is_mostly_bad_when_more_than_half_of_it_is_refused() -> None:
+    bad = [bar(minute, volume=-1.0) for minute in range(5)]
+    assert not judge(*bad, *(bar(minute) for minute in range(5, 10))).is_mostly_bad
+    assert judge(*bad, *(bar(minute) for minute in range(6, 10))).is_mostly_bad
+    assert not judge().is_mostly_bad
+
+
+def test_a_grid_with_an_anchor_of_its_own_is_followed() -> None:
+    anchored = Dataset("memory", "A", Interval("1m"), anchor_ms=-MINUTE_MS // 2)
+    result = judge(bar(0.5), bar(1), bar(1.5), dataset=anchored)
+    assert result.candles.open_time_ms.tolist() == [MINUTE_MS // 2, 3 * MINUTE_MS // 2]
+    assert [refused.reason for refused in result.quarantined] == ["opens off the grid"]
+
+
+def test_opening_times_at_the_ends_of_int64_are_refused_and_do_not_overflow() -> None:
+    extremes = [{**bar(0), "open_time_ms": time} for time in (-(2**63), 2**63 - 1)]
+    assert [refused.reason for refused in judge(*extremes).quarantined] == ["opens outside the span asked for"] * 2
+
+
+numbers = st.sampled_from([1.0, 2.0, 3.0, 0.0, -1.0, math.nan, math.inf])
+any_bars = st.lists(
+    st.fixed_dictionaries(
+        {
+            "open_time_ms": st.integers(-2, 24).map(lambda half: half * MINUTE_MS // 2),
+            **dict.fromkeys(GOOD, numbers),
+        }
+    ),
+    max_size=20,
+)
+
+
+@given(any_bars, st.integers(0, 12).map(lambda minute: minute * MINUTE_MS))
+def test_every_bar_is_kept_refused_or_forming_and_what_is_kept_obeys_the_rules(
+    bars: list[dict[str, float]], closed_before_ms: int
+) -> None:
+    result = judge(*bars, closed_before_ms=closed_before_ms)
+    kept = result.candles
+    assert len(kept) + len(result.quarantined) + result.forming == len(bars)
+    assert all(opening in result.answered for opening in kept.open_time_ms.tolist())
+    assert np.all(kept.low > 0)
+    assert np.all(np.isfinite(kept.high) & np.isfinite(kept.volume) & (kept.volume >= 0))
+    assert np.all((kept.low <= kept.open) & (kept.low <= kept.close))
+    assert np.all((kept.open <= kept.high) & (kept.close <= kept.high))
+    sent = Counter(repr(sorted(bar.items())) for bar in bars)
+    for one in result.quarantined:
+        assert sent[repr(sorted({"open_time_ms": one.open_time_ms, **dict(one.columns)}.items()))]

@@ -1,0 +1,115 @@
+"""A CollectionWorker among shipped fakes, ready to be put into any state; everything in virtual time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from actors.collection_worker import CollectionWorker, WorkerOutcome
+from adapters.in_memory import (
+    InMemoryCandleRepository,
+    InMemoryGateway,
+    InMemoryJobRepository,
+    InMemoryRateLimiter,
+    RecordingEmitter,
+)
+from domain.candles import Candles, Interval
+from domain.requests import CollectionRequest
+from domain.retries import RetryPolicy
+from domain.timespan import TimeSpan
+
+MINUTE_MS = 60_000
+
+
+def bars(count: int, first: int = 0) -> Candles:
+    """Sound one-minute candles, from minute number `first` on."""
+    openings = (np.arange(count, dtype=np.int64) + first) * MINUTE_MS
+    price = 100 + np.arange(count, dtype=np.float64)
+    return Candles(openings, price, price + 1, price - 1, price, np.ones(count))
+
+
+def minutes(first: int, end: int) -> TimeSpan:
+    return TimeSpan(first * MINUTE_MS, end * MINUTE_MS)
+
+
+def names(count: int) -> tuple[str, ...]:
+    return tuple(f"S{number:02}" for number in range(count))
+
+
+class Bench:
+    """One worker, one job of `symbols` times `bars_each` one-minute bars, pages of 10 bars.
+
+    `before_blocking` runs ahead of every call that would go to a thread.
+    """
+
+    def __init__(
+        self,
+        symbols: Iterable[str] = names(1),
+        bars_each: int = 10,
+        mishaps: Mapping[str, Any] | None = None,
+        batch_size: int = 10,
+        concurrency: int = 1,
+        market: Mapping[str, Candles] | None = None,
+        policy: RetryPolicy | None = None,
+        before_blocking: Callable[[Callable[..., Any]], Awaitable[None]] | None = None,
+        **gateway: Any,
+    ) -> None:
+        self.symbols = tuple(symbols)
+        self.span = minutes(0, bars_each)
+        self.request = CollectionRequest(
+            "memory",
+            "default",
+            self.symbols,
+            Interval("1m"),
+            self.span,
+            batch_size=batch_size,
+            concurrency=concurrency,
+        )
+        if market is None:
+            market = {symbol: bars(bars_each) for symbol in self.symbols}
+        self.gateway = InMemoryGateway(market, max_candles_per_page=10, mishaps=mishaps, **gateway)
+        self.candles = InMemoryCandleRepository()
+        self.limiter = InMemoryRateLimiter()
+        self.jobs = InMemoryJobRepository(self.request)
+        self.emitter = RecordingEmitter()
+        self._before_blocking = before_blocking
+        self.worker = CollectionWorker(
+            self.jobs,
+            self.gateway,
+            self.candles,
+            self.limiter,
+            self.emitter,
+            retry_policy=policy or RetryPolicy(),
+            name="worker-1",
+            random01=lambda: 0.5,
+            run_blocking=self._run_inline,
+        )
+
+    async def _run_inline(self, call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        if self._before_blocking:
+            await self._before_blocking(call)
+        return call(*args, **kwargs)
+
+    async def run(self) -> WorkerOutcome:
+        return await self.worker.run(self.jobs.job_id)
+
+    def begin(self) -> asyncio.Task[WorkerOutcome]:
+        return asyncio.create_task(self.run())
+
+    def stored(self, symbol: str) -> int:
+        return len(self.candles.read(self.gateway.dataset(symbol, Interval("1m")), self.span))
+
+    def is_complete(self, symbol: str) -> bool:
+        return self.candles.coverage(self.gateway.dataset(symbol, Interval("1m")), self.span).is_complete
+
+    @property
+    def asked(self) -> list[tuple[str, TimeSpan]]:
+        return [(page.dataset.symbol, page.span) for page in self.gateway.pages_asked]
+
+
+async def a_while() -> None:
+    """Long enough for everything that can happen without help to happen."""
+    await asyncio.sleep(5)
