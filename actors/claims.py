@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from bisect import insort
 from collections import Counter
 from collections.abc import Iterable
+
+from domain.batches import BatchReport
 
 
 class Claims:
@@ -32,25 +35,28 @@ class Claims:
         """Whether the batch is in that worker's hands: whoever lost it has nothing more to say of it."""
         return self._holders.get(batch) == worker
 
-    def finish(self, batch: int) -> None:
-        """The batch is done for good."""
-        del self._holders[batch]
-        del self._symbols[batch]
-
-    def put_back(self, batch: int) -> None:
-        """The batch was not finished: it waits again, ahead of later ones."""
-        del self._holders[batch]
-        self._waiting.append(batch)
-        self._waiting.sort(reverse=True)
+    def settle(self, report: BatchReport) -> None:
+        """The batch was reported: it is done, or what is left of it waits again, ahead of later ones."""
+        failed = {failure.symbol for failure in report.failed}
+        over = failed.union(report.completed)
+        if report.finished or over.issuperset(self._symbols[report.batch]):
+            del self._holders[report.batch], self._symbols[report.batch]
+            return
+        self._symbols[report.batch] = tuple(s for s in self._symbols[report.batch] if s not in failed)
+        self._put_back(report.batch)
 
     def lose(self, worker: str) -> list[int]:
         """A worker is gone: its batches wait again; returns them."""
         lost = [batch for batch, holder in self._holders.items() if holder == worker]
         for batch in lost:
             self._losses[batch] += 1
-            self.put_back(batch)
+            self._put_back(batch)
         return lost
 
     def losses(self, batch: int) -> int:
         """How many workers were lost over the batch."""
         return self._losses[batch]
+
+    def _put_back(self, batch: int) -> None:
+        del self._holders[batch]
+        insort(self._waiting, batch, key=lambda number: -number)

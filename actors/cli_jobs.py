@@ -149,7 +149,11 @@ def _job_row(progress: Progress) -> tuple[str, ...]:
 def _entry_line(entry: HistoryEntry) -> str:
     details = " ".join(f"{name}={_shortened(value)}" for name, value in entry.details.items())
     when = progress_text.moment_text(entry.timestamp)
-    return "  ".join(part for part in (when, f"{entry.version:>4}", entry.event, entry.reason, details) if part)
+    return "  ".join(
+        part
+        for part in (when, f"{entry.version:>4}", entry.event, progress_text.one_line(entry.reason), details)
+        if part
+    )
 
 
 def _shortened(value: object) -> str:

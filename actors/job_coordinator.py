@@ -159,10 +159,7 @@ class JobCoordinator:
         except StaleEpoch:
             self._spawn(self._end(SUPERSEDED))
             raise
-        if report.finished:
-            self._claims.finish(report.batch)
-        else:
-            self._claims.put_back(report.batch)
+        self._claims.settle(report)
         self._tally.reported(report.batch)
         self._notify()
         if self._recorder.job.too_many_failures and not self._ending:

@@ -9,6 +9,7 @@ from domain.progress import Progress
 from domain.rates import Counts, RateLimit, ideal_makespan_seconds
 
 FAILURES_LISTED = 10
+LONGEST_REASON = 120
 
 
 def duration_text(seconds: float) -> str:
@@ -25,6 +26,12 @@ def duration_text(seconds: float) -> str:
 def moment_text(moment: datetime | None) -> str:
     """A moment to the second, in UTC; "-" for none."""
     return moment.strftime("%Y-%m-%d %H:%M:%SZ") if moment else "-"
+
+
+def one_line(text: str) -> str:
+    """The first line of a text, cut where it would not fit a line any more."""
+    first = next(iter(text.strip().splitlines()), "")
+    return first if len(first) <= LONGEST_REASON else f"{first[: LONGEST_REASON - 3]}..."
 
 
 def rate_text(progress: Progress) -> str:
@@ -50,7 +57,7 @@ def state_text(progress: Progress) -> str:
     """The status with its reason, and whether the broker has shut the account out for a while."""
     state = str(progress.status)
     if progress.reason and progress.status not in (JobStatus.RUNNING, JobStatus.PENDING):
-        state = f"{state} ({progress.reason})"
+        state = f"{state} ({one_line(progress.reason)})"
     if progress.status is JobStatus.RUNNING and progress.sealed_seconds > 0:
         state = f"{state}, sealed by the broker for {duration_text(progress.sealed_seconds)}"
     return state
@@ -105,7 +112,7 @@ def summary(progress: Progress, requests_before: int | None = None) -> list[str]
         f"  requests  {_requests_text(progress, requests_before)}",
     ]
     failed = list(progress.failed_symbols.items())[:FAILURES_LISTED]
-    lines += [f"  failed    {symbol}: {message}" for symbol, message in failed]
+    lines += [f"  failed    {symbol}: {one_line(message)}" for symbol, message in failed]
     if progress.symbols_failed > len(failed) > 0:
         lines.append(f"  failed    ... and {progress.symbols_failed - len(failed):,} more")
     return lines

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Protocol
 from uuid import uuid4
 
@@ -12,11 +13,12 @@ from aiolimiter import AsyncLimiter
 
 from actors.permit_queue import PermitQueue, Waiting
 from actors.run_control import Interrupted, RunControl
-from domain.errors import LimiterUnavailable
+from domain.errors import LimiterUnavailable, PermitImpossible, StorageUnavailable
 from domain.grants import Grant, LimiterStatus, Outcome, Settlement, WindowStatus
 from domain.permits import LentPermit, PermitLedger
 from domain.ports import PermitRecord, RecordedPermits
 from domain.rates import AccountLimits, RateLimit
+from domain.refusals import RefusalStreak
 
 CALL_SECONDS = 1.0
 """How long a call with a ticket waits here before its caller has to ask again."""
@@ -59,7 +61,7 @@ class RateLimiter:
         self._dispatcher: asyncio.Task[None] | None = None
         self._note = ""
         self._sealed_reason = ""
-        self._refusals_in_a_row = 0
+        self._refusals = _refusals_of(limits)
         self._granted = 0
         self._waited_seconds = 0.0
         self._calls_ended = 0
@@ -85,13 +87,19 @@ class RateLimiter:
             return self._as_grant(lent, called_at)
         waiting = self._queue.join(ticket or uuid4().hex, job_id, tokens)
         self._changed.set()
+        comes_back = False
         try:
             async with asyncio.timeout(CALL_SECONDS if ticket else None):
                 permit = await asyncio.shield(waiting.answer)
         except TimeoutError:
+            comes_back = True
             return None
+        except asyncio.CancelledError:
+            if not ticket:
+                self._apply([Settlement(waiting.ticket, Outcome.UNUSED)])
+            raise
         finally:
-            self._queue.leave(waiting)
+            self._queue.leave(waiting, comes_back)
         return self._as_grant(permit, called_at) if permit else None
 
     async def settle(self, settled: Sequence[Settlement]) -> None:
@@ -106,13 +114,11 @@ class RateLimiter:
         """
         self._open()
         now = self._clock()
-        if self._ledger.sealed_until <= now:
-            self._refusals_in_a_row += 1
-        if retry_after_seconds is None:
-            retry_after_seconds = self._limits.shortest.window_seconds * 2.0 ** (self._refusals_in_a_row - 1)
-        self._ledger.seal(now + retry_after_seconds)
-        self._record.seal(now + retry_after_seconds)
+        until = now + self._refusals.silence_seconds(retry_after_seconds, now, self._ledger.sealed_until)
+        self._ledger.seal(until)
         self._sealed_reason = reason
+        with self._noting():
+            self._record.seal(until)
         return max(0.0, self._ledger.sealed_until - now)
 
     async def agree(self, limits: AccountLimits) -> AccountLimits:
@@ -120,8 +126,10 @@ class RateLimiter:
         self._open()
         stricter = self._limits.stricter(limits)
         if stricter != self._limits:
-            self._record.agree(stricter)
+            with self._noting():
+                self._record.agree(stricter)
             self._rebuild(self._record.known())
+            self._refuse_impossible()
         return self._limits
 
     async def pause(self, number: int | None = None) -> None:
@@ -135,7 +143,7 @@ class RateLimiter:
     async def shutdown(self) -> None:
         """Refuse everybody, let go of the account; idempotent."""
         self._control.shutdown()
-        self._queue.refuse_all(self._refusal())
+        self._queue.refuse(self._refusal())
         if self._dispatcher:
             self._dispatcher.cancel()
         self._record.close()
@@ -172,9 +180,11 @@ class RateLimiter:
             self._dispatcher.add_done_callback(self._dispatcher_ended)
 
     def _dispatcher_ended(self, dispatcher: asyncio.Task[None]) -> None:
+        """Nobody may wait for a dispatcher that is gone: the next call starts another."""
+        self._dispatcher = None
         error = None if dispatcher.cancelled() else dispatcher.exception()
         if error is not None and not isinstance(error, Interrupted):
-            self._queue.refuse_all(LimiterUnavailable(f"the rate limiter stopped: {error!r}"))
+            self._queue.refuse(LimiterUnavailable(f"the rate limiter failed: {error!r}"))
             raise error
 
     def _refusal(self) -> LimiterUnavailable:
@@ -182,22 +192,33 @@ class RateLimiter:
 
     def _rebuild(self, known: RecordedPermits) -> None:
         self._limits = self._limits.stricter(known.agreed) if known.agreed else self._limits
+        self._refusals = _refusals_of(self._limits)
         self._shaper = _shaper_for(self._limits.shortest)
+        self._shaped = 0
         self._ledger = PermitLedger(self._limits.limits)
         self._ledger.restore(known.permits, known.sealed_until)
         self._ledger.seal(known.complete_since + self._ledger.longest_window_seconds)
         self._changed.set()
 
+    def _refuse_impossible(self) -> None:
+        for limit in self._limits.limits:
+            largest = limit.amount
+            self._queue.refuse(
+                PermitImpossible(largest + 1, str(limit)),
+                lambda place, limit=limit: limit.cost(place.tokens) > limit.amount,
+            )
+
     def _apply(self, settled: Sequence[Settlement]) -> None:
         now = self._clock()
-        for settlement in settled:
-            self._queue.give_up(settlement.permit_id)
-            self._end(settlement, now)
+        with self._noting():
+            for settlement in settled:
+                self._end(settlement, now)
         if settled:
             self._changed.set()
 
     def _end(self, settlement: Settlement, now: float) -> None:
         if settlement.outcome is Outcome.UNUSED:
+            self._queue.give_back(settlement.permit_id)
             if self._ledger.void(settlement.permit_id, now):
                 self._record.void(settlement.permit_id)
             return
@@ -205,12 +226,17 @@ class RateLimiter:
         over = self._ledger.settle(settlement.permit_id, now - settlement.seconds_ago + stray_seconds, now)
         if over is None:
             return
-        self._record.over(over)
         if settlement.outcome is Outcome.ANSWERED:
             self._calls_ended += 1
             self._calls_seconds += over.over_at - over.granted_at
-            if self._ledger.sealed_until <= over.granted_at:
-                self._refusals_in_a_row = 0
+        self._record.over(over)
+
+    @contextmanager
+    def _noting(self) -> Iterator[None]:
+        try:
+            yield
+        except StorageUnavailable as error:
+            raise LimiterUnavailable(f"no permit is granted without its record: {error}") from error
 
     async def _dispatch(self) -> None:
         while True:
@@ -245,9 +271,11 @@ class RateLimiter:
         over_by = now + self._limits.longest_flight_seconds
         permit = self._ledger.lend(waiting.ticket, waiting.tokens, now, over_by)
         try:
-            self._record.lent(permit)
-        except OSError as error:
-            self._queue.refuse_all(LimiterUnavailable(f"the permit record cannot be written: {error}"))
+            with self._noting():
+                self._record.lent(permit)
+        except LimiterUnavailable as error:
+            self._ledger.void(permit.permit_id, now)
+            self._queue.refuse(error)
             return
         self._granted += waiting.tokens
         self._waited_seconds += now - waiting.asked_at
@@ -263,3 +291,7 @@ class RateLimiter:
 
 def _shaper_for(limit: RateLimit) -> AsyncLimiter:
     return AsyncLimiter(limit.amount, limit.window_seconds)
+
+
+def _refusals_of(limits: AccountLimits) -> RefusalStreak:
+    return RefusalStreak(limits.shortest.window_seconds, limits.longest_flight_seconds)

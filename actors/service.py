@@ -22,9 +22,10 @@ from actors.collection_requests import request_from
 from actors.collection_worker import CollectionWorker
 from actors.job_catalog import JobCatalog
 from actors.job_coordinator import JobCoordinator
+from actors.job_runner import JobRunner
 from actors.permit_client import PermitClient
 from actors.rate_limiter import RateLimiter
-from actors.runners import RunnerClaim, Runners
+from actors.runners import Runners
 from actors.settings import BrokerSettings, Settings
 from adapters.brokers.binance import DEFAULT_LIMITS, BinanceGateway
 from adapters.candle_export import export
@@ -32,7 +33,7 @@ from adapters.candle_files import CandleFiles
 from adapters.candle_reader import CandleReader
 from adapters.job_journal import JobJournal
 from adapters.permit_record import PermitRecordFile
-from domain.errors import LimiterUnavailable
+from adapters.simulator import SimulatorProcess
 from domain.history import HistoryEntry
 from domain.progress import Progress
 from domain.rates import AccountLimits, RateLimit
@@ -63,6 +64,11 @@ def limits_for(broker: BrokerSettings) -> AccountLimits:
 def state_folder() -> Path:
     """The folder of the permit records."""
     return Path(os.environ.get(STATE_FOLDER_VARIABLE) or platformdirs.user_state_path("candle-collector"))
+
+
+def simulated_exchange(options: Sequence[str] = ()) -> SimulatorProcess:
+    """The bundled exchange, a process of its own on loopback; `python -m adapters.simulator --help` has its options."""
+    return SimulatorProcess(options)
 
 
 def as_actor(plain: type, **options: Any) -> Any:
@@ -171,10 +177,13 @@ class CollectionService:
         self._settings = settings
         settings.storage.root.mkdir(parents=True, exist_ok=True)
         self._catalog = JobCatalog(JobJournal.sqlite(events_path(settings)), BinanceGateway.max_candles_per_page)
-        self._runners = Runners(settings.storage.root / ".runners")
-        self._claims: dict[str, RunnerClaim] = {}
-        self._coordinators: dict[str, Any] = {}
-        self._address: str | None = None
+        self._runner = JobRunner(
+            Runners(settings.storage.root / ".runners"),
+            settings.cluster.address,
+            self._new_coordinator,
+            _find_coordinator,
+            self._catalog.progress,
+        )
 
     def __enter__(self) -> CollectionService:
         return self
@@ -196,51 +205,38 @@ class CollectionService:
             from actors.handles import FinishedJob
 
             return FinishedJob(self._catalog.progress(job_id))
-        return self._take_up(job_id)
+        return self._runner.take_up(job_id)
 
     def resume(self, job: str) -> JobHandle:
         """Go on with a paused or orphaned job; one that is paused but attended goes on where it is."""
         job_id = self._catalog.find(job)
-        attached = self.attach(job_id)
+        attached = self._runner.attach(job_id)
         if attached is not None:
             attached.resume()
             return attached
         self._catalog.check_may("resume", job_id)
-        return self._take_up(job_id)
+        return self._runner.take_up(job_id)
 
     def retry(self, job: str) -> JobHandle:
         """Collect the failed symbols of a finished job once more."""
         job_id = self._catalog.find(job)
         self._catalog.check_may("retry", job_id)
-        return self._take_up(job_id, retry=True)
+        return self._runner.take_up(job_id, retry=True)
 
     def cancel(self, job: str) -> Progress:
         """Give the job up, whether or not anybody runs it."""
         job_id = self._catalog.find(job)
-        attached = self.attach(job_id)
+        attached = self._runner.attach(job_id)
         return attached.cancel() if attached else self._catalog.cancel(job_id)
 
     def attach(self, job: str) -> JobHandle | None:
         """The job in the hands of whoever runs it; None when nobody does."""
-        job_id = self._catalog.find(job)
-        if job_id in self._coordinators:
-            return self._handle(job_id)
-        runner = self._runners.find(job_id)
-        if runner is None:
-            return None
-        self._connect(runner.address)
-        import ray
-
-        try:
-            self._coordinators[job_id] = ray.get_actor(f"job:{job_id}", namespace=ray_session.NAMESPACE)
-        except ValueError:
-            return None
-        return self._handle(job_id)
+        return self._runner.attach(self._catalog.find(job))
 
     def progress(self, job: str, at: datetime | None = None) -> Progress:
         """The job as it is, or as it was at a moment."""
         job_id = self._catalog.find(job)
-        attached = self.attach(job_id) if at is None else None
+        attached = self._runner.attach(job_id) if at is None else None
         return attached.progress() if attached else self._catalog.progress(job_id, at)
 
     def jobs(self) -> list[Progress]:
@@ -260,38 +256,8 @@ class CollectionService:
 
     def close(self) -> None:
         """Let go of the jobs, the store and Ray; an embedded cluster ends with its driver."""
-        for claim in self._claims.values():
-            claim.release()
-        self._claims.clear()
-        self._coordinators.clear()
+        self._runner.close()
         self._catalog.close()
-        if self._address is not None:
-            ray_session.leave()
-            self._address = None
-
-    def _take_up(self, job_id: str, retry: bool = False) -> JobHandle:
-        claim = self._runners.claim(job_id)
-        if claim is None:
-            attached = self.attach(job_id)
-            if attached is None:
-                raise LimiterUnavailable(f"job {job_id} is being taken up by another process: try again in a moment")
-            return attached
-        self._claims[job_id] = claim
-        self._connect(self._settings.cluster.address)
-        claim.announce(self._address or "")
-        self._coordinators[job_id] = self._new_coordinator(job_id)
-        handle = self._handle(job_id)
-        handle.begin(retry)
-        return handle
-
-    def _handle(self, job_id: str) -> JobHandle:
-        from actors.handles import JobHandle
-
-        return JobHandle(job_id, self._coordinators[job_id], lambda: self._catalog.progress(job_id))
-
-    def _connect(self, address: str) -> None:
-        if self._address is None:
-            self._address = ray_session.start_embedded() if address == "embedded" else ray_session.join(address)
 
     def _new_coordinator(self, job_id: str) -> Any:
         options = _on_this_node()
@@ -316,6 +282,15 @@ class CollectionService:
         )
         agree(limiter, limits)
         return limiter
+
+
+def _find_coordinator(job_id: str) -> Any:
+    import ray
+
+    try:
+        return ray.get_actor(f"job:{job_id}", namespace=ray_session.NAMESPACE)
+    except ValueError:
+        return None
 
 
 def _on_this_node() -> dict[str, Any]:

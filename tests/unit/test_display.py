@@ -61,6 +61,15 @@ def test_a_paused_job_says_why_and_has_no_rate() -> None:
     assert "/s" not in line
 
 
+def test_a_reason_of_many_lines_is_cut_to_one() -> None:
+    assert progress_text.one_line("") == ""
+    assert progress_text.one_line("first\nsecond") == "first"
+    assert progress_text.one_line("x" * 300) == "x" * 117 + "..."
+    assert (
+        progress_text.state_text(ended(JobStatus.PAUSED, reason="worker died:\nTraceback")) == "PAUSED (worker died:)"
+    )
+
+
 def test_a_limit_unknown_or_of_less_than_a_second_is_shown_all_the_same() -> None:
     assert progress_text.rate_text(replace(RUNNING, limits=())) == "14.2/s"
     assert progress_text.rate_text(replace(RUNNING, limits=("15/500ms",))) == "14.2/s of 15/500ms"
@@ -78,6 +87,10 @@ def test_the_summary_of_a_run_without_requests_says_so() -> None:
     done = ended(JobStatus.COMPLETED)
     assert "  requests  none were needed; 50 in earlier runs" in progress_text.summary(done, requests_before=50)
     assert "  requests  50 in 3.5 s of running" in progress_text.summary(done)
+
+
+def test_a_run_that_was_cut_short_is_not_set_against_the_ideal() -> None:
+    assert "  requests  50 in 3.5 s" in progress_text.summary(ended(JobStatus.PAUSED), requests_before=0)
 
 
 def test_a_limit_by_weight_alone_gives_no_ideal_as_the_weights_are_not_known() -> None:
