@@ -64,4 +64,4 @@ def demo(ctx: click.Context, keep: Path | None) -> None:
     """Collect 100 symbols from a bundled simulated exchange, and judge it by the exchange's own count."""
     from actors.demo import run_demo
 
-    ctx.exit(run_demo(keep))
+    ctx.exit(run_demo(ctx.obj, keep))
