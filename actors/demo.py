@@ -32,12 +32,16 @@ def run_demo(app: App, keep: Path | None) -> int:
         exchange = stack.enter_context(simulated_exchange(["--limits", LIMIT]))
         path = folder / "candles.toml"
         path.write_text(_settings_text(exchange.base_url), encoding="utf-8")
-        click.echo(f"collecting {SYMBOLS} symbols from a simulated exchange at {exchange.base_url}, which takes {LIMIT}")
+        click.echo(
+            f"collecting {SYMBOLS} symbols from a simulated exchange at {exchange.base_url}, which takes {LIMIT}"
+        )
         code = run_in_foreground(app, Settings.load(path), lambda service: service.submit(), as_json=False)
         report = exchange.report()
         click.echo("\n".join(_verdict(report, exchange.symbols())))
         if keep:
-            click.echo(f"kept in {keep}: export it with `{app.program} export --settings {path} --format csv --out DIR`")
+            click.echo(
+                f"kept in {keep}: export it with `{app.program} export --settings {path} --format csv --out DIR`"
+            )
         return FAILED if report["violations"] else code
 
 

@@ -60,7 +60,7 @@ class JobCatalog:
     def progress(self, job_id: str, at: datetime | None = None) -> Progress:
         """The job as it is stored, or as it was at a moment."""
         job = self._store.job(job_id) if at is None else self._store.as_at(job_id, at)
-        return self._progress_of(job)
+        return self._progress_of(job, at)
 
     def all(self) -> list[Progress]:
         """Every job as it is stored, oldest first."""
@@ -77,5 +77,5 @@ class JobCatalog:
     def _is_outgrown(self, job_id: str, request: CollectionRequest) -> bool:
         return self.is_finished(job_id) and self.request(job_id).span.end_ms < request.span.end_ms
 
-    def _progress_of(self, job: CollectionJob) -> Progress:
-        return JobTally(self.request(job.job_id), self._candles_per_page).snapshot(job, None, is_attended=False)
+    def _progress_of(self, job: CollectionJob, at: datetime | None) -> Progress:
+        return JobTally(self.request(job.job_id), self._candles_per_page).snapshot(job, None, is_attended=False, at=at)

@@ -68,8 +68,10 @@ class JobTally:
         self._ended_at = self._clock()
         self.version += 1
 
-    def snapshot(self, job: CollectionJob, limiter: LimiterStatus | None, is_attended: bool) -> Progress:
-        """The job as it stands."""
+    def snapshot(
+        self, job: CollectionJob, limiter: LimiterStatus | None, is_attended: bool, at: datetime | None = None
+    ) -> Progress:
+        """The job as it stands, or as it stood at a moment."""
         live: Counter[str] = sum(self._live.values(), Counter())
         pages_done = self._pages_done(job, live)
         elapsed_seconds = (self._ended_at or self._clock()) - self._began_at
@@ -90,7 +92,7 @@ class JobTally:
             requests=job.requests + live["requests"],
             started_at=job.started_at,
             completed_at=job.completed_at,
-            running_seconds=job.running_seconds(datetime.now(UTC)),
+            running_seconds=job.running_seconds(at or datetime.now(UTC)),
             eta_seconds=self._eta_seconds(pages_done, elapsed_seconds) if is_attended else None,
             requests_per_second=self._requests_per_second(elapsed_seconds),
             mean_call_seconds=limiter.mean_call_seconds if limiter else 0.0,

@@ -98,9 +98,12 @@ class PermitQueue:
             self._turns.move_to_end(waiting.job_id)
         waiting.answer.set_result(permit)
 
-    def refuse(self, error: Exception, is_refused: Callable[[Waiting], bool] = lambda _: True) -> None:
-        """Answer these with the error; without a condition, everybody."""
-        for waiting in [place for place in self._places.values() if is_refused(place)]:
+    def refuse(self, verdict: Callable[[Waiting], Exception | None]) -> None:
+        """Answer those with an error for whom the verdict is one."""
+        for waiting in list(self._places.values()):
+            error = verdict(waiting)
+            if error is None:
+                continue
             self._remove(waiting)
             if waiting.attended > 0:
                 waiting.answer.set_exception(error)

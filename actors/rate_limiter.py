@@ -6,11 +6,11 @@ import asyncio
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Protocol
 from uuid import uuid4
 
 from aiolimiter import AsyncLimiter
 
+from actors.limiter_tally import LimiterMetrics, LimiterTally
 from actors.permit_queue import PermitQueue, Waiting
 from actors.run_control import Interrupted, RunControl
 from domain.errors import LimiterUnavailable, PermitImpossible, StorageUnavailable
@@ -24,14 +24,6 @@ CALL_SECONDS = 1.0
 """How long a call with a ticket waits here before its caller has to ask again."""
 PATIENCE_SECONDS = 5.0
 """How long a place is kept for a caller that has not asked again."""
-
-
-class LimiterMetrics(Protocol):
-    """What a limiter measures of itself."""
-
-    def granted(self, tokens: int, waited_seconds: float) -> None: ...
-
-    def state(self, waiting: int, sealed_seconds: float) -> None: ...
 
 
 class RateLimiter:
@@ -50,7 +42,7 @@ class RateLimiter:
     ) -> None:
         self._limits = limits
         self._record = open_record(limits)
-        self._metrics = metrics
+        self._tally = LimiterTally(metrics)
         self._clock = clock
         self._ledger = PermitLedger(limits.limits)
         self._shaper = _shaper_for(limits.shortest)
@@ -62,10 +54,7 @@ class RateLimiter:
         self._note = ""
         self._sealed_reason = ""
         self._refusals = _refusals_of(limits)
-        self._granted = 0
-        self._waited_seconds = 0.0
-        self._calls_ended = 0
-        self._calls_seconds = 0.0
+        self._is_open = False
 
     def __repr__(self) -> str:
         return f"RateLimiter({self._limits.broker}, {self._limits.account})"
@@ -129,7 +118,7 @@ class RateLimiter:
             with self._noting():
                 self._record.agree(stricter)
             self._rebuild(self._record.known())
-            self._refuse_impossible()
+            self._queue.refuse(self._impossibility)
         return self._limits
 
     async def pause(self, number: int | None = None) -> None:
@@ -143,7 +132,7 @@ class RateLimiter:
     async def shutdown(self) -> None:
         """Refuse everybody, let go of the account; idempotent."""
         self._control.shutdown()
-        self._queue.refuse(self._refusal())
+        self._queue.refuse(lambda _: self._refusal())
         if self._dispatcher:
             self._dispatcher.cancel()
         self._record.close()
@@ -163,19 +152,21 @@ class RateLimiter:
             paused=self._control.is_paused,
             sealed_seconds=max(0.0, self._ledger.sealed_until - now),
             sealed_reason=self._sealed_reason,
-            granted=self._granted,
-            waited_seconds=self._waited_seconds,
-            mean_call_seconds=self._calls_seconds / self._calls_ended if self._calls_ended else 0.0,
+            granted=self._tally.tokens_granted,
+            waited_seconds=self._tally.waited_seconds,
+            mean_call_seconds=self._tally.mean_call_seconds,
             note=self._note,
         )
 
     def _open(self) -> None:
         if self._control.is_stopping:
             raise self._refusal()
-        if self._dispatcher is None:
+        if not self._is_open:
             known = self._record.open()
             self._note = known.note
             self._rebuild(known)
+            self._is_open = True
+        if self._dispatcher is None:
             self._dispatcher = asyncio.get_running_loop().create_task(self._dispatch())
             self._dispatcher.add_done_callback(self._dispatcher_ended)
 
@@ -184,7 +175,7 @@ class RateLimiter:
         self._dispatcher = None
         error = None if dispatcher.cancelled() else dispatcher.exception()
         if error is not None and not isinstance(error, Interrupted):
-            self._queue.refuse(LimiterUnavailable(f"the rate limiter failed: {error!r}"))
+            self._queue.refuse(lambda _: LimiterUnavailable(f"the rate limiter failed: {error!r}"))
             raise error
 
     def _refusal(self) -> LimiterUnavailable:
@@ -200,13 +191,12 @@ class RateLimiter:
         self._ledger.seal(known.complete_since + self._ledger.longest_window_seconds)
         self._changed.set()
 
-    def _refuse_impossible(self) -> None:
-        for limit in self._limits.limits:
-            largest = limit.amount
-            self._queue.refuse(
-                PermitImpossible(largest + 1, str(limit)),
-                lambda place, limit=limit: limit.cost(place.tokens) > limit.amount,
-            )
+    def _impossibility(self, waiting: Waiting) -> PermitImpossible | None:
+        try:
+            self._ledger.check_possible(waiting.tokens)
+        except PermitImpossible as error:
+            return error
+        return None
 
     def _apply(self, settled: Sequence[Settlement]) -> None:
         now = self._clock()
@@ -227,8 +217,7 @@ class RateLimiter:
         if over is None:
             return
         if settlement.outcome is Outcome.ANSWERED:
-            self._calls_ended += 1
-            self._calls_seconds += over.over_at - over.granted_at
+            self._tally.call(over.over_at - over.granted_at)
         self._record.over(over)
 
     @contextmanager
@@ -275,14 +264,12 @@ class RateLimiter:
                 self._record.lent(permit)
         except LimiterUnavailable as error:
             self._ledger.void(permit.permit_id, now)
-            self._queue.refuse(error)
+            message = str(error)
+            self._queue.refuse(lambda _: LimiterUnavailable(message))
             return
-        self._granted += waiting.tokens
-        self._waited_seconds += now - waiting.asked_at
         self._queue.serve(waiting, permit)
-        if self._metrics:
-            self._metrics.granted(waiting.tokens, now - waiting.asked_at)
-            self._metrics.state(len(self._queue), max(0.0, self._ledger.sealed_until - now))
+        self._tally.grant(waiting.tokens, now - waiting.asked_at)
+        self._tally.show(len(self._queue), max(0.0, self._ledger.sealed_until - now))
 
     def _as_grant(self, permit: LentPermit, called_at: float) -> Grant:
         granted_after_seconds = permit.granted_at - called_at

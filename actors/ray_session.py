@@ -51,6 +51,25 @@ def leave() -> None:
     ray.shutdown()
 
 
+def find_actor(name: str) -> Any:
+    """The running actor of that name; None when there is none."""
+    import ray
+
+    try:
+        return ray.get_actor(name, namespace=NAMESPACE)
+    except ValueError:
+        return None
+
+
+def on_this_node() -> dict[str, Any]:
+    """The options that keep an actor on the node of this process: the one that has its storage."""
+    import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    node_id = ray.get_runtime_context().get_node_id()
+    return {"scheduling_strategy": NodeAffinitySchedulingStrategy(node_id, soft=False)}
+
+
 def _set_environment(values: dict[str, str]) -> None:
     # Ray reads these when it is imported and hands them on to every process it starts.
     for name, value in values.items():

@@ -34,6 +34,7 @@ from adapters.candle_reader import CandleReader
 from adapters.job_journal import JobJournal
 from adapters.permit_record import PermitRecordFile
 from adapters.simulator import SimulatorProcess
+from domain.errors import SettingsError
 from domain.history import HistoryEntry
 from domain.progress import Progress
 from domain.rates import AccountLimits, RateLimit
@@ -181,7 +182,7 @@ class CollectionService:
             Runners(settings.storage.root / ".runners"),
             settings.cluster.address,
             self._new_coordinator,
-            _find_coordinator,
+            lambda job_id: ray_session.find_actor(f"job:{job_id}"),
             self._catalog.progress,
         )
 
@@ -251,8 +252,13 @@ class CollectionService:
         """Write candles to files: a job's, or those of the settings file, all or the named symbols."""
         request = self._catalog.request(self._catalog.find(job)) if job else self.request()
         gateway = gateway_for(self._settings.require_broker())
+        candles = CandleFiles(self._settings.storage.root)
         datasets = [gateway.dataset(symbol, request.interval) for symbol in symbols or request.symbols]
-        return export(CandleReader(CandleFiles(self._settings.storage.root)), datasets, request.span, format, out)
+        stored = set(candles.datasets())
+        for dataset in datasets:
+            if symbols and dataset not in stored:
+                raise SettingsError(f"no {dataset.interval} candles of {dataset.symbol} are stored: collect them first")
+        return export(CandleReader(candles), datasets, request.span, format, out)
 
     def close(self) -> None:
         """Let go of the jobs, the store and Ray; an embedded cluster ends with its driver."""
@@ -260,7 +266,7 @@ class CollectionService:
         self._catalog.close()
 
     def _new_coordinator(self, job_id: str) -> Any:
-        options = _on_this_node()
+        options = ray_session.on_this_node()
         limiter = self._limiter(options)
         coordinator_class = as_actor(
             JobCoordinator, num_cpus=0, max_restarts=-1, max_task_retries=-1, max_concurrency=1000, **options
@@ -282,21 +288,3 @@ class CollectionService:
         )
         agree(limiter, limits)
         return limiter
-
-
-def _find_coordinator(job_id: str) -> Any:
-    import ray
-
-    try:
-        return ray.get_actor(f"job:{job_id}", namespace=ray_session.NAMESPACE)
-    except ValueError:
-        return None
-
-
-def _on_this_node() -> dict[str, Any]:
-    """Actors that touch storage stay on the node that has it."""
-    import ray
-    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
-
-    node_id = ray.get_runtime_context().get_node_id()
-    return {"scheduling_strategy": NodeAffinitySchedulingStrategy(node_id, soft=False)}
