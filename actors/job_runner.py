@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from actors import ray_session
+from actors.ray_session import RaySession
 from actors.runners import RunnerClaim, Runners
 from domain.errors import LimiterUnavailable
 from domain.progress import Progress
@@ -36,7 +36,7 @@ class JobRunner:
         self._stored = stored
         self._claims: dict[str, RunnerClaim] = {}
         self._coordinators: dict[str, Any] = {}
-        self._address: str | None = None
+        self._session = RaySession()
 
     def attach(self, job_id: str) -> JobHandle | None:
         """The job in the hands of whoever runs it; None when nobody does."""
@@ -44,7 +44,7 @@ class JobRunner:
             runner = self._runners.find(job_id)
             if runner is None:
                 return None
-            self._connect(runner.address)
+            self._session.connect(runner.address)
             coordinator = self._find_coordinator(job_id)
             if coordinator is None:
                 return None
@@ -60,8 +60,7 @@ class JobRunner:
                 raise LimiterUnavailable(f"job {job_id} is being taken up by another process: try again in a moment")
             return attached
         self._claims[job_id] = claim
-        self._connect(self._own_address)
-        claim.announce(self._address or "")
+        claim.announce(self._session.connect(self._own_address))
         self._coordinators[job_id] = self._new_coordinator(job_id)
         handle = self._handle(job_id)
         handle.begin(retry)
@@ -70,9 +69,7 @@ class JobRunner:
     def close(self) -> None:
         """Let go of every job, and of Ray: an embedded cluster ends with its driver."""
         self._coordinators.clear()
-        if self._address is not None:
-            ray_session.leave()
-            self._address = None
+        self._session.close()
         for claim in self._claims.values():
             claim.release()
         self._claims.clear()
@@ -81,7 +78,3 @@ class JobRunner:
         from actors.handles import JobHandle
 
         return JobHandle(job_id, self._coordinators[job_id], lambda: self._stored(job_id))
-
-    def _connect(self, address: str) -> None:
-        if self._address is None:
-            self._address = ray_session.start_embedded() if address == "embedded" else ray_session.join(address)

@@ -36,6 +36,7 @@ class HeldPermit:
         self._clock = clock
         self._outcome = Outcome.UNUSED
         self._over_at: float | None = None
+        self._is_given_back = False
 
     @property
     def tokens(self) -> int:
@@ -45,7 +46,7 @@ class HeldPermit:
         late_by_seconds = self._clock() - self._usable_until
         if late_by_seconds > 0:
             raise PermitExpired(late_by_seconds)
-        if self._outcome is not Outcome.UNUSED:
+        if self._outcome is not Outcome.UNUSED or self._is_given_back:
             raise RuntimeError("a permit is for one request on the wire: take another one for the next")
         self._outcome = Outcome.STRAY
 
@@ -56,7 +57,8 @@ class HeldPermit:
         self._over_at = self._clock()
 
     def settlement(self, now: float) -> tuple[Settlement, float]:
-        """What became of it, and the moment: now, or when it was answered."""
+        """What became of it, and the moment: now, or when it was answered. From here on it cannot be used."""
+        self._is_given_back = True
         over_at = now if self._over_at is None else self._over_at
         return Settlement(self._grant.permit_id, self._outcome), over_at
 
@@ -100,6 +102,7 @@ class PermitClient:
         if self._flush_timer:
             self._flush_timer.cancel()
             self._flush_timer = None
+        await asyncio.gather(*self._flushes)
         await self._flush()
 
     async def _take(self, job_id: str, tokens: int) -> HeldPermit:

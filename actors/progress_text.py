@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from click import unstyle
+
 from domain.jobs import JobStatus
 from domain.progress import Progress
 from domain.rates import Counts, RateLimit, ideal_makespan_seconds
@@ -29,8 +31,8 @@ def moment_text(moment: datetime | None) -> str:
 
 
 def one_line(text: str) -> str:
-    """The first line of a text, cut where it would not fit a line any more."""
-    first = next(iter(text.strip().splitlines()), "")
+    """The first line of a text without colour codes, cut where it would not fit a line any more."""
+    first = next(iter(unstyle(text).strip().splitlines()), "")
     return first if len(first) <= LONGEST_REASON else f"{first[: LONGEST_REASON - 3]}..."
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from typing import Any
 
@@ -17,38 +18,36 @@ _LOOPBACK_ONLY = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
 """Ray's switch for machines that are no cluster: every port is bound to loopback then, on Linux too."""
 
 
-def start_embedded() -> str:
-    """Start a cluster that lives as long as this process; returns the address others find it by."""
-    _set_environment({**_QUIET, **_LOOPBACK_ONLY})
-    import ray
+class RaySession:
+    """This process's connection to Ray, made at most once; one that the driver already has is used and left alone."""
 
-    ray.init(
-        address="local",
-        include_dashboard=False,
-        object_store_memory=80 * _MIB,
-        **_common_options(),
-    )
-    return str(ray.get_runtime_context().gcs_address)
+    def __init__(self) -> None:
+        self._address = ""
+        self._is_ours = False
 
+    def connect(self, address: str) -> str:
+        """Join the cluster there, or start an "embedded" one; returns the address others find it by.
 
-def join(address: str) -> str:
-    """Connect to a running cluster ("auto", "host:port", "ray://..."); returns where that is.
+        Raises ConnectionError when nothing answers there.
+        """
+        if not self._address:
+            loopback = _LOOPBACK_ONLY if address == "embedded" or address.startswith("127.") else {}
+            _set_environment({**_QUIET, **loopback})
+            import ray
 
-    Raises ConnectionError when nothing answers there.
-    """
-    loopback = _LOOPBACK_ONLY if address.startswith("127.") else {}
-    _set_environment({**_QUIET, **loopback})
-    import ray
+            self._is_ours = not ray.is_initialized()
+            if self._is_ours:
+                _initialise(address)
+            self._address = address if "://" in address else str(ray.get_runtime_context().gcs_address)
+        return self._address
 
-    ray.init(address=address, **_common_options())
-    return address
+    def close(self) -> None:
+        """Disconnect; an embedded cluster ends with it."""
+        if self._address and self._is_ours:
+            import ray
 
-
-def leave() -> None:
-    """Disconnect; an embedded cluster ends with it."""
-    import ray
-
-    ray.shutdown()
+            ray.shutdown()
+        self._address = ""
 
 
 def find_actor(name: str) -> Any:
@@ -76,11 +75,14 @@ def _set_environment(values: dict[str, str]) -> None:
         os.environ.setdefault(name, value)
 
 
-def _common_options() -> dict[str, Any]:
-    return {
-        "namespace": NAMESPACE,
-        "log_to_driver": False,
-        "logging_level": "error",
-        "ignore_reinit_error": True,
-        "configure_logging": False,
-    }
+def _initialise(address: str) -> None:
+    import ray
+
+    embedded: dict[str, Any] = {"address": "local", "include_dashboard": False, "object_store_memory": 80 * _MIB}
+    ray.init(
+        **(embedded if address == "embedded" else {"address": address}),
+        namespace=NAMESPACE,
+        log_to_driver=False,
+        logging_level=logging.ERROR,
+        configure_logging=False,
+    )

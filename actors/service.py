@@ -150,7 +150,8 @@ class CoordinatorBuilder:
 
         def new_worker(name: str) -> RemoteWorker:
             builder = WorkerBuilder(self.settings, self.job_id, name, self.limiter, me)
-            return RemoteWorker(name, worker_class.options(name=f"{name}:{self.job_id}").remote(builder))
+            named = worker_class.options(name=f"{name}:{self.job_id}", namespace=ray_session.NAMESPACE)
+            return RemoteWorker(name, named.remote(builder))
 
         return {
             "job_id": self.job_id,
@@ -272,7 +273,7 @@ class CollectionService:
             JobCoordinator, num_cpus=0, max_restarts=-1, max_task_retries=-1, max_concurrency=1000, **options
         )
         builder = CoordinatorBuilder(self._settings, job_id, limiter, options)
-        return coordinator_class.options(name=f"job:{job_id}").remote(builder)
+        return coordinator_class.options(name=f"job:{job_id}", namespace=ray_session.NAMESPACE).remote(builder)
 
     def _limiter(self, options: dict[str, Any]) -> Any:
         from actors.handles import agree
@@ -283,8 +284,8 @@ class CollectionService:
             RateLimiter, num_cpus=0, max_restarts=-1, max_task_retries=-1, max_concurrency=10_000, **options
         )
         name = f"limiter:{limits.broker}:{limits.account}"
-        limiter = limiter_class.options(name=name, lifetime="detached", get_if_exists=True).remote(
-            LimiterBuilder(limits, state_folder(), holder, uuid4().hex)
-        )
+        limiter = limiter_class.options(
+            name=name, namespace=ray_session.NAMESPACE, lifetime="detached", get_if_exists=True
+        ).remote(LimiterBuilder(limits, state_folder(), holder, uuid4().hex))
         agree(limiter, limits)
         return limiter

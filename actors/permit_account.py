@@ -1,0 +1,121 @@
+"""PermitAccount: the ledger of a broker account and its record, kept in step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from domain.errors import LimiterUnavailable, StorageUnavailable
+from domain.grants import Outcome, Settlement, WindowStatus
+from domain.permits import LentPermit, PermitLedger
+from domain.ports import PermitRecord, RecordedPermits
+from domain.rates import AccountLimits
+from domain.refusals import RefusalStreak
+
+
+class PermitAccount:
+    """What holds for the account now. Whatever cannot be noted raises LimiterUnavailable and is not granted."""
+
+    def __init__(self, limits: AccountLimits, record: PermitRecord, clock: Callable[[], float]) -> None:
+        self.limits = limits
+        self.ledger = PermitLedger(limits.limits)
+        self.note = ""
+        self.sealed_reason = ""
+        self._record = record
+        self._clock = clock
+        self._refusals = _refusals_of(limits)
+        self._is_open = False
+
+    @property
+    def sealed_seconds(self) -> float:
+        """For how long nothing is granted."""
+        return max(0.0, self.ledger.sealed_until - self._clock())
+
+    def open(self) -> None:
+        """Take the account if that was not done; raises LimiterUnavailable when another process has it."""
+        if not self._is_open:
+            known = self._record.open()
+            self.note = known.note
+            self._rebuild(known)
+            self._is_open = True
+
+    def close(self) -> None:
+        """Let go of the account; idempotent."""
+        self._is_open = False
+        self._record.close()
+
+    def agree(self, limits: AccountLimits) -> bool:
+        """Hold to the stricter of both from now on; False if that changes nothing."""
+        stricter = self.limits.stricter(limits)
+        if stricter == self.limits:
+            return False
+        with _noting():
+            self._record.agree(stricter)
+        self._rebuild(self._record.known())
+        return True
+
+    def seal(self, retry_after_seconds: float | None, reason: str) -> None:
+        """Grant nothing until the broker takes requests again; see `RefusalStreak`."""
+        now = self._clock()
+        until = now + self._refusals.silence_seconds(retry_after_seconds, now, self.ledger.sealed_until)
+        self.ledger.seal(until)
+        self.sealed_reason = reason
+        with _noting():
+            self._record.seal(until)
+
+    def wait_seconds(self, tokens: int) -> float:
+        """How long until such a permit may be lent; 0 means now."""
+        return self.ledger.wait_seconds(tokens, self._clock())
+
+    def lend(self, permit_id: str, tokens: int) -> LentPermit:
+        """Lend a permit, noted before it is handed out."""
+        now = self._clock()
+        permit = self.ledger.lend(permit_id, tokens, now, now + self.limits.longest_flight_seconds)
+        try:
+            with _noting():
+                self._record.lent(permit)
+        except LimiterUnavailable:
+            self.ledger.void(permit_id, now)
+            raise
+        return permit
+
+    def take_back(self, settlement: Settlement) -> LentPermit | None:
+        """Count the permit to its end, or no more; None if it was unused, unknown or taken back before."""
+        now = self._clock()
+        with _noting():
+            if settlement.outcome is Outcome.UNUSED:
+                if self.ledger.void(settlement.permit_id, now):
+                    self._record.void(settlement.permit_id)
+                return None
+            stray_seconds = self.limits.stray_seconds if settlement.outcome is Outcome.STRAY else 0.0
+            over_at = now - settlement.seconds_ago + stray_seconds
+            over = self.ledger.settle(settlement.permit_id, over_at, now)
+            if over is not None:
+                self._record.over(over)
+            return over
+
+    def windows(self) -> tuple[WindowStatus, ...]:
+        """Every window and what it counts."""
+        counts = self.ledger.counted(self._clock())
+        limits = self.ledger.limits
+        return tuple(WindowStatus(str(limit), limit.amount, count) for limit, count in zip(limits, counts, strict=True))
+
+    def _rebuild(self, known: RecordedPermits) -> None:
+        if known.agreed:
+            self.limits = self.limits.stricter(known.agreed)
+        self._refusals = _refusals_of(self.limits)
+        self.ledger = PermitLedger(self.limits.limits)
+        self.ledger.restore(known.permits, known.sealed_until)
+        self.ledger.seal(known.complete_since + self.ledger.longest_window_seconds)
+
+
+def _refusals_of(limits: AccountLimits) -> RefusalStreak:
+    return RefusalStreak(limits.shortest.window_seconds, limits.longest_flight_seconds)
+
+
+@contextmanager
+def _noting() -> Iterator[None]:
+    try:
+        yield
+    except StorageUnavailable as error:
+        raise LimiterUnavailable(f"no permit is granted without its record: {error}") from error
