@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 POLL_SECONDS = 0.2
 """A signal is noticed this late at most: PAUSED within a second has to hold for it, too."""
 
+STANDARD_ERROR = 2
+STOPPING = b"\nstopping; once more ends it at once\n"
+
 
 class StopSignals:
     """Ctrl-C and SIGTERM ask to stop, once; the second time they interrupt at once.
@@ -57,6 +60,7 @@ class StopSignals:
         if self.requested:
             raise KeyboardInterrupt
         self.requested = True
+        os.write(STANDARD_ERROR, STOPPING)
 
 
 def run_in_foreground(
@@ -69,7 +73,7 @@ def run_in_foreground(
     """
     with StopSignals() as signals, app.open_service(chosen) as service:
         with display_for(sys.stdout, as_json) as display:
-            handle = begin(service)
+            handle = _begin(begin, service)
             signals.install()
             requests_before = None if is_run_elsewhere(chosen, handle.job_id) else handle.progress().requests
             progress = follow(handle, display, lambda: signals.requested)
@@ -100,6 +104,16 @@ def is_run_elsewhere(chosen: Settings, job_id: str) -> bool:
     """Whether another process has the job in hand."""
     runner = Runners(chosen.storage.root / ".runners").find(job_id)
     return runner is not None and runner.process_id != os.getpid()
+
+
+def _begin(
+    begin: Callable[[CollectionService], JobHandle | FinishedJob], service: CollectionService
+) -> JobHandle | FinishedJob:
+    try:
+        return begin(service)
+    except SystemExit as error:
+        # While Ray starts, SIGTERM is its own: it leaves with the signal's number as the exit code.
+        raise KeyboardInterrupt from error
 
 
 def _shut_down(service: CollectionService, progress: Progress) -> Progress:

@@ -153,7 +153,7 @@ class JobCoordinator:
         if self._ending == SUPERSEDED or not self._claims.holds(report.batch, worker):
             raise StaleEpoch(self._job_id, report.epoch, self._recorder.job.epoch)
         # A pause and a resume meanwhile raised the epoch; the batch stayed in the same hands.
-        current = replace(report, epoch=self._recorder.job.epoch)
+        current = replace(self._tally.with_left_behind(report), epoch=self._recorder.job.epoch)
         try:
             await self._recorder.record(lambda job: job.record_batch(current, timestamp=_now()))
         except StaleEpoch:
@@ -206,7 +206,7 @@ class JobCoordinator:
     def _worker_lost(self, name: str) -> None:
         lost = self._claims.lose(name)
         for batch in lost:
-            self._tally.reported(batch)
+            self._tally.lost(batch)
         if any(self._claims.losses(batch) >= LOSSES_PER_BATCH for batch in lost):
             self._spawn(self._end("workers_keep_dying"))
         elif not self._ending and not self._claims.is_done:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import time
 from collections import Counter, deque
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 
+from domain.batches import BatchReport
 from domain.grants import LimiterStatus
 from domain.jobs import CollectionJob
 from domain.ports import ProgressEvent
@@ -38,6 +40,7 @@ class JobTally:
         self._began_at = clock()
         self._ended_at: float | None = None
         self._live: dict[int, Counter[str]] = {}
+        self._left_behind: dict[int, Counter[str]] = {}
         self._first_pages_done: int | None = None
         self._recent: deque[tuple[float, int]] = deque()
         self.version = 0
@@ -59,9 +62,27 @@ class JobTally:
         self.version += 1
 
     def reported(self, batch: int) -> None:
-        """The batch's counts are in the aggregate now, or its worker is gone."""
+        """The batch's counts are in the aggregate now."""
         self._live.pop(batch, None)
+        self._left_behind.pop(batch, None)
         self.version += 1
+
+    def lost(self, batch: int) -> None:
+        """The batch's worker is gone: what it saved and asked stays counted, the symbols are to be done again."""
+        live = self._live.pop(batch, Counter())
+        left_behind = self._left_behind.setdefault(batch, Counter())
+        left_behind.update({name: live[name] for name in ("candles", "quarantined", "requests")})
+        self.version += 1
+
+    def with_left_behind(self, report: BatchReport) -> BatchReport:
+        """The report of a batch together with what workers lost over it had done."""
+        left_behind = self._left_behind.get(report.batch, Counter())
+        return replace(
+            report,
+            candles_saved=report.candles_saved + left_behind["candles"],
+            candles_quarantined=report.candles_quarantined + left_behind["quarantined"],
+            requests=report.requests + left_behind["requests"],
+        )
 
     def end(self) -> None:
         """The run is over: time stands still."""
@@ -72,7 +93,7 @@ class JobTally:
         self, job: CollectionJob, limiter: LimiterStatus | None, is_attended: bool, at: datetime | None = None
     ) -> Progress:
         """The job as it stands, or as it stood at a moment."""
-        live: Counter[str] = sum(self._live.values(), Counter())
+        live: Counter[str] = sum((*self._live.values(), *self._left_behind.values()), Counter())
         pages_done = self._pages_done(job, live)
         elapsed_seconds = (self._ended_at or self._clock()) - self._began_at
         failures = list(job.failed_symbols.values())[:FAILURES_SHOWN]

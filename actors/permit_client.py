@@ -102,7 +102,8 @@ class PermitClient:
         if self._flush_timer:
             self._flush_timer.cancel()
             self._flush_timer = None
-        await asyncio.gather(*self._flushes)
+        if self._flushes:
+            await asyncio.wait(self._flushes)
         await self._flush()
 
     async def _take(self, job_id: str, tokens: int) -> HeldPermit:

@@ -128,6 +128,16 @@ def test_an_interrupt_while_it_starts_is_not_lost_even_when_starting_replaces_th
     assert run(Replacing(handle), "collect").exit_code == 3
 
 
+def test_a_library_that_leaves_by_itself_while_it_starts_counts_as_an_interrupt(run: Run) -> None:
+    class Leaving(FakeService):
+        def submit(self) -> FakeHandle:
+            sys.exit(signal.SIGTERM)
+
+    service = Leaving()
+    assert run(service, "collect").exit_code == 130
+    assert service.is_closed
+
+
 def test_the_second_interrupt_ends_at_once_and_the_handlers_of_before_come_back() -> None:
     before = signal.getsignal(signal.SIGINT)
     with StopSignals() as signals:
