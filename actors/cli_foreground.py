@@ -14,7 +14,6 @@ import click
 from actors.cli_support import INTERRUPTED, App, exit_code
 from actors.display import Display, display_for
 from actors.progress_text import summary
-from actors.runners import Runners
 from actors.settings import Settings
 from domain.jobs import JobStatus
 from domain.progress import Progress
@@ -75,7 +74,9 @@ def run_in_foreground(
         with display_for(sys.stdout, as_json) as display:
             handle = _begin(begin, service)
             signals.install()
-            requests_before = None if is_run_elsewhere(chosen, handle.job_id) else handle.progress().requests
+            first = handle.progress()
+            is_elsewhere = first.is_attended and not service.runs(handle.job_id)
+            requests_before = None if is_elsewhere else first.requests
             progress = follow(handle, display, lambda: signals.requested)
             is_left = progress.is_attended and requests_before is None
             if progress.is_attended and not is_left:
@@ -98,12 +99,6 @@ def follow(handle: JobHandle | FinishedJob, display: Display, must_stop: Callabl
         if must_stop():
             break
     return progress
-
-
-def is_run_elsewhere(chosen: Settings, job_id: str) -> bool:
-    """Whether another process has the job in hand."""
-    runner = Runners(chosen.storage.root / ".runners").find(job_id)
-    return runner is not None and runner.process_id != os.getpid()
 
 
 def _begin(

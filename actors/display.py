@@ -153,12 +153,10 @@ class LiveDisplay:
 
     def _render(self, progress: Progress | None) -> RenderableType:
         if progress is None:
-            self._spinner.update(text="starting")
-            return self._spinner
+            return Spinner("dots", text="starting")
         is_running = progress.status is JobStatus.RUNNING
         head = Table.grid(padding=(0, 1))
         head.add_row(self._spinner if is_running else " ", *_head(progress))
-        self._spinner.update(text="")
         return Group(head, picture(progress))
 
 

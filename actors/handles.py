@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, cast
 
 import ray
 from ray.actor import ActorHandle
-from ray.exceptions import RayActorError
+from ray.exceptions import RayActorError, RayTaskError
 
 from actors.collection_worker import WorkerOutcome
 from domain.batches import BatchReport, BatchWork
@@ -108,6 +108,8 @@ class RemoteWorker:
             return await call
         except RayActorError as error:
             raise WorkerLost(self._name, str(error)) from error
+        except RayTaskError as error:
+            raise error.cause from None
 
 
 class JobHandle:
@@ -168,6 +170,8 @@ class JobHandle:
             return answer
         except RayActorError:
             return self._stored()
+        except RayTaskError as error:
+            raise error.cause from None
 
 
 class FinishedJob:
@@ -194,7 +198,12 @@ class FinishedJob:
 
 
 def agree(limiter: ActorHandle[Any], limits: AccountLimits) -> AccountLimits:
-    """Tell a limiter what this run knows of the account; returns what holds: the stricter of all."""
-    answer: Any = ray.get(limiter.agree.remote(limits), timeout=CONTROL_SECONDS)
-    agreed: AccountLimits = answer
-    return agreed
+    """Tell a limiter what this run knows of the account; returns what holds: the stricter of all.
+
+    Raises LimiterUnavailable when another run holds the account.
+    """
+    try:
+        agreed: Any = ray.get(limiter.agree.remote(limits), timeout=CONTROL_SECONDS)
+    except RayTaskError as error:
+        raise error.cause from None
+    return cast("AccountLimits", agreed)

@@ -114,7 +114,7 @@ class JobCoordinator:
         """Go on after a pause, with a fresh allowance of failures."""
         await self._be_begun(_take_over)
         self._control.resume(number=number)
-        if not self._ending:
+        if not self._ending and not self._ended.is_set():
             await self._recorder.record(_resume)
         await self._pool.tell(lambda worker: worker.resume(number))
         return self._snapshot()

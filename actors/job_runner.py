@@ -66,6 +66,10 @@ class JobRunner:
         handle.begin(retry)
         return handle
 
+    def runs(self, job_id: str) -> bool:
+        """Whether it is this process that runs the job."""
+        return job_id in self._claims
+
     def close(self) -> None:
         """Let go of every job, and of Ray: an embedded cluster ends with its driver."""
         self._coordinators.clear()

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 from typing import Any
 
 NAMESPACE = "candles"
+CONNECT_SECONDS = 5.0
 _MIB = 1024 * 1024
 _QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -37,6 +39,7 @@ class RaySession:
 
             self._is_ours = not ray.is_initialized()
             if self._is_ours:
+                _check_listens(address)
                 _initialise(address)
             self._address = address if "://" in address else str(ray.get_runtime_context().gcs_address)
         return self._address
@@ -73,6 +76,17 @@ def _set_environment(values: dict[str, str]) -> None:
     # Ray reads these when it is imported and hands them on to every process it starts.
     for name, value in values.items():
         os.environ.setdefault(name, value)
+
+
+def _check_listens(address: str) -> None:
+    """Raise ConnectionError where nothing listens: Ray itself would try for minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not port.isdigit():
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=CONNECT_SECONDS).close()
+    except OSError as error:
+        raise ConnectionError(f"no Ray cluster answers at {address}: {error.strerror or error}") from error
 
 
 def _initialise(address: str) -> None:

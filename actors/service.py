@@ -36,6 +36,7 @@ from adapters.permit_record import PermitRecordFile
 from adapters.simulator import SimulatorProcess
 from domain.errors import SettingsError
 from domain.history import HistoryEntry
+from domain.jobs import JobStatus
 from domain.progress import Progress
 from domain.rates import AccountLimits, RateLimit
 from domain.requests import CollectionRequest
@@ -207,7 +208,11 @@ class CollectionService:
             from actors.handles import FinishedJob
 
             return FinishedJob(self._catalog.progress(job_id))
-        return self._runner.take_up(job_id)
+        handle = self._runner.take_up(job_id)
+        progress = handle.progress()
+        if progress.is_attended and progress.status is JobStatus.PAUSED:
+            handle.resume()
+        return handle
 
     def resume(self, job: str) -> JobHandle:
         """Go on with a paused or orphaned job; one that is paused but attended goes on where it is."""
@@ -234,6 +239,10 @@ class CollectionService:
     def attach(self, job: str) -> JobHandle | None:
         """The job in the hands of whoever runs it; None when nobody does."""
         return self._runner.attach(self._catalog.find(job))
+
+    def runs(self, job_id: str) -> bool:
+        """Whether it is this process that runs the job."""
+        return self._runner.runs(job_id)
 
     def progress(self, job: str, at: datetime | None = None) -> Progress:
         """The job as it is, or as it was at a moment."""

@@ -70,10 +70,17 @@ class FakeHandle:
 
 
 class FakeService:
-    """Hands out one job. `attached` says whether somebody runs it."""
+    """Hands out one job. `attached` says whether somebody runs it, `elsewhere` whether that is another process."""
 
-    def __init__(self, handle: FakeHandle | None = None, attached: bool = False, stored: Progress = RUNNING) -> None:
+    def __init__(
+        self,
+        handle: FakeHandle | None = None,
+        attached: bool = False,
+        stored: Progress = RUNNING,
+        elsewhere: bool = False,
+    ) -> None:
         self.handle, self.attached, self.stored = handle, attached, stored
+        self.elsewhere = elsewhere
         self.calls: list[str] = []
         self.settings: Settings | None = None
         self.is_closed = False
@@ -116,6 +123,9 @@ class FakeService:
     def progress(self, job: str, at: datetime | None = None) -> Progress:
         self._find(job, f"progress {job} at={at}")
         return self.stored
+
+    def runs(self, job_id: str) -> bool:
+        return not self.elsewhere
 
     def jobs(self) -> list[Progress]:
         return [self.stored]

@@ -17,13 +17,14 @@ from click.testing import CliRunner, Result
 from actors.cli import commands
 from actors.cli_foreground import StopSignals
 from actors.cli_support import App
-from actors.runners import Runners
 from actors.settings import Settings
 from domain.errors import EventStoreUnavailable, LimiterUnavailable
 from domain.jobs import JobStatus
 from tests.unit.cli_fakes import RUNNING, FakeHandle, FakeService, ended
 
 JOB = RUNNING.job_id
+GOING_ON = [RUNNING, RUNNING, RUNNING, ended(JobStatus.COMPLETED)]
+"""A job that would complete if nobody stopped it."""
 Run = Callable[..., Result]
 
 
@@ -48,7 +49,7 @@ def run(path: Path) -> Run:
 
 
 def interrupted() -> FakeHandle:
-    return FakeHandle([RUNNING, *[RUNNING] * 3], between=lambda: signal.raise_signal(signal.SIGINT))
+    return FakeHandle(GOING_ON, between=lambda: signal.raise_signal(signal.SIGINT))
 
 
 @pytest.mark.parametrize(
@@ -100,7 +101,7 @@ def test_collect_says_which_section_it_lacks(run: Run, path: Path) -> None:
 def test_an_interrupt_shuts_down_gracefully_and_prints_the_line_that_resumes(
     run: Run, path: Path, command: list[str], number: signal.Signals
 ) -> None:
-    handle = FakeHandle([RUNNING] * 5, between=lambda: signal.raise_signal(number))
+    handle = FakeHandle(GOING_ON, between=lambda: signal.raise_signal(number))
     result = run(FakeService(handle), *command)
     assert handle.orders == ["shutdown"]
     assert result.exit_code == 3
@@ -115,7 +116,7 @@ def test_an_interrupt_while_it_starts_is_not_lost_even_when_starting_replaces_th
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
             return super().submit()
 
-    handle = FakeHandle([RUNNING] * 5)
+    handle = FakeHandle(GOING_ON)
     assert run(SlowService(handle), "collect").exit_code == 3
     assert handle.orders == ["shutdown"]
 
@@ -124,7 +125,7 @@ def test_an_interrupt_while_it_starts_is_not_lost_even_when_starting_replaces_th
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
             return super().submit()
 
-    handle = FakeHandle([RUNNING] * 5, between=lambda: signal.raise_signal(signal.SIGTERM))
+    handle = FakeHandle(GOING_ON, between=lambda: signal.raise_signal(signal.SIGTERM))
     assert run(Replacing(handle), "collect").exit_code == 3
 
 
@@ -148,16 +149,9 @@ def test_the_second_interrupt_ends_at_once_and_the_handlers_of_before_come_back(
     assert signal.getsignal(signal.SIGINT) is before
 
 
-def test_an_interrupt_leaves_a_job_alone_that_another_process_runs(run: Run, path: Path) -> None:
-    runners = Runners(Settings.load(path).storage.root / ".runners")
-    claim = runners.claim(JOB)
-    assert claim is not None
-    with claim:
-        claim.announce("127.0.0.1:6379")
-        runner_file = path.parent / "data" / ".runners" / f"{JOB}.json"
-        runner_file.write_text(json.dumps({"address": "127.0.0.1:6379", "process_id": os.getppid()}))
-        handle = interrupted()
-        result = run(FakeService(handle), "collect")
+def test_an_interrupt_leaves_a_job_alone_that_another_process_runs(run: Run) -> None:
+    handle = interrupted()
+    result = run(FakeService(handle, elsewhere=True), "collect")
     assert handle.orders == []
     assert result.exit_code == 130
     assert result.stderr == f"job {JOB} goes on in the process that runs it\n"

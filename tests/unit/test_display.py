@@ -163,6 +163,7 @@ def test_a_terminal_gets_the_bar_with_everything_on_it() -> None:
     for part in ("binance-1d-0a1b2c3d", "RUNNING", "25%", "50/200 pages", "12 of 100 symbols", "14.2/s of 15/1s"):
         assert part in shown
     assert "ETA 1 m 12 s" in shown
+    assert "starting" not in shown
 
 
 def test_a_job_without_pages_yet_draws_an_empty_bar() -> None:

@@ -1,0 +1,79 @@
+"""Workbench: a folder, a simulated exchange and a settings file, gone when the benchmark is over."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from actors.service import STATE_FOLDER_VARIABLE, simulated_exchange
+from actors.settings import Settings
+from adapters.simulator import SimulatorProcess
+
+FIRST_DAY = "2015-01-01"
+
+
+@dataclass(frozen=True, slots=True)
+class Workbench:
+    """Where one measurement happens."""
+
+    folder: Path
+    exchange: SimulatorProcess
+
+    def settings(self, symbols: Sequence[str], limits: Sequence[str], end: str, **job: int) -> Settings:
+        """Settings for daily candles of these symbols, from FIRST_DAY on."""
+        values = {
+            "broker": {"gateway": "binance", "base_url": self.exchange.base_url, "limits": list(limits)},
+            "job": {"symbols": list(symbols), "interval": "1d", "start": f"{FIRST_DAY}T00:00:00Z", "end": end, **job},
+            "storage": {"root": str(self.folder / "data")},
+        }
+        return Settings.from_values(values, self.folder / "candles.toml")
+
+
+@contextmanager
+def workbench(exchange_options: Sequence[str]) -> Iterator[Workbench]:
+    """A fresh workbench; permit records lie in its folder while it stands."""
+    with tempfile.TemporaryDirectory(prefix="candles-bench-") as name, simulated_exchange(exchange_options) as exchange:
+        before = os.environ.get(STATE_FOLDER_VARIABLE)
+        os.environ[STATE_FOLDER_VARIABLE] = str(Path(name) / "state")
+        try:
+            yield Workbench(Path(name), exchange)
+        finally:
+            if before is None:
+                del os.environ[STATE_FOLDER_VARIABLE]
+            else:
+                os.environ[STATE_FOLDER_VARIABLE] = before
+
+
+def symbols(count: int, prefix: str = "BENCH") -> list[str]:
+    """Names that the exchange has generated candles for."""
+    return [f"{prefix}{number:05d}" for number in range(count)]
+
+
+def actor_processes(actor: str) -> list[psutil.Process]:
+    """The processes of this driver's actors of that class."""
+    return [
+        process for process in psutil.Process().children(recursive=True) if _title(process).startswith(f"ray::{actor}")
+    ]
+
+
+def wait_until(is_so: Callable[[], bool], what: str, timeout_seconds: float = 30.0) -> None:
+    """Look every 50 ms until it is so; TimeoutError after the timeout."""
+    give_up_at = time.monotonic() + timeout_seconds
+    while not is_so():
+        if time.monotonic() > give_up_at:
+            raise TimeoutError(f"not within {timeout_seconds:.0f} s: {what}")
+        time.sleep(0.05)
+
+
+def _title(process: psutil.Process) -> str:
+    try:
+        return " ".join(process.cmdline())
+    except psutil.Error:
+        return ""
