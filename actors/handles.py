@@ -164,6 +164,10 @@ class JobHandle:
         """Stop, and give the job up."""
         return self._ask(self._actor.cancel)
 
+    def dismiss(self) -> None:
+        """End the coordinator of a job that nobody works on any more."""
+        ray.kill(self._actor)
+
     def _ask(self, method: Any, *arguments: Any, patience_seconds: float | None = CONTROL_SECONDS) -> Progress:
         try:
             answer: Progress = ray.get(method.remote(*arguments), timeout=patience_seconds)

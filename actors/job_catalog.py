@@ -29,7 +29,10 @@ class JobCatalog:
         return self._store.find(prefix)
 
     def find_or_submit(self, request: CollectionRequest) -> str:
-        """The job of that request; a new one if there is none, or if its open end has moved on since it finished."""
+        """The job of that request; a new one if there is none that still counts.
+
+        One that was cancelled does not, nor one that finished before the open end moved on.
+        """
         job_id = self._store.latest(request_key_of(request))
         if job_id is None or self._is_outgrown(job_id, request):
             return self._store.submit(request, datetime.now(UTC))
@@ -75,7 +78,9 @@ class JobCatalog:
         self._store.close()
 
     def _is_outgrown(self, job_id: str, request: CollectionRequest) -> bool:
-        return self.is_finished(job_id) and self.request(job_id).span.end_ms < request.span.end_ms
+        status = self._store.job(job_id).status
+        has_grown = self.request(job_id).span.end_ms < request.span.end_ms
+        return status is JobStatus.CANCELLED or (status.is_final and has_grown)
 
     def _progress_of(self, job: CollectionJob, at: datetime | None) -> Progress:
         return JobTally(self.request(job.job_id), self._candles_per_page).snapshot(job, None, is_attended=False, at=at)

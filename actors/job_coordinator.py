@@ -6,10 +6,11 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Protocol
 
+from actors import job_commands
 from actors.claims import Claims
+from actors.job_commands import CANCEL, TOO_MANY_FAILURES
 from actors.job_progress import JobTally
 from actors.job_recorder import JobRecorder
 from actors.run_control import RunControl
@@ -20,14 +21,14 @@ from domain.grants import LimiterStatus
 from domain.jobs import CollectionJob, JobStatus
 from domain.ports import JobStore, ProgressEvent
 from domain.progress import Progress
-from domain.requests import CollectionRequest, OnTooManyFailures
+from domain.requests import CollectionRequest
 
 LIMITER_POLL_SECONDS = 1.0
 LOSSES_PER_BATCH = 3
-"""A batch that took so many workers with it stops the job."""
+"""A batch that took so many workers with it stops the job; so do as many that never came to claim one."""
 
 SUPERSEDED = "superseded"
-"""Why a run ends whose job another coordinator has: it writes nothing more."""
+"""Why a run ends whose job another coordinator has; the recorder refuses every further command."""
 
 log = logging.getLogger(__name__)
 
@@ -62,6 +63,7 @@ class JobCoordinator:
         self._recorder = JobRecorder(job_id, store)
         self._control = RunControl()
         self._workers_begun = 0
+        self._idle_losses = 0
         self._ending = ""
         self._ended = asyncio.Event()
         self._end_error: EventStoreUnavailable | StaleEpoch | None = None
@@ -78,17 +80,17 @@ class JobCoordinator:
 
         Calling again changes nothing. Raises JobNotFound, IllegalTransition, EventStoreUnavailable.
         """
-        await self._be_begun(_retry if retry else _take_up)
+        await self._be_begun(job_commands.retry if retry else job_commands.take_up)
         return self._snapshot()
 
     async def progress(self) -> Progress:
         """The job at this moment."""
-        await self._be_begun(_take_over)
+        await self._be_begun(job_commands.take_over)
         return self._snapshot()
 
     async def wait_for(self, seen_version: int, timeout_seconds: float) -> Progress:
         """The job as soon as it is newer than `seen_version`, or as it is after the timeout."""
-        await self._be_begun(_take_over)
+        await self._be_begun(job_commands.take_over)
         deadline = asyncio.get_running_loop().time() + timeout_seconds
         try:
             async with asyncio.timeout_at(deadline):
@@ -103,19 +105,21 @@ class JobCoordinator:
 
         `now` stops symbols after the page in hand. No request leaves from then on until `resume`.
         """
-        await self._be_begun(_take_over)
+        await self._be_begun(job_commands.take_over)
         self._control.pause(now=now, number=number)
         await self._pool.tell(lambda worker: worker.pause(now, number))
         if self._control.is_paused and not self._ending:
-            await self._recorder.record(_pause)
+            await self._record(job_commands.pause)
         return self._snapshot()
 
     async def resume(self, number: int | None = None) -> Progress:
         """Go on after a pause, with a fresh allowance of failures."""
-        await self._be_begun(_take_over)
+        await self._be_begun(job_commands.take_over)
         self._control.resume(number=number)
-        if not self._ending and not self._ended.is_set():
-            await self._recorder.record(_resume)
+        # A resume that a later pause has overtaken changes nothing.
+        if not self._control.is_paused and not self._ending and not self._ended.is_set():
+            await self._record(job_commands.resume)
+            self._notify()
         await self._pool.tell(lambda worker: worker.resume(number))
         return self._snapshot()
 
@@ -124,7 +128,7 @@ class JobCoordinator:
 
         Raises EventStoreUnavailable when that could not be written: the next resume finds the truth.
         """
-        await self._be_begun(_take_over)
+        await self._be_begun(job_commands.take_over)
         await self._end(reason)
         await self._ended.wait()
         if self._end_error is not None:
@@ -133,7 +137,9 @@ class JobCoordinator:
 
     async def cancel(self) -> Progress:
         """Stop everything and give the job up."""
-        return await self.shutdown("cancel")
+        await self.shutdown(CANCEL)
+        await self._record(job_commands.cancel)
+        return self._snapshot()
 
     async def start(self, job_id: str, worker: str) -> CollectionRequest:
         """A worker joins."""
@@ -142,7 +148,7 @@ class JobCoordinator:
     async def claim_batch(self, job_id: str, worker: str) -> BatchWork | None:
         """The next batch for a worker; None when nothing is left to do, or the run is ending."""
         while not self._ending and not self._claims.is_done and worker in self._pool:
-            claimed = self._claims.take(worker)
+            claimed = self._claims.take(worker) if self._control.may_begin else None
             if claimed:
                 return BatchWork(claimed[0], self._recorder.job.epoch, claimed[1])
             await self._changed.wait()
@@ -150,20 +156,16 @@ class JobCoordinator:
 
     async def report_batch(self, job_id: str, worker: str, report: BatchReport) -> Progress:
         """Record a batch, once; StaleEpoch when it is no longer in that worker's hands."""
-        if self._ending == SUPERSEDED or not self._claims.holds(report.batch, worker):
+        if not self._claims.holds(report.batch, worker):
             raise StaleEpoch(self._job_id, report.epoch, self._recorder.job.epoch)
-        # A pause and a resume meanwhile raised the epoch; the batch stayed in the same hands.
-        current = replace(self._tally.with_left_behind(report), epoch=self._recorder.job.epoch)
-        try:
-            await self._recorder.record(lambda job: job.record_batch(current, timestamp=_now()))
-        except StaleEpoch:
-            self._spawn(self._end(SUPERSEDED))
-            raise
-        self._claims.settle(report)
-        self._tally.reported(report.batch)
+        whole = self._tally.with_left_behind(report)
+        await self._record(lambda job: self._record_batch(job, whole))
+        self._idle_losses = 0
+        if self._claims.holds(report.batch, worker):
+            self._claims.settle(report)
         self._notify()
         if self._recorder.job.too_many_failures and not self._ending:
-            self._spawn(self._end("too_many_failures"))
+            self._spawn(self._end(TOO_MANY_FAILURES))
         return self._snapshot()
 
     async def finish(self, job_id: str, worker: str) -> None:
@@ -199,6 +201,18 @@ class JobCoordinator:
         self._spawn(self._watch_limiter())
         self._spawn(self._supervise())
 
+    async def _record(self, command: Callable[[CollectionJob], object]) -> None:
+        try:
+            await self._recorder.record(command)
+        except StaleEpoch:
+            self._spawn(self._end(SUPERSEDED))
+            raise
+
+    def _record_batch(self, job: CollectionJob, report: BatchReport) -> None:
+        # A pause and a resume meanwhile raised the epoch; the batch stayed in the same hands.
+        job.record_batch(replace(report, epoch=job.epoch), timestamp=job_commands.now())
+        self._tally.reported(report.batch)
+
     def _add_worker(self) -> None:
         self._workers_begun += 1
         self._pool.add(f"worker-{self._recorder.job.epoch}-{self._workers_begun}")
@@ -207,7 +221,9 @@ class JobCoordinator:
         lost = self._claims.lose(name)
         for batch in lost:
             self._tally.lost(batch)
-        if any(self._claims.losses(batch) >= LOSSES_PER_BATCH for batch in lost):
+        self._idle_losses += not lost
+        losses = max((self._idle_losses, *map(self._claims.losses, lost)))
+        if losses >= LOSSES_PER_BATCH:
             self._spawn(self._end("workers_keep_dying"))
         elif not self._ending and not self._claims.is_done:
             self._add_worker()
@@ -229,26 +245,15 @@ class JobCoordinator:
 
     async def _conclude(self) -> None:
         try:
-            await self._recorder.record(self._last_command)
+            await self._recorder.record(
+                lambda job: job_commands.conclude(job, self._ending, self._request.on_too_many_failures)
+            )
         except (EventStoreUnavailable, StaleEpoch) as error:
             self._end_error = error
         finally:
             self._tally.end()
             self._ended.set()
             self._notify()
-
-    def _last_command(self, job: CollectionJob) -> None:
-        reason, timestamp = self._ending, _now()
-        if job.is_finished or reason == SUPERSEDED:
-            return
-        if reason == "cancel":
-            job.cancel(reason=reason, timestamp=timestamp)
-        elif job.all_batches_finished:
-            job.conclude(timestamp=timestamp)
-        elif reason == "too_many_failures" and self._request.on_too_many_failures is OnTooManyFailures.FAIL:
-            job.fail(reason=reason, timestamp=timestamp)
-        elif job.status is JobStatus.RUNNING:
-            job.pause(reason=reason or "workers_stopped", timestamp=timestamp)
 
     async def _watch_limiter(self) -> None:
         while not self._ended.is_set():
@@ -272,37 +277,3 @@ class JobCoordinator:
         self._background.discard(task)
         if not task.cancelled() and task.exception() is not None:
             log.error("job %s: %r", self._job_id, task.exception())
-
-
-def _take_up(job: CollectionJob) -> None:
-    match job.status:
-        case JobStatus.PENDING:
-            job.start(reason="collect", timestamp=_now())
-        case JobStatus.PAUSED:
-            _resume(job)
-        case JobStatus.RUNNING:
-            _take_over(job)
-
-
-def _take_over(job: CollectionJob) -> None:
-    """What a coordinator does that Ray has put in the place of one that died: a paused job stays paused."""
-    if job.status is JobStatus.RUNNING:
-        job.take_over(reason="its coordinator was gone", timestamp=_now())
-
-
-def _resume(job: CollectionJob) -> None:
-    if job.status is JobStatus.PAUSED:
-        job.resume(reason="resume", timestamp=_now())
-
-
-def _pause(job: CollectionJob) -> None:
-    if job.status is JobStatus.RUNNING:
-        job.pause(reason="pause", timestamp=_now())
-
-
-def _retry(job: CollectionJob) -> None:
-    job.retry(reason="retry", timestamp=_now())
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-from domain.errors import EventStoreUnavailable
+from domain.errors import EventStoreUnavailable, StaleEpoch
 from domain.jobs import CollectionJob
 from domain.plans import CollectionPlan
 from domain.ports import JobStore
@@ -32,6 +32,7 @@ class JobRecorder:
         self._writing = asyncio.Lock()
         self._job: CollectionJob | None = None
         self._must_reload = True
+        self._epoch = 0
         self.is_hurried = False
         """Whether a command is given up at the first failed save."""
 
@@ -45,6 +46,7 @@ class JobRecorder:
         """Read the job and its plan. Raises JobNotFound, EventStoreUnavailable."""
         plan = await self._in_thread(lambda: self._store.plan(self._job_id))
         await self._reload()
+        self._epoch = self.job.epoch
         return plan
 
     async def record(self, command: Callable[[CollectionJob], object]) -> None:
@@ -67,8 +69,13 @@ class JobRecorder:
     async def _carry_out(self, command: Callable[[CollectionJob], object]) -> None:
         if self._must_reload:
             await self._reload()
-        command(self.job)
+            # A later epoch than any this recorder has tried to begin is another coordinator's.
+            if self.job.epoch > self._epoch:
+                self._must_reload = True
+                raise StaleEpoch(self._job_id, self._epoch, self.job.epoch)
         self._must_reload = True
+        command(self.job)
+        self._epoch = self.job.epoch
         await self._in_thread(lambda: self._store.save(self.job))
         self._must_reload = False
 

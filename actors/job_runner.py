@@ -40,6 +40,7 @@ class JobRunner:
 
     def attach(self, job_id: str) -> JobHandle | None:
         """The job in the hands of whoever runs it; None when nobody does."""
+        self._let_go_if_ended(job_id)
         if job_id not in self._coordinators:
             runner = self._runners.find(job_id)
             if runner is None:
@@ -53,15 +54,20 @@ class JobRunner:
 
     def take_up(self, job_id: str, retry: bool = False) -> JobHandle:
         """Run the job here, or join the process that does."""
+        self._let_go_if_ended(job_id)
         claim = self._runners.claim(job_id)
         if claim is None:
             attached = self.attach(job_id)
             if attached is None:
                 raise LimiterUnavailable(f"job {job_id} is being taken up by another process: try again in a moment")
             return attached
-        self._claims[job_id] = claim
-        claim.announce(self._session.connect(self._own_address))
-        self._coordinators[job_id] = self._new_coordinator(job_id)
+        try:
+            claim.announce(self._session.connect(self._own_address))
+            self._coordinators[job_id] = self._new_coordinator(job_id)
+            self._claims[job_id] = claim
+        finally:
+            if job_id not in self._claims:
+                claim.release()
         handle = self._handle(job_id)
         handle.begin(retry)
         return handle
@@ -77,6 +83,13 @@ class JobRunner:
         for claim in self._claims.values():
             claim.release()
         self._claims.clear()
+
+    def _let_go_if_ended(self, job_id: str) -> None:
+        if job_id not in self._claims or self._handle(job_id).progress().is_attended:
+            return
+        self._handle(job_id).dismiss()
+        del self._coordinators[job_id]
+        self._claims.pop(job_id).release()
 
     def _handle(self, job_id: str) -> JobHandle:
         from actors.handles import JobHandle

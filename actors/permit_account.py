@@ -80,19 +80,19 @@ class PermitAccount:
         return permit
 
     def take_back(self, settlement: Settlement) -> LentPermit | None:
-        """Count the permit to its end, or no more; None if it was unused, unknown or taken back before."""
+        """Count the permit to its end, or no more if it was unused; None if it is unknown or was taken back before."""
         now = self._clock()
-        with _noting():
-            if settlement.outcome is Outcome.UNUSED:
-                if self.ledger.void(settlement.permit_id, now):
-                    self._record.void(settlement.permit_id)
-                return None
+        if settlement.outcome is Outcome.UNUSED:
+            permit = self.ledger.void(settlement.permit_id, now)
+        else:
             stray_seconds = self.limits.stray_seconds if settlement.outcome is Outcome.STRAY else 0.0
-            over_at = now - settlement.seconds_ago + stray_seconds
-            over = self.ledger.settle(settlement.permit_id, over_at, now)
-            if over is not None:
-                self._record.over(over)
-            return over
+            permit = self.ledger.settle(settlement.permit_id, now - settlement.seconds_ago + stray_seconds, now)
+        with _noting():
+            if permit is not None and permit.is_over:
+                self._record.over(permit)
+            elif permit is not None:
+                self._record.void(permit.permit_id)
+        return permit
 
     def windows(self) -> tuple[WindowStatus, ...]:
         """Every window and what it counts."""

@@ -44,7 +44,8 @@ class PermitQueue:
         self._given_back: OrderedDict[str, float] = OrderedDict()
 
     def __len__(self) -> int:
-        return len(self._places)
+        now = self._clock()
+        return len(self._places) - sum(place.kept_until <= now for place in self._unattended.values())
 
     def join(self, ticket: str, job_id: str, tokens: int) -> Waiting:
         """Take a place, or come back to it; call `leave` when the call ends."""

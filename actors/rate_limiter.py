@@ -7,17 +7,16 @@ import time
 from collections.abc import Callable, Sequence
 from uuid import uuid4
 
-from aiolimiter import AsyncLimiter
-
 from actors.limiter_tally import LimiterMetrics, LimiterTally
 from actors.permit_account import PermitAccount
 from actors.permit_queue import PermitQueue, Waiting
+from actors.permit_shaper import PermitShaper
 from actors.run_control import Interrupted, RunControl
 from domain.errors import LimiterUnavailable, PermitImpossible
 from domain.grants import Grant, LimiterStatus, Outcome, Settlement
 from domain.permits import LentPermit
 from domain.ports import PermitRecord
-from domain.rates import AccountLimits, RateLimit
+from domain.rates import AccountLimits
 
 CALL_SECONDS = 1.0
 """How long a call with a ticket waits here before its caller has to ask again."""
@@ -42,8 +41,7 @@ class RateLimiter:
         self._account = PermitAccount(limits, open_record(limits), clock)
         self._tally = LimiterTally(metrics)
         self._clock = clock
-        self._shaper = _shaper_for(limits.shortest)
-        self._shaped = 0
+        self._shaper = PermitShaper(limits.shortest)
         self._queue = PermitQueue(clock, PATIENCE_SECONDS)
         self._control = RunControl()
         self._changed = asyncio.Event()
@@ -90,7 +88,7 @@ class RateLimiter:
         """Take in what another run says of the account; returns what holds now: the stricter of both."""
         self._open()
         if self._account.agree(limits):
-            self._shaper = _shaper_for(self._account.limits.shortest)
+            self._shaper = PermitShaper(self._account.limits.shortest)
             self._queue.refuse(self._impossibility)
             self._changed.set()
         return self._account.limits
@@ -133,7 +131,7 @@ class RateLimiter:
             raise self._refusal()
         self._account.open()
         if self._dispatcher is None:
-            self._shaper = _shaper_for(self._account.limits.shortest)
+            self._shaper = PermitShaper(self._account.limits.shortest)
             self._dispatcher = asyncio.get_running_loop().create_task(self._dispatch())
             self._dispatcher.add_done_callback(self._dispatcher_ended)
 
@@ -164,6 +162,7 @@ class RateLimiter:
             comes_back = True
             return None
         except asyncio.CancelledError:
+            self._changed.set()
             if timeout_seconds is None and not self._control.is_stopping:
                 # Nobody else knows the ticket, so nobody else can give it back.
                 self._take_back([Settlement(waiting.ticket, Outcome.UNUSED)])
@@ -175,9 +174,11 @@ class RateLimiter:
         for settlement in settled:
             if settlement.outcome is Outcome.UNUSED:
                 self._queue.give_back(settlement.permit_id)
-            over = self._account.take_back(settlement)
-            if over is not None and settlement.outcome is Outcome.ANSWERED:
-                self._tally.call(over.over_at - over.granted_at)
+            permit = self._account.take_back(settlement)
+            if permit is not None and settlement.outcome is Outcome.UNUSED:
+                self._shaper.give_back(permit.tokens)
+            elif permit is not None and settlement.outcome is Outcome.ANSWERED:
+                self._tally.call(permit.over_at - permit.granted_at)
         if settled:
             self._changed.set()
 
@@ -188,17 +189,14 @@ class RateLimiter:
             if head is None:
                 await self._until_changed(None)
                 continue
-            cost = self._account.limits.shortest.cost(head.tokens)
-            if self._shaped < cost:
-                # Whoever is head by then uses what was shaped: a cancelled head passes it on.
-                await self._shaper.acquire(cost - self._shaped)
-                self._shaped = cost
+            if not self._shaper.is_ready(head.tokens):
+                # Whoever is head by then uses what was shaped.
+                await self._shaper.shape(head.tokens, self._changed)
                 continue
             delay_seconds = self._account.wait_seconds(head.tokens)
             if delay_seconds > 0:
                 await self._until_changed(delay_seconds)
                 continue
-            self._shaped -= cost
             self._grant(head)
 
     async def _until_changed(self, timeout_seconds: float | None) -> None:
@@ -216,6 +214,7 @@ class RateLimiter:
             message = str(error)
             self._queue.refuse(lambda _: LimiterUnavailable(message))
             return
+        self._shaper.use(waiting.tokens)
         self._queue.serve(waiting, permit)
         self._tally.grant(waiting.tokens, permit.granted_at - waiting.asked_at)
         self._tally.show(len(self._queue), self._account.sealed_seconds)
@@ -223,7 +222,3 @@ class RateLimiter:
     def _as_grant(self, permit: LentPermit, called_at: float) -> Grant:
         granted_after_seconds = permit.granted_at - called_at
         return Grant(permit.permit_id, permit.tokens, granted_after_seconds, self._account.limits.permit_valid_seconds)
-
-
-def _shaper_for(limit: RateLimit) -> AsyncLimiter:
-    return AsyncLimiter(limit.amount, limit.window_seconds)

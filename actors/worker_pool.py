@@ -69,7 +69,8 @@ class WorkerPool:
     async def all_gone(self) -> None:
         """Wait until no worker is left, those added meanwhile included."""
         while self._runs:
-            done, self._runs = await asyncio.wait(self._runs, return_when=asyncio.FIRST_COMPLETED)
+            done, _ = await asyncio.wait(self._runs, return_when=asyncio.FIRST_COMPLETED)
+            self._runs -= done
             for run in done:
                 run.result()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from datetime import datetime
-from itertools import takewhile
+from itertools import count, takewhile
 from pathlib import Path
 from typing import Any, cast
 
@@ -17,7 +17,7 @@ from eventsourcing.utils import get_topic
 from adapters.event_database import EventDatabase
 from domain.errors import EventStoreUnavailable, JobNotFound, SettingsError, StaleEpoch
 from domain.history import HistoryEntry
-from domain.jobs import CollectionJob
+from domain.jobs import CollectionJob, JobStatus
 from domain.plans import CollectionPlan, job_id_of, job_uuid, plan_uuid
 from domain.requests import CollectionRequest
 
@@ -49,14 +49,17 @@ class JobJournal:
         return cls(EventDatabase(None))
 
     def submit(self, request: CollectionRequest, timestamp: datetime) -> str:
-        """Store a new PENDING job and its plan, both or neither; the id of a job that exists is only returned."""
-        job_id = job_id_of(request)
-        plan = CollectionPlan.from_request(request, timestamp=timestamp)
-        job = CollectionJob.submit(request, timestamp=timestamp)
+        """Store a new PENDING job and its plan, both or neither; the id of a job that exists is only returned.
+
+        A cancelled job is left as it is: its successor gets an id of its own.
+        """
+        run = next(run for run in count(1) if not self._is_cancelled(job_id_of(request, run)))
+        plan = CollectionPlan.from_request(request, run, timestamp=timestamp)
+        job = CollectionJob.submit(request, run, timestamp=timestamp)
         # A conflict can only mean that the job is there already.
         with self._database.use() as events, suppress(IntegrityError):
             events.save(plan, job)
-        return job_id
+        return str(job.job_id)
 
     def job(self, job_id: str) -> CollectionJob:
         """A fresh copy of the job as it is stored. Raises JobNotFound."""
@@ -125,6 +128,12 @@ class JobJournal:
     def close(self) -> None:
         """Let go of the file; using the journal again opens it again."""
         self._database.close()
+
+    def _is_cancelled(self, job_id: str) -> bool:
+        try:
+            return self.job(job_id).status is JobStatus.CANCELLED
+        except JobNotFound:
+            return False
 
     def _raise_conflict(self, job: CollectionJob) -> None:
         stored = self.job(job.job_id)

@@ -48,8 +48,7 @@ class PermitRecordFile:
         self._lock = FileLock(folder / f"{name}.lock", timeout=LOCK_PATIENCE_SECONDS, thread_local=False)
         self._history = PermitHistory(limits, session)
         self._file = -1
-        self._frames = 0
-        self._must_rewrite = False
+        self._frames_left = 0
 
     def open(self) -> RecordedPermits:
         """Take the account and read what is known; see the port."""
@@ -167,26 +166,26 @@ class PermitRecordFile:
             if self._file >= 0:
                 os.close(self._file)
             self._file = os.dup(file.fileno())
-        self._frames, self._must_rewrite = len(entries), False
+        self._frames_left = FRAMES_BEFORE_COMPACTION + len(entries)
 
     def _write(self, entry: list[Any]) -> None:
         """Append what the history has already; now and then, and after a failure, write it all anew."""
         if not self._lock.is_locked:
             raise StorageUnavailable(str(self._path), "the account was let go")
         try:
-            if self._must_rewrite or self._frames > FRAMES_BEFORE_COMPACTION + 2 * len(self._history):
+            if self._frames_left <= 0:
                 self._rewrite(time.monotonic())
             else:
                 with storage_errors(self._path):
                     self._append(frame(entry))
         except StorageUnavailable:
-            self._must_rewrite = True
+            self._frames_left = 0
             raise
 
     def _append(self, data: bytes) -> None:
         if os.write(self._file, data) != len(data):
             raise OSError(f"only a part of {len(data)} bytes could be written")
-        self._frames += 1
+        self._frames_left -= 1
 
 
 def boot_identity() -> str:

@@ -18,13 +18,14 @@ from benchmarks.tables import Table
 
 FOLDER = Path(__file__).parent
 PLOT = "rate_against_limit.svg"
+MIN_WIDTH = 130
 PARTS = ("limiters", "collection", "memory", "shutdown")
 
 
 def main() -> None:
     """Read the command line and run what it names; only a whole run is written down."""
     options = _parser().parse_args()
-    console = Console()
+    console = Console(soft_wrap=False, width=max(MIN_WIDTH, Console().width))
     began_at = time.monotonic()
     tables = []
     for part in options.parts or PARTS:
@@ -47,7 +48,7 @@ def _measure(part: str, quick: bool) -> Table:
         return collection.measure(pages_per_symbol=1 if quick else 3)
     if part == "memory":
         return memory.measure([100, 500] if quick else [100, 1000, 5000])
-    return shutdown.measure(repetitions=1 if quick else 5)
+    return shutdown.measure(repetitions=1 if quick else 3)
 
 
 def _document(tables: Sequence[Table], seconds: float) -> str:

@@ -10,12 +10,13 @@ import psutil
 
 from actors.service import CollectionService
 from benchmarks.tables import Table
-from benchmarks.workbench import actor_processes, symbols, workbench
+from benchmarks.workbench import WORKER, actor_processes, symbols, workbench
 
 LIMIT = "2000/1s"
+CANDLES = 5
 SAMPLE_SECONDS = 0.1
 MIB = 1024 * 1024
-ACTORS = ("CollectionWorker", "JobCoordinator")
+ACTORS = (WORKER, "JobCoordinator")
 
 
 @dataclass
@@ -58,37 +59,38 @@ class MemoryRun:
 def measure(sizes: Sequence[int]) -> Table:
     """A job of each size, each in a Ray of its own: 2 workers, one page of 5 candles a symbol."""
     runs = [_run(size) for size in sizes]
-    first = runs[0]
     rows = [
         (
             f"{run.symbols:,}",
             f"{run.running_seconds:.1f} s",
             f"{run.worker_bytes / MIB:.1f} MiB",
-            f"{(run.worker_bytes - first.worker_bytes) / MIB:+.1f} MiB",
             f"{run.coordinator_bytes / MIB:.1f} MiB",
-            _per_symbol(run, first),
+            _growth(run, before),
         )
-        for run in runs
+        for before, run in zip([None, *runs], runs, strict=False)
     ]
-    columns = ("symbols", "run", "worker", "against the first", "coordinator", "coordinator, bytes per further symbol")
-    note = f"Largest resident memory of any worker, and of the coordinator, sampled every {SAMPLE_SECONDS} s; {LIMIT}."
+    columns = ("symbols", "run", "worker", "coordinator", "coordinator, bytes per symbol more than above")
+    note = (
+        f"Largest resident memory of any worker, and of the coordinator, sampled every {SAMPLE_SECONDS} s; {LIMIT}. "
+        "Every job has fresh processes: growth between small jobs is mostly their first use of libraries."
+    )
     return Table("Memory against the size of the job", columns, rows, note)
 
 
 def _run(size: int) -> MemoryRun:
     with workbench(["--limits", LIMIT, "--uplink-ms", "1", "--downlink-ms", "1"]) as bench:
-        settings = bench.settings(symbols(size), [LIMIT], "2015-01-06T00:00:00Z", workers=2)
+        settings = bench.settings(symbols(size), [LIMIT], CANDLES, workers=2)
         with CollectionService(settings) as service, MemorySampler() as sampler:
             last = service.submit().wait()
     if last.symbols_completed != size:
         raise RuntimeError(f"the job of {size} symbols ended as {last}")
-    return MemoryRun(size, last.running_seconds, sampler.most["CollectionWorker"], sampler.most["JobCoordinator"])
+    return MemoryRun(size, last.running_seconds, sampler.most[WORKER], sampler.most["JobCoordinator"])
 
 
-def _per_symbol(run: MemoryRun, first: MemoryRun) -> str:
-    if run is first:
+def _growth(run: MemoryRun, before: MemoryRun | None) -> str:
+    if before is None:
         return "-"
-    return f"{(run.coordinator_bytes - first.coordinator_bytes) / (run.symbols - first.symbols):.0f}"
+    return f"{(run.coordinator_bytes - before.coordinator_bytes) / (run.symbols - before.symbols):,.0f}"
 
 
 def _resident_bytes(process: psutil.Process) -> int:

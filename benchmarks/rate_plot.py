@@ -32,6 +32,7 @@ def draw(runs: list[LimiterRun], path: Path) -> None:
         panel.set_xlim(0, max(run.arrivals_seconds))
         panel.spines[["top", "right"]].set_visible(False)
     np.atleast_1d(panels)[0].set_ylabel(f"requests in the last second\n(limit {LIMIT.amount})", fontsize=9)
+    np.atleast_1d(panels)[0].set_ylim(bottom=0)
     figure.savefig(path, metadata={"Date": None})
     pyplot.close(figure)
 

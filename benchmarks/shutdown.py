@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from actors.service import CollectionService
 from benchmarks.tables import Table
-from benchmarks.workbench import Workbench, actor_processes, symbols, wait_until, workbench
+from benchmarks.workbench import WORKER, Workbench, actor_processes, symbols, wait_until, workbench
 from domain.jobs import JobStatus
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class State:
     limit: str
     exchange_options: tuple[str, ...]
     reach: Callable[[JobHandle], None]
-    end: str = "2015-01-06T00:00:00Z"
+    days: int = 5
     symbols: int = SYMBOLS
     batch_size: int = 10
     requests_first: int = 0
@@ -47,7 +47,7 @@ def _pause(handle: JobHandle) -> None:
 
 
 def _freeze_worker(_handle: JobHandle) -> None:
-    for process in actor_processes("CollectionWorker")[:1]:
+    for process in actor_processes(WORKER)[:1]:
         process.send_signal(signal.SIGSTOP)
 
 
@@ -55,7 +55,7 @@ HUNG = ("--fault", "hung")
 HUNG_FIRST_SYMBOLS = tuple(
     text for job in range(MOST_REPETITIONS) for text in ("--fault", f"hung,symbol={symbols(1, f'JOB{job}X')[0]}")
 )
-TEN_YEARS = "2025-01-01T00:00:00Z"
+TEN_YEARS = 3650
 STATES = (
     State("waiting for a permit", "1/60s", (), _as_it_is),
     State("in a hung fetch", FAST, HUNG, _as_it_is, requests_first=2),
@@ -90,18 +90,21 @@ def _measure_state(state: State, repetitions: int) -> list[float]:
     options = ["--limits", state.limit, *state.exchange_options]
     with workbench(options) as bench:
         settings = bench.settings(
-            symbols(state.symbols), [state.limit], state.end, workers=2, batch_size=state.batch_size
+            symbols(state.symbols), [state.limit], state.days, workers=2, batch_size=state.batch_size
         )
         with CollectionService(settings) as service:
             return [_shut_down_once(service, bench, state, number) for number in range(repetitions)]
 
 
 def _shut_down_once(service: CollectionService, bench: Workbench, state: State, number: int) -> float:
+    # Not above: Ray reads its environment when it is imported, and the service has to have set it by then.
+    from actors.handles import JobHandle
+
     seen = bench.exchange.report()["requests"]
     request = replace(service.request(), symbols=tuple(symbols(state.symbols, f"JOB{number}X")))
     handle = service.submit(request)
-    assert hasattr(handle, "shutdown"), "a fresh folder holds no finished job"
-    wait_until(lambda: len(actor_processes("CollectionWorker")) >= 2, "two workers run")
+    assert isinstance(handle, JobHandle), "a fresh folder holds no finished job"
+    wait_until(lambda: len(actor_processes(WORKER)) >= 2, "two workers run")
     wait_until(lambda: bench.exchange.report()["requests"] >= seen + state.requests_first, "requests have arrived")
     state.reach(handle)
     began_at = time.perf_counter()

@@ -22,7 +22,7 @@ class Table:
         """Show it in a terminal."""
         table = RichTable(title=self.title, title_justify="left", caption=self.note, caption_justify="left")
         for number, column in enumerate(self.columns):
-            table.add_column(column, justify="left" if number == 0 else "right")
+            table.add_column(column, justify="left" if number == 0 else "right", no_wrap=True)
         for row in self.rows:
             table.add_row(*row)
         console.print(table)

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import psutil
@@ -16,7 +17,10 @@ from actors.service import STATE_FOLDER_VARIABLE, simulated_exchange
 from actors.settings import Settings
 from adapters.simulator import SimulatorProcess
 
-FIRST_DAY = "2015-01-01"
+FIRST_DAY = datetime(2015, 1, 1, tzinfo=UTC)
+
+WORKER = "worker-"
+"""How the process of a worker that runs begins its name: Ray shows the name of the task there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +30,12 @@ class Workbench:
     folder: Path
     exchange: SimulatorProcess
 
-    def settings(self, symbols: Sequence[str], limits: Sequence[str], end: str, **job: int) -> Settings:
-        """Settings for daily candles of these symbols, from FIRST_DAY on."""
+    def settings(self, symbols: Sequence[str], limits: Sequence[str], days: int, **job: int) -> Settings:
+        """Settings for that many daily candles of these symbols, from FIRST_DAY on."""
+        span = {"start": FIRST_DAY, "end": FIRST_DAY + timedelta(days=days)}
         values = {
             "broker": {"gateway": "binance", "base_url": self.exchange.base_url, "limits": list(limits)},
-            "job": {"symbols": list(symbols), "interval": "1d", "start": f"{FIRST_DAY}T00:00:00Z", "end": end, **job},
+            "job": {"symbols": list(symbols), "interval": "1d", **span, **job},
             "storage": {"root": str(self.folder / "data")},
         }
         return Settings.from_values(values, self.folder / "candles.toml")
@@ -57,7 +62,7 @@ def symbols(count: int, prefix: str = "BENCH") -> list[str]:
 
 
 def actor_processes(actor: str) -> list[psutil.Process]:
-    """The processes of this driver's actors of that class."""
+    """The processes of this driver's actors whose name, as Ray shows it, begins so."""
     return [
         process for process in psutil.Process().children(recursive=True) if _title(process).startswith(f"ray::{actor}")
     ]

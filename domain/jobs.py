@@ -86,11 +86,11 @@ class CollectionJob(Aggregate):
         return job_uuid(job_id)
 
     @classmethod
-    def submit(cls, request: CollectionRequest, *, timestamp: datetime) -> CollectionJob:
-        """A new job, PENDING."""
+    def submit(cls, request: CollectionRequest, run: int = 1, *, timestamp: datetime) -> CollectionJob:
+        """A new job, PENDING; `run` is above 1 when it follows cancelled ones."""
         require_zone(timestamp)
         return cls(
-            job_id=job_id_of(request),
+            job_id=job_id_of(request, run),
             request_key=request_key_of(request),
             symbols_total=len(request.symbols),
             batch_size=request.batch_size,

@@ -16,12 +16,14 @@ from domain.timespan import TimeSpan
 _NAMESPACE = UUID("6f1c3a52-94a7-5d1e-8c0b-2e7a4d9b1f60")
 
 
-def job_id_of(request: CollectionRequest) -> str:
+def job_id_of(request: CollectionRequest, run: int = 1) -> str:
     """The id of the job for this request: the same whenever the same candles are asked for.
 
-    The order of the symbols, and how many workers do it, make no difference.
+    The order of the symbols, and how many workers do it, make no difference. `run` counts on when the
+    jobs before were cancelled: their successors' ids end in "-2", "-3".
     """
-    return f"{request.broker}-{request.interval}-{_fingerprint(request, request.span.end_ms)[:8]}"
+    job_id = f"{request.broker}-{request.interval}-{_fingerprint(request, request.span.end_ms)[:8]}"
+    return job_id if run == 1 else f"{job_id}-{run}"
 
 
 def request_key_of(request: CollectionRequest) -> str:
@@ -90,11 +92,11 @@ class CollectionPlan(Aggregate):
         return plan_uuid(job_id)
 
     @classmethod
-    def from_request(cls, request: CollectionRequest, *, timestamp: datetime) -> CollectionPlan:
+    def from_request(cls, request: CollectionRequest, run: int = 1, *, timestamp: datetime) -> CollectionPlan:
         """The plan of the job that this request makes."""
         require_zone(timestamp)
         return cls(
-            job_id=job_id_of(request),
+            job_id=job_id_of(request, run),
             broker=request.broker,
             account=request.account,
             symbols=list(request.symbols),

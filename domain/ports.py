@@ -239,7 +239,10 @@ class JobStore(Protocol):
     """
 
     def submit(self, request: CollectionRequest, timestamp: datetime) -> str:
-        """Store a new PENDING job and its plan, both or neither; the id of a job that exists is only returned."""
+        """Store a new PENDING job and its plan, both or neither; the id of a job that exists is only returned.
+
+        A cancelled job is left as it is: its successor gets an id of its own.
+        """
 
     def job(self, job_id: str) -> CollectionJob:
         """A fresh copy of the job as it is stored. Raises JobNotFound."""

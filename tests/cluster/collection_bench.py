@@ -47,7 +47,7 @@ concurrency = {concurrency}
 max_failures = {max_failures}
 on_too_many_failures = "{on_too_many_failures}"
 [storage]
-root = "data"
+root = "{root}"
 [cluster]
 address = "{address}"
 """
@@ -78,6 +78,7 @@ class CollectionBench:
         self.path = self.folder / f"{name}.toml"
         self.symbols = [f"SIM{number:03}" for number in range(symbols)]
         values: dict[str, object] = {
+            "root": "data",
             "account": self.account,
             "limits": ["15/1s"],
             "timeout_seconds": 5,

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -10,6 +11,10 @@ import pytest
 
 from adapters.simulator import SimulatorProcess
 from tests.cluster.collection_bench import TREE, CollectionBench
+
+# Ray reads these when it is imported, which a test module here may do before any session sets them.
+os.environ.setdefault("RAY_AUTH_MODE", "token")
+os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
 
 Benches = Callable[..., CollectionBench]
 

@@ -19,7 +19,7 @@ def test_a_job_survives_the_death_of_any_of_its_actors(in_cluster: Benches, vict
     with bench.service() as service:
         job = service.submit()
         names = {"limiter:": f"limiter:binance:{bench.account}", "job:": f"job:{job.job_id}"}
-        until(lambda: bench.requests >= 8, "the job is under way")
+        bench.until_requests(8)
         name = names.get(victim, victim)
         killed = actor_process(name)
         kill_all([killed])

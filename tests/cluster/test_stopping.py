@@ -33,7 +33,7 @@ def between_batches(bench: CollectionBench, job: JobHandle) -> None:
 
 States = tuple[Callable[[CollectionBench, JobHandle], None], tuple[str, ...], Mapping[str, object]]
 STATES: list[States] = [
-    (waiting_for_a_permit, ("--limits", "3/4s"), {"limits": ["3/4s"], "symbols": 8}),
+    (waiting_for_a_permit, ("--limits", "3/3s"), {"limits": ["3/3s"], "symbols": 8}),
     (in_a_hung_fetch, ("--fault", "hung,times=4"), {"symbols": 8, "workers": 1}),
     (paused, (), {"symbols": 30}),
     (between_batches, (), {"symbols": 30, "batch_size": 1}),

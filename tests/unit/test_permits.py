@@ -216,6 +216,7 @@ def test_a_permit_never_used_counts_no_more() -> None:
 
 def test_a_permit_lent_again_after_it_was_void_keeps_its_own_bound() -> None:
     ledger = PermitLedger([FIFTEEN])
+    ledger.lend("before it", 1, 0.0, 4.0)
     ledger.lend("a", 1, 0.0, 5.0)
     ledger.void("a", 1.0)
     ledger.lend("a", 1, 2.0, 9.0)

@@ -12,7 +12,8 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
     """Where a loop would sleep until its next timer, this one puts its clock forward to it.
 
     It does so only when nothing but timers can happen. While a thread of an executor works or a socket
-    is open, time passes as it does on the wall. `loop.time()` starts at 0.
+    is open, time passes as it does on the wall. `loop.time()` starts at 0. A timer that is due already costs
+    a nanosecond: code that sets it for a moment too close for a float would otherwise turn for ever.
     """
 
     def __init__(self) -> None:
@@ -25,6 +26,10 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
 
     def advance(self, seconds: float) -> None:
         self._now += seconds
+
+    @property
+    def is_idle(self) -> bool:
+        return not self._ready
 
     @property
     def only_timers_can_happen(self) -> bool:
@@ -50,6 +55,8 @@ class _Selector(selectors.DefaultSelector):  # type: ignore[valid-type, misc]
         if timeout and self._loop.only_timers_can_happen:
             self._loop.advance(timeout)
             timeout = 0
+        elif timeout == 0 and self._loop.is_idle:
+            self._loop.advance(1e-9)
         started = time.monotonic()
         ready = super().select(timeout)
         if timeout != 0:

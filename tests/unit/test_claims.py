@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+from actors.claims import Claims
+from domain.batches import BatchReport, SymbolFailure
+
+
+def claims() -> Claims:
+    return Claims([(0, ("A", "B")), (1, ("C", "D"))])
+
+
+def report(batch: int, finished: bool, *completed: str, failed: str = "") -> BatchReport:
+    failures = tuple(SymbolFailure(symbol, "SymbolRejected", "unknown", 1) for symbol in failed)
+    return BatchReport(batch, 1, finished, completed, failures)
+
+
+def test_batches_are_handed_out_in_order_and_each_to_one_worker() -> None:
+    batches = claims()
+    assert batches.take("first") == (0, ("A", "B"))
+    assert batches.take("second") == (1, ("C", "D"))
+    assert batches.take("third") is None
+    assert batches.holds(0, "first")
+    assert not batches.holds(0, "second")
+    assert not batches.is_done
+
+
+def test_all_is_done_when_every_batch_was_reported_finished() -> None:
+    batches = claims()
+    for worker in ("first", "second"):
+        batches.take(worker)
+    batches.settle(report(1, True, "C", "D"))
+    assert not batches.is_done
+    batches.settle(report(0, True, "A", "B"))
+    assert batches.is_done
+
+
+def test_a_batch_given_back_waits_ahead_of_later_ones_without_its_failed_symbols() -> None:
+    batches = claims()
+    batches.take("first")
+    batches.settle(report(0, False, failed="A"))
+    assert not batches.holds(0, "first")
+    assert batches.take("second") == (0, ("B",))
+
+
+def test_a_batch_of_which_nothing_is_left_is_done_whatever_the_worker_says() -> None:
+    batches = claims()
+    batches.take("first")
+    batches.settle(report(0, False, "B", failed="A"))
+    assert batches.take("first") == (1, ("C", "D"))
+
+
+def test_a_lost_workers_batches_wait_again_and_the_loss_is_counted() -> None:
+    batches = claims()
+    batches.take("first")
+    assert batches.lose("first") == [0]
+    assert (batches.losses(0), batches.losses(1)) == (1, 0)
+    assert not batches.holds(0, "first")
+    assert batches.take("second") == (0, ("A", "B"))
+    assert batches.lose("first") == []

@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from actors.job_catalog import JobCatalog
+from adapters.job_journal import JobJournal
+from domain.errors import IllegalTransition
+from domain.jobs import JobStatus
+from domain.plans import job_id_of
+from domain.timespan import TimeSpan
+from tests.job_examples import NOW, REQUEST
+
+
+def brought_to(store: JobJournal, job_id: str, status: JobStatus) -> None:
+    job = store.job(job_id)
+    if status is JobStatus.CANCELLED:
+        job.cancel(timestamp=NOW)
+    elif status is not JobStatus.PENDING:
+        job.start(timestamp=NOW)
+    if status is JobStatus.PAUSED:
+        job.pause(timestamp=NOW)
+    elif status is JobStatus.FAILED:
+        job.fail(timestamp=NOW + timedelta(seconds=1))
+    store.save(job)
+
+
+def grown() -> TimeSpan:
+    return TimeSpan(REQUEST.span.start_ms, REQUEST.span.end_ms + REQUEST.interval.duration_ms)
+
+
+@pytest.mark.parametrize("status", [status for status in JobStatus if status not in ("CANCELLED", "COMPLETED")])
+def test_the_same_request_finds_its_job_whatever_its_status(status: JobStatus) -> None:
+    store = JobJournal.in_memory()
+    catalog = JobCatalog(store, 1000)
+    job_id = catalog.find_or_submit(REQUEST)
+    brought_to(store, job_id, status)
+    assert catalog.find_or_submit(replace(REQUEST, workers=7)) == job_id
+    assert store.job_ids() == [job_id]
+
+
+def test_a_cancelled_jobs_request_makes_a_fresh_job_each_time_with_an_id_of_its_own() -> None:
+    store = JobJournal.in_memory()
+    catalog = JobCatalog(store, 1000)
+    ids = []
+    for _ in range(3):
+        ids.append(catalog.find_or_submit(REQUEST))
+        assert catalog.find_or_submit(REQUEST) == ids[-1]
+        assert store.plan(ids[-1]).request == REQUEST
+        catalog.cancel(ids[-1])
+    first = job_id_of(REQUEST)
+    assert ids == store.job_ids() == [first, f"{first}-2", f"{first}-3"]
+    assert catalog.find(first) == first
+
+
+def test_a_finished_job_whose_open_end_has_moved_on_is_followed_by_a_new_one_but_a_paused_one_goes_on() -> None:
+    request = replace(REQUEST, open_ended=True)
+    for status, is_followed in [(JobStatus.FAILED, True), (JobStatus.PAUSED, False)]:
+        store = JobJournal.in_memory()
+        catalog = JobCatalog(store, 1000)
+        job_id = catalog.find_or_submit(request)
+        brought_to(store, job_id, status)
+        assert (catalog.find_or_submit(replace(request, span=grown())) != job_id) == is_followed
+
+
+@pytest.mark.parametrize(
+    ("status", "allowed"),
+    [
+        (JobStatus.PENDING, {"resume"}),
+        (JobStatus.RUNNING, {"resume"}),
+        (JobStatus.PAUSED, {"resume"}),
+        (JobStatus.FAILED, {"retry"}),
+        (JobStatus.CANCELLED, set()),
+    ],
+)
+def test_what_may_be_done_with_a_job_that_nobody_runs(status: JobStatus, allowed: set[str]) -> None:
+    store = JobJournal.in_memory()
+    catalog = JobCatalog(store, 1000)
+    job_id = catalog.find_or_submit(REQUEST)
+    brought_to(store, job_id, status)
+    for command in ("resume", "retry"):
+        if command in allowed:
+            catalog.check_may(command, job_id)
+        else:
+            with pytest.raises(IllegalTransition, match=command):
+                catalog.check_may(command, job_id)
