@@ -5,7 +5,10 @@ from __future__ import annotations
 import logging
 import os
 import socket
+import sys
 from typing import Any
+
+from domain.errors import SettingsError
 
 NAMESPACE = "candles"
 CONNECT_SECONDS = 5.0
@@ -13,8 +16,6 @@ _MIB = 1024 * 1024
 _QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_AUTH_MODE": "token",
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
-    "RAY_DEDUP_LOGS": "0",
 }
 _LOOPBACK_ONLY = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
 """Ray's switch for machines that are no cluster: every port is bound to loopback then, on Linux too."""
@@ -30,7 +31,7 @@ class RaySession:
     def connect(self, address: str) -> str:
         """Join the cluster there, or start an "embedded" one; returns the address others find it by.
 
-        Raises ConnectionError when nothing answers there.
+        Raises ConnectionError when nothing answers there, SettingsError when ray was imported too early.
         """
         if not self._address:
             loopback = _LOOPBACK_ONLY if address == "embedded" or address.startswith("127.") else {}
@@ -74,6 +75,12 @@ def on_this_node() -> dict[str, Any]:
 
 def _set_environment(values: dict[str, str]) -> None:
     # Ray reads these when it is imported and hands them on to every process it starts.
+    missing = [name for name in values if name not in os.environ]
+    if missing and "ray" in sys.modules and not sys.modules["ray"].is_initialized():
+        raise SettingsError(
+            "ray was imported before Candle Collector could set it up: import it later, call ray.init() yourself, "
+            f"or set {' '.join(f'{name}={values[name]}' for name in missing)} in the environment"
+        )
     for name, value in values.items():
         os.environ.setdefault(name, value)
 

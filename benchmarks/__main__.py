@@ -68,7 +68,7 @@ def _document(tables: Sequence[Table], seconds: float) -> str:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("parts", nargs="*", choices=[*PARTS, []], help="only these; default: all")
-    parser.add_argument("--quick", action="store_true", help="about a minute, and nothing is written down")
+    parser.add_argument("--quick", action="store_true", help="about two minutes, and nothing is written down")
     return parser
 
 

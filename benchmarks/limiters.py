@@ -92,7 +92,8 @@ def table(runs: list[LimiterRun]) -> Table:
         )
         for run in runs
     ]
-    calls = {run.network: f"{1000 * run.mean_call_seconds:.0f} ms" for run in runs}
+    means = {run.network: f"{1000 * run.mean_call_seconds:.0f} ms" for run in runs}
+    calls = ", ".join(f"{mean} {network}" for network, mean in means.items())
     note = (
         f"Limit {LIMIT}, enforced by the server over a sliding window; {CLIENTS} client actors, one limiter actor. "
         f"Ideal: the least time without trusting the network, for the run's own mean call (last runs: {calls}). "

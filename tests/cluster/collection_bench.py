@@ -213,7 +213,9 @@ def actor_process(name: str) -> psutil.Process:
 
     def look() -> bool:
         actors = cluster_state.actors().values()
-        found[:] = [actor["Pid"] for actor in actors if actor["Name"].startswith(name) and actor["State"] == "ALIVE"]
+        alive = [actor["Pid"] for actor in actors if actor["Name"].startswith(name) and actor["State"] == "ALIVE"]
+        # Ray learns of a death a moment after it.
+        found[:] = filter(psutil.pid_exists, alive)
         return bool(found)
 
     until(look, f"an actor {name} lives")

@@ -14,7 +14,7 @@ from actors.permit_client import PermitClient
 from actors.rate_limiter import RateLimiter
 from adapters.in_memory_permits import InMemoryPermitRecord, PermitMemory
 from domain.errors import PermitExpired
-from domain.grants import Grant, LimiterStatus, Settlement
+from domain.grants import Grant, LimiterStatus, Outcome, Settlement
 from domain.ports import Permit, PermitSource
 from domain.rates import AccountLimits, RateLimit
 
@@ -23,6 +23,9 @@ Result = TypeVar("Result")
 TIMEOUT_SECONDS = 1.0
 STRAY_SECONDS = 3.0
 VALID_SECONDS = 2.0
+FLIGHT_SECONDS = VALID_SECONDS + TIMEOUT_SECONDS + STRAY_SECONDS
+WINDOW_SECONDS = 1.002
+"""A window of one second, as the ledger widens it."""
 
 
 def account(*limits: str) -> AccountLimits:
@@ -44,6 +47,32 @@ def limiter_of(*limits: str, memory: PermitMemory | None = None, session: str = 
 async def granted_of(limiter: RateLimiter) -> int:
     status: LimiterStatus = await limiter.status()
     return status.granted
+
+
+def now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+async def used_up(limiter: RateLimiter, permits: int) -> list[str]:
+    """Take so many permits and say nothing more of them."""
+    grants = [await limiter.acquire(ticket=f"used {number}") for number in range(permits)]
+    return [grant.permit_id for grant in grants if grant]
+
+
+def answered(permit_ids: Sequence[str], seconds_ago: float = 0.0) -> list[Settlement]:
+    return [Settlement(permit_id, Outcome.ANSWERED, seconds_ago) for permit_id in permit_ids]
+
+
+async def ask_until_granted(limiter: RateLimiter, ticket: str, order: list[str], job_id: str = "") -> Grant:
+    while (grant := await limiter.acquire(ticket=ticket, job_id=job_id)) is None:
+        pass
+    order.append(ticket)
+    return grant
+
+
+async def start(*waiting: asyncio.Task[Grant]) -> None:
+    await asyncio.sleep(0.001)
+    assert not any(task.done() for task in waiting)
 
 
 class Network:

@@ -1,0 +1,7 @@
+from __future__ import annotations
+
+from hypothesis import settings
+
+# Times belong to benchmarks: a busy machine is no reason for a law to fail.
+settings.register_profile("candles", deadline=None)
+settings.load_profile("candles")

@@ -1,0 +1,31 @@
+"""The account, the permits and the record file that the tests of permit records share."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from adapters.permit_record import PermitRecordFile
+from domain.permits import LentPermit
+from domain.rates import AccountLimits, RateLimit
+
+LIMITS = AccountLimits(
+    "binance", "default", (RateLimit.parse("15/1s"),), timeout_seconds=10, stray_seconds=5, permit_valid_seconds=2
+)
+FLIGHT_SECONDS = 17.0
+FRACTIONAL = LIMITS.stricter(
+    AccountLimits("binance", "default", (RateLimit.parse("3/100ms"), RateLimit.parse("90000w/30d")), 4.0, 30.0)
+)
+
+
+def file_record(folder: Path, holder: str = "the first run", session: str = "one", **more: str) -> PermitRecordFile:
+    return PermitRecordFile(folder, LIMITS, holder, session, **more)
+
+
+def permit(name: str, granted_at: float | None = None, tokens: int = 2) -> LentPermit:
+    granted_at = time.monotonic() if granted_at is None else granted_at
+    return LentPermit(name, tokens, granted_at, granted_at + FLIGHT_SECONDS)
+
+
+def ended(lent: LentPermit, over_at: float) -> LentPermit:
+    return LentPermit(lent.permit_id, lent.tokens, lent.granted_at, over_at, is_over=True)

@@ -1,0 +1,253 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+
+from actors.permit_client import PermitClient
+from domain.errors import LimiterUnavailable, PermitExpired, PermitImpossible
+from domain.grants import Grant, Outcome, Settlement
+
+VALID_SECONDS = 2.0
+FLUSH_SECONDS = 0.5
+
+
+class NotedCalls:
+    """A limiter that grants at once, notes what it is told, and does worse on request."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[int, str, str]] = []
+        self.settled: list[tuple[float, str, list[Settlement]]] = []
+        self.seals: list[tuple[float | None, str]] = []
+        self.answer_seconds = 0.0
+        self.nones = 0
+        self.errors: list[Exception] = []
+
+    async def acquire(
+        self, tokens: int = 1, ticket: str | None = None, settled: Sequence[Settlement] = (), job_id: str = ""
+    ) -> Grant | None:
+        assert ticket is not None
+        self.asked.append((tokens, ticket, job_id))
+        await self._transmit("acquire", settled)
+        if self.nones:
+            self.nones -= 1
+            return None
+        return Grant(ticket, tokens, 0.0, VALID_SECONDS)
+
+    async def settle(self, settled: Sequence[Settlement]) -> None:
+        await self._transmit("settle", settled)
+
+    async def seal(self, retry_after_seconds: float | None, reason: str) -> float:
+        self.seals.append((retry_after_seconds, reason))
+        return retry_after_seconds or 1.0
+
+    @property
+    def outcomes(self) -> list[Outcome]:
+        return [settlement.outcome for _, _, settled in self.settled for settlement in settled]
+
+    async def _transmit(self, call: str, settled: Sequence[Settlement]) -> None:
+        if self.errors:
+            raise self.errors.pop(0)
+        await asyncio.sleep(self.answer_seconds)
+        if settled:
+            self.settled.append((now(), call, list(settled)))
+
+
+def now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+@pytest.fixture
+def calls() -> NotedCalls:
+    return NotedCalls()
+
+
+@pytest.fixture
+async def client(calls: NotedCalls) -> PermitClient:
+    return PermitClient(calls, FLUSH_SECONDS, asyncio.get_running_loop().time)
+
+
+async def use(client: PermitClient, tokens: int = 1) -> None:
+    async with client.acquire(tokens) as permit:
+        permit.sent()
+        permit.answered()
+
+
+async def send_and_fail(client: PermitClient) -> None:
+    async with client.acquire() as permit:
+        permit.sent()
+        raise ZeroDivisionError
+
+
+async def send_late(client: PermitClient) -> None:
+    async with client.acquire() as permit:
+        await asyncio.sleep(VALID_SECONDS + 0.5)
+        permit.sent()
+
+
+async def test_each_context_takes_one_permit_of_its_weight_in_the_name_of_its_job(
+    client: PermitClient, calls: NotedCalls
+) -> None:
+    async with client.bound_to("job 7").acquire(5) as permit:
+        assert permit.tokens == 5
+    async with client.acquire():
+        pass
+    assert [(tokens, job_id) for tokens, _, job_id in calls.asked] == [(5, "job 7"), (1, "")]
+    assert len({ticket for _, ticket, _ in calls.asked}) == 2
+
+
+async def test_none_means_ask_again_with_the_same_ticket(client: PermitClient, calls: NotedCalls) -> None:
+    calls.nones = 3
+    await use(client)
+    assert len(calls.asked) == 4
+    assert len({ticket for _, ticket, _ in calls.asked}) == 1
+
+
+async def test_what_became_of_a_permit_is_told(client: PermitClient, calls: NotedCalls) -> None:
+    async with client.acquire():
+        pass
+    await use(client)
+    async with client.acquire() as permit:
+        permit.sent()
+    with pytest.raises(ZeroDivisionError):
+        await send_and_fail(client)
+    await client.close()
+    assert calls.outcomes == [Outcome.UNUSED, Outcome.ANSWERED, Outcome.STRAY, Outcome.STRAY]
+
+
+async def test_a_cancelled_request_is_a_stray(client: PermitClient, calls: NotedCalls) -> None:
+    async def hang() -> None:
+        async with client.acquire() as permit:
+            permit.sent()
+            await asyncio.sleep(3600)
+
+    task = asyncio.create_task(hang())
+    await asyncio.sleep(1)
+    task.cancel()
+    await asyncio.sleep(FLUSH_SECONDS + 0.01)
+    assert calls.outcomes == [Outcome.STRAY]
+
+
+async def test_settlements_ride_on_the_next_acquire_and_say_how_long_ago_the_answer_came(
+    client: PermitClient, calls: NotedCalls
+) -> None:
+    async with client.acquire() as permit:
+        permit.sent()
+        permit.answered()
+        await asyncio.sleep(0.2)  # the body is read
+    await asyncio.sleep(0.1)
+    await use(client)
+    [(_, call, [settlement])] = calls.settled
+    assert call == "acquire"
+    assert settlement == Settlement(calls.asked[0][1], Outcome.ANSWERED, pytest.approx(0.3))
+
+
+async def test_settlements_go_alone_when_no_acquire_follows(client: PermitClient, calls: NotedCalls) -> None:
+    await use(client)
+    await use(client)
+    await asyncio.sleep(0.1)
+    assert len(calls.settled) == 1, "the first rode on the second's acquire"
+    await asyncio.sleep(FLUSH_SECONDS)
+    assert [(at, call) for at, call, _ in calls.settled][1:] == [(pytest.approx(FLUSH_SECONDS), "settle")]
+
+
+async def test_close_tells_what_is_still_to_be_told_even_while_a_flush_is_on_its_way(
+    client: PermitClient, calls: NotedCalls
+) -> None:
+    await use(client)
+    calls.answer_seconds = 0.3
+    await asyncio.sleep(FLUSH_SECONDS + 0.1)
+    assert calls.outcomes == [], "on its way"
+    await client.close()
+    assert calls.outcomes == [Outcome.ANSWERED]
+    await client.close()
+    assert len(calls.settled) == 1
+
+
+async def test_a_failed_call_keeps_its_settlements(client: PermitClient, calls: NotedCalls) -> None:
+    await use(client)
+    calls.errors = [PermitImpossible(9, "5w/1s")]
+    with pytest.raises(PermitImpossible):
+        await use(client, tokens=9)
+    assert calls.outcomes == []
+    await use(client)
+    assert calls.outcomes == [Outcome.ANSWERED, Outcome.UNUSED], "and the ticket that failed is given back, to be sure"
+
+
+async def test_a_cancelled_acquire_gives_its_ticket_back_and_keeps_what_rode_on_it(
+    client: PermitClient, calls: NotedCalls
+) -> None:
+    await use(client)
+    calls.answer_seconds = 0.3
+    task = asyncio.create_task(use(client))
+    await asyncio.sleep(0.1)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await client.close()
+    [(_, _, settled)] = calls.settled
+    assert [(each.permit_id, each.outcome) for each in settled] == [
+        (calls.asked[0][1], Outcome.ANSWERED),
+        (calls.asked[1][1], Outcome.UNUSED),
+    ]
+
+
+async def test_what_a_limiter_that_is_shut_down_cannot_be_told_is_let_go(
+    client: PermitClient, calls: NotedCalls
+) -> None:
+    await use(client)
+    calls.errors = [LimiterUnavailable("shut down")]
+    await client.close()
+    await client.close()
+    assert calls.settled == []
+
+
+async def test_a_permit_held_too_long_is_refused_right_before_the_write_and_goes_back_unused(
+    client: PermitClient, calls: NotedCalls
+) -> None:
+    with pytest.raises(PermitExpired):
+        await send_late(client)
+    await client.close()
+    assert calls.outcomes == [Outcome.UNUSED]
+
+
+async def test_a_permit_is_good_to_its_last_moment(client: PermitClient) -> None:
+    async with client.acquire() as permit:
+        await asyncio.sleep(VALID_SECONDS - 0.001)
+        permit.sent()
+
+
+async def test_a_slow_answer_shortens_the_permit(client: PermitClient, calls: NotedCalls) -> None:
+    calls.answer_seconds = VALID_SECONDS - 0.5
+    async with client.acquire() as permit:
+        await asyncio.sleep(0.6)
+        with pytest.raises(PermitExpired) as refusal:
+            permit.sent()
+    assert refusal.value.late_by_seconds == pytest.approx(0.1)
+
+
+async def test_a_permit_is_for_one_request(client: PermitClient) -> None:
+    async with client.acquire() as permit:
+        permit.sent()
+        with pytest.raises(RuntimeError, match="one request on the wire"):
+            permit.sent()
+
+
+async def test_a_permit_that_was_given_back_cannot_be_used(client: PermitClient) -> None:
+    async with client.acquire() as permit:
+        pass
+    with pytest.raises(RuntimeError, match="one request on the wire"):
+        permit.sent()
+
+
+async def test_no_answer_comes_before_its_request(client: PermitClient) -> None:
+    async with client.acquire() as permit:
+        with pytest.raises(RuntimeError, match="before it was sent"):
+            permit.answered()
+
+
+async def test_a_seal_is_passed_on(client: PermitClient, calls: NotedCalls) -> None:
+    await client.bound_to("job").seal(30.0, "HTTP 429")
+    await client.seal(None, "HTTP 418")
+    assert calls.seals == [(30.0, "HTTP 429"), (None, "HTTP 418")]
