@@ -13,10 +13,7 @@ from domain.errors import SettingsError
 NAMESPACE = "candles"
 CONNECT_SECONDS = 5.0
 _MIB = 1024 * 1024
-_QUIET = {
-    "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_AUTH_MODE": "token",
-}
+_AUTHENTICATED = {"RAY_AUTH_MODE": "token"}
 _LOOPBACK_ONLY = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
 """Ray's switch for machines that are no cluster: every port is bound to loopback then, on Linux too."""
 
@@ -35,7 +32,7 @@ class RaySession:
         """
         if not self._address:
             loopback = _LOOPBACK_ONLY if address == "embedded" or address.startswith("127.") else {}
-            _set_environment({**_QUIET, **loopback})
+            _set_environment({**_AUTHENTICATED, **loopback})
             import ray
 
             self._is_ours = not ray.is_initialized()
@@ -75,6 +72,7 @@ def on_this_node() -> dict[str, Any]:
 
 def _set_environment(values: dict[str, str]) -> None:
     # Ray reads these when it is imported and hands them on to every process it starts.
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     missing = [name for name in values if name not in os.environ]
     if missing and "ray" in sys.modules and not sys.modules["ray"].is_initialized():
         raise SettingsError(

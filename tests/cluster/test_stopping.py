@@ -71,3 +71,15 @@ def begun(service: CollectionService) -> JobHandle:
     job = service.submit()
     assert not isinstance(job, FinishedJob)
     return job
+
+
+def test_a_job_goes_on_in_the_process_where_its_run_ended(in_cluster: Benches) -> None:
+    bench = in_cluster()
+    bench.configure(symbols=30)
+    with bench.service() as service:
+        job = begun(service)
+        bench.until_requests(4)
+        assert job.shutdown().status is JobStatus.PAUSED
+        assert service.resume(job.job_id).wait().status is JobStatus.COMPLETED
+    bench.assert_limit_kept()
+    bench.assert_candles_are_true()
