@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from domain.jobs import CollectionJob, JobStatus
+from domain.jobs import TOO_MANY_FAILURES, CollectionJob, JobStatus
 from domain.requests import OnTooManyFailures
 
 CANCEL = "cancel"
-TOO_MANY_FAILURES = "too_many_failures"
 
 
 def take_up(job: CollectionJob) -> None:

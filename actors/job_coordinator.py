@@ -10,7 +10,7 @@ from typing import Protocol
 
 from actors import job_commands
 from actors.claims import Claims
-from actors.job_commands import CANCEL, TOO_MANY_FAILURES
+from actors.job_commands import CANCEL
 from actors.job_progress import JobTally
 from actors.job_recorder import JobRecorder
 from actors.run_control import RunControl
@@ -18,7 +18,7 @@ from actors.worker_pool import WorkerHandle, WorkerPool
 from domain.batches import BatchReport, BatchWork
 from domain.errors import EventStoreUnavailable, StaleEpoch
 from domain.grants import LimiterStatus
-from domain.jobs import CollectionJob, JobStatus
+from domain.jobs import TOO_MANY_FAILURES, CollectionJob, JobStatus
 from domain.ports import JobStore, ProgressEvent
 from domain.progress import Progress
 from domain.requests import CollectionRequest

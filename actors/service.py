@@ -264,9 +264,9 @@ class CollectionService:
         gateway = gateway_for(self._settings.require_broker())
         candles = CandleFiles(self._settings.storage.root)
         datasets = [gateway.dataset(symbol, request.interval) for symbol in symbols or request.symbols]
-        stored = set(candles.datasets())
+        stored = set(candles.datasets() if symbols else datasets)
         for dataset in datasets:
-            if symbols and dataset not in stored:
+            if dataset not in stored:
                 raise SettingsError(f"no {dataset.interval} candles of {dataset.symbol} are stored: collect them first")
         return export(CandleReader(candles), datasets, request.span, format, out)
 

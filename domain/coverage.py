@@ -38,8 +38,7 @@ class Coverage:
     @property
     def missing(self) -> list[TimeSpan]:
         """What has still to be asked, in order; empty means: proven complete."""
-        known = sorted((*self.stored, *self.confirmed_empty), key=lambda known: known.start_ms)
-        return _without([self.span] if self.span else [], known)
+        return self.span.subtract((*self.stored, *self.confirmed_empty))
 
     @property
     def is_complete(self) -> bool:
