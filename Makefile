@@ -46,7 +46,7 @@ lock: | $(BIN)/python ## pin again what pyproject.toml asks for (newest versions
 	$(compile) --output-file requirements.lock
 	$(compile) --group dev --group benchmarks --constraints requirements.lock --output-file requirements-dev.lock
 
-compile = $(BIN)/uv pip compile pyproject.toml --extra demo --extra arrow --group build --universal \
+compile = $(BIN)/uv pip compile pyproject.toml --extra demo --extra arrow --extra plot --group build --universal \
 	--python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --quiet $(UPGRADE)
 
 clean: ## remove .venv, caches and build products

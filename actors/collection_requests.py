@@ -35,4 +35,7 @@ def request_from(settings: Settings, gateway: BrokerGateway, now: datetime) -> C
         concurrency=job.concurrency,
         max_failures=job.max_failures,
         on_too_many_failures=job.on_too_many_failures,
+        priority=job.priority,
+        calendar=job.calendar,
+        settle_seconds=job.settle_seconds,
     )

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from uuid import uuid4
 
 import platformdirs
@@ -23,6 +23,7 @@ from actors.collection_worker import CollectionWorker
 from actors.job_catalog import JobCatalog
 from actors.job_coordinator import JobCoordinator
 from actors.job_runner import JobRunner
+from actors.job_service import JobService
 from actors.permit_client import PermitClient
 from actors.rate_limiter import RateLimiter
 from actors.runners import Runners
@@ -35,14 +36,8 @@ from adapters.job_journal import JobJournal
 from adapters.permit_record import PermitRecordFile
 from adapters.simulator import SimulatorProcess
 from domain.errors import SettingsError
-from domain.history import HistoryEntry
-from domain.jobs import JobStatus
-from domain.progress import Progress
 from domain.rates import AccountLimits, RateLimit
 from domain.requests import CollectionRequest
-
-if TYPE_CHECKING:
-    from actors.handles import FinishedJob, JobHandle
 
 STATE_FOLDER_VARIABLE = "CANDLES_STATE_DIR"
 """Where the permit records of this user's accounts lie; by default the platform's state folder."""
@@ -169,94 +164,25 @@ def events_path(settings: Settings) -> Path:
     return settings.storage.root / "jobs.sqlite"
 
 
-class CollectionService:
-    """Collects candles as a settings file says; a context manager.
-
-    Ray is started, or joined, by the first call that needs a runner. Everywhere a job may be named by a
-    unique beginning of its id; JobNotFound otherwise.
-    """
+class CollectionService(JobService):
+    """Collects candles as a settings file says; a context manager."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         settings.storage.root.mkdir(parents=True, exist_ok=True)
-        self._catalog = JobCatalog(JobJournal.sqlite(events_path(settings)), BinanceGateway.max_candles_per_page)
-        self._runner = JobRunner(
+        catalog = JobCatalog(JobJournal.sqlite(events_path(settings)), BinanceGateway.max_candles_per_page)
+        runner = JobRunner(
             Runners(settings.storage.root / ".runners"),
             settings.cluster.address,
             self._new_coordinator,
             lambda job_id: ray_session.find_actor(f"job:{job_id}"),
-            self._catalog.progress,
+            catalog.progress,
         )
-
-    def __enter__(self) -> CollectionService:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
+        super().__init__(catalog, runner, self.request)
 
     def request(self) -> CollectionRequest:
         """What the settings ask for; without an end, up to the last bar that has closed."""
         return request_from(self._settings, gateway_for(self._settings.require_broker()), datetime.now(UTC))
-
-    def submit(self, request: CollectionRequest | None = None) -> JobHandle | FinishedJob:
-        """Collect: a new job is started, a paused or orphaned one resumed, a running one joined.
-
-        A finished one is answered from the store, without a request, unless its open end has moved on.
-        """
-        job_id = self._catalog.find_or_submit(request or self.request())
-        if self._catalog.is_finished(job_id):
-            from actors.handles import FinishedJob
-
-            return FinishedJob(self._catalog.progress(job_id))
-        handle = self._runner.take_up(job_id)
-        progress = handle.progress()
-        if progress.is_attended and progress.status is JobStatus.PAUSED:
-            handle.resume()
-        return handle
-
-    def resume(self, job: str) -> JobHandle:
-        """Go on with a paused or orphaned job; one that is paused but attended goes on where it is."""
-        job_id = self._catalog.find(job)
-        attached = self._runner.attach(job_id)
-        if attached is not None:
-            attached.resume()
-            return attached
-        self._catalog.check_may("resume", job_id)
-        return self._runner.take_up(job_id)
-
-    def retry(self, job: str) -> JobHandle:
-        """Collect the failed symbols of a finished job once more."""
-        job_id = self._catalog.find(job)
-        self._catalog.check_may("retry", job_id)
-        return self._runner.take_up(job_id, retry=True)
-
-    def cancel(self, job: str) -> Progress:
-        """Give the job up, whether or not anybody runs it."""
-        job_id = self._catalog.find(job)
-        attached = self._runner.attach(job_id)
-        return attached.cancel() if attached else self._catalog.cancel(job_id)
-
-    def attach(self, job: str) -> JobHandle | None:
-        """The job in the hands of whoever runs it; None when nobody does."""
-        return self._runner.attach(self._catalog.find(job))
-
-    def runs(self, job_id: str) -> bool:
-        """Whether it is this process that runs the job."""
-        return self._runner.runs(job_id)
-
-    def progress(self, job: str, at: datetime | None = None) -> Progress:
-        """The job as it is, or as it was at a moment."""
-        job_id = self._catalog.find(job)
-        attached = self._runner.attach(job_id) if at is None else None
-        return attached.progress() if attached else self._catalog.progress(job_id, at)
-
-    def jobs(self) -> list[Progress]:
-        """Every job in the store, oldest first, as it is stored."""
-        return self._catalog.all()
-
-    def history(self, job: str, until: datetime | None = None) -> list[HistoryEntry]:
-        """What happened to the job, oldest first."""
-        return self._catalog.history(self._catalog.find(job), until)
 
     def export(self, out: Path, format: str, job: str | None = None, symbols: Sequence[str] = ()) -> list[Path]:
         """Write candles to files: a job's, or those of the settings file, all or the named symbols."""
@@ -269,11 +195,6 @@ class CollectionService:
             if dataset not in stored:
                 raise SettingsError(f"no {dataset.interval} candles of {dataset.symbol} are stored: collect them first")
         return export(CandleReader(candles), datasets, request.span, format, out)
-
-    def close(self) -> None:
-        """Let go of the jobs, the store and Ray; an embedded cluster ends with its driver."""
-        self._runner.close()
-        self._catalog.close()
 
     def _new_coordinator(self, job_id: str) -> Any:
         options = ray_session.on_this_node()

@@ -16,8 +16,9 @@ from actors.moments import utc_moment
 from actors.settings_problems import first_problem
 from domain.candles import Interval
 from domain.errors import SettingsError
+from domain.grants import Priority
 from domain.rates import RateLimit
-from domain.requests import FailureAllowance, OnTooManyFailures
+from domain.requests import ALWAYS_OPEN, FailureAllowance, OnTooManyFailures
 
 DEFAULT_FILE = "candles.toml"
 ENVIRONMENT_VARIABLE = "CANDLES_SETTINGS"
@@ -67,6 +68,9 @@ class JobSettings(Section):
     on_too_many_failures: Annotated[OnTooManyFailures, PlainValidator(fields.on_too_many_failures)] = (
         OnTooManyFailures.PAUSE
     )
+    priority: Annotated[Priority, PlainValidator(fields.priority)] = Priority.BULK
+    calendar: Text = ALWAYS_OPEN
+    settle_seconds: int = Field(default=0, ge=0, description="a whole number of seconds, 0 or more")
 
     @model_validator(mode="after")
     def _agrees_with_itself(self) -> Self:

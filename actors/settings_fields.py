@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from pydantic import ValidationInfo
 
 from domain.candles import Interval
+from domain.grants import Priority
 from domain.rates import RateLimit
 from domain.requests import FailureAllowance, OnTooManyFailures
 
@@ -98,6 +99,13 @@ def on_too_many_failures(value: object) -> OnTooManyFailures:
     if not isinstance(value, str) or value not in tuple(OnTooManyFailures):
         raise ValueError('write "pause" or "fail"')
     return OnTooManyFailures(value)
+
+
+def priority(value: object) -> Priority:
+    """How soon the job is served beside others of its account."""
+    if not isinstance(value, str) or value not in tuple(Priority):
+        raise ValueError('write "interactive" or "bulk"')
+    return Priority(value)
 
 
 def cluster_address(value: object) -> str:

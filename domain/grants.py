@@ -6,6 +6,15 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 
+class Priority(StrEnum):
+    """How soon a job is served by the rate limiter, beside others of its account."""
+
+    INTERACTIVE = "interactive"
+    """Somebody waits for it."""
+    BULK = "bulk"
+    """A backfill, in nobody's hurry."""
+
+
 @dataclass(frozen=True, slots=True)
 class Grant:
     """A permit granted `granted_after_seconds` from the call that asked for it, and usable for `valid_seconds` then.

@@ -10,7 +10,8 @@ from uuid import UUID, uuid5
 from eventsourcing.domain import Aggregate, event
 
 from domain.candles import Interval
-from domain.requests import CollectionRequest, FailureAllowance, OnTooManyFailures
+from domain.grants import Priority
+from domain.requests import ALWAYS_OPEN, CollectionRequest, FailureAllowance, OnTooManyFailures
 from domain.timespan import TimeSpan
 
 _NAMESPACE = UUID("6f1c3a52-94a7-5d1e-8c0b-2e7a4d9b1f60")
@@ -70,7 +71,11 @@ class CollectionPlan(Aggregate):
         max_failures_share: float | None,
         on_too_many_failures: str,
         timestamp: datetime,
+        priority: str = Priority.BULK.value,
+        calendar: str = ALWAYS_OPEN,
+        settle_seconds: int = 0,
     ) -> None:
+        # What has a default was not yet asked when the oldest plans were stored.
         self.job_id = job_id
         self.request = CollectionRequest(
             broker=broker,
@@ -84,6 +89,9 @@ class CollectionPlan(Aggregate):
             concurrency=concurrency,
             max_failures=FailureAllowance(max_failures_count, max_failures_share),
             on_too_many_failures=OnTooManyFailures(on_too_many_failures),
+            priority=Priority(priority),
+            calendar=calendar,
+            settle_seconds=settle_seconds,
         )
 
     @staticmethod
@@ -110,6 +118,9 @@ class CollectionPlan(Aggregate):
             max_failures_count=request.max_failures.count,
             max_failures_share=request.max_failures.share,
             on_too_many_failures=request.on_too_many_failures.value,
+            priority=request.priority.value,
+            calendar=request.calendar,
+            settle_seconds=request.settle_seconds,
             timestamp=timestamp,
         )
 

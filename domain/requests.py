@@ -7,7 +7,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from domain.candles import Interval
+from domain.grants import Priority
 from domain.timespan import TimeSpan
+
+ALWAYS_OPEN = "24/7"
+"""The calendar of a market that never closes."""
 
 
 class OnTooManyFailures(StrEnum):
@@ -60,6 +64,8 @@ class CollectionRequest:
 
     `span` is on the interval's grid. `open_ended` says that no end was asked for: the end in `span` is
     the last bar that had closed when the job was submitted, and asking again later asks for more.
+    `calendar` names the sessions in which bars are expected ("24/7", "XNYS"); a bar that closed less than
+    `settle_seconds` before the broker was asked is provisional, and asked for again once it is older.
     Where the broker is, its limits and where candles lie belong to the settings, not to the job.
     """
 
@@ -74,6 +80,9 @@ class CollectionRequest:
     concurrency: int = 4
     max_failures: FailureAllowance = FailureAllowance(share=0.1)
     on_too_many_failures: OnTooManyFailures = OnTooManyFailures.PAUSE
+    priority: Priority = Priority.BULK
+    calendar: str = ALWAYS_OPEN
+    settle_seconds: int = 0
 
     def __post_init__(self) -> None:
         if not self.symbols:
@@ -83,6 +92,8 @@ class CollectionRequest:
         for name in ("batch_size", "workers", "concurrency"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1")
+        if self.settle_seconds < 0:
+            raise ValueError("settle_seconds must not be negative")
 
     @property
     def allowed_failures(self) -> int:

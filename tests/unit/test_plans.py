@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import pytest
 
 from domain.candles import Interval
+from domain.grants import Priority
 from domain.plans import CollectionPlan, job_id_of, request_key_of
 from domain.requests import CollectionRequest, FailureAllowance, OnTooManyFailures
 from domain.timespan import TimeSpan
@@ -25,6 +26,7 @@ REQUEST = CollectionRequest(
 @pytest.mark.parametrize("allowance", [FailureAllowance(count=3), FailureAllowance(share=1 / 3)])
 def test_a_plan_holds_the_whole_request(allowance: FailureAllowance) -> None:
     request = replace(REQUEST, open_ended=True, workers=3, concurrency=5, max_failures=allowance)
+    request = replace(request, priority=Priority.INTERACTIVE, calendar="XNYS", settle_seconds=7_200)
     plan = CollectionPlan.from_request(request, timestamp=NOW)
     assert (plan.job_id, plan.request, plan.symbols) == (job_id_of(request), request, request.symbols)
 
@@ -38,6 +40,9 @@ def test_the_job_id_follows_from_what_is_asked_and_not_from_how_it_is_done() -> 
         concurrency=9,
         max_failures=FailureAllowance(share=0.5),
         on_too_many_failures=OnTooManyFailures.FAIL,
+        priority=Priority.INTERACTIVE,
+        calendar="XNYS",
+        settle_seconds=7_200,
     )
     assert job_id_of(done_otherwise) == job_id_of(REQUEST) == "binance-1m-bb596b89"
     asked_otherwise = [
