@@ -145,6 +145,13 @@ class PermitLedger:
             if usage.is_about(window.limit):
                 window.see(usage, marks, min(answered_at, self._now))
 
+    def inherit_others(self, predecessor: PermitLedger) -> None:
+        """Go on counting what an earlier ledger knew to be used by others."""
+        for window in self._windows:
+            for earlier in predecessor._windows:
+                if earlier.limit.window == window.limit.window:
+                    window.inherit_others(earlier)
+
     def seal(self, until: float) -> None:
         """Grant nothing before that moment; an earlier one than already set changes nothing."""
         self._sealed_until = max(self._sealed_until, until)
