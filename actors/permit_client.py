@@ -13,6 +13,7 @@ from uuid import uuid4
 from domain.errors import LimiterUnavailable, PermitExpired
 from domain.grants import Lease, Outcome, PermitRequest, Priority, Settlement
 from domain.ports import Permit, PermitSource
+from domain.usage import BrokerUsage
 
 
 class LimiterCalls(Protocol):
@@ -33,7 +34,9 @@ class HeldPermit:
         self._usable_until = usable_until
         self._clock = clock
         self._outcome = Outcome.UNUSED
+        self._sent_at: float | None = None
         self._over_at: float | None = None
+        self._usage: tuple[BrokerUsage, ...] = ()
         self._is_given_back = False
 
     @property
@@ -41,24 +44,28 @@ class HeldPermit:
         return self._tokens
 
     def sent(self) -> None:
-        late_by_seconds = self._clock() - self._usable_until
+        now = self._clock()
+        late_by_seconds = now - self._usable_until
         if late_by_seconds > 0:
             raise PermitExpired(late_by_seconds)
         if self._outcome is not Outcome.UNUSED or self._is_given_back:
             raise RuntimeError("a permit is for one request on the wire: take another one for the next")
         self._outcome = Outcome.STRAY
+        self._sent_at = now
 
-    def answered(self) -> None:
+    def answered(self, usage: Sequence[BrokerUsage] = ()) -> None:
         if self._outcome is Outcome.UNUSED:
             raise RuntimeError("a request cannot be answered before it was sent")
         self._outcome = Outcome.ANSWERED
         self._over_at = self._clock()
+        self._usage = tuple(usage)
 
     def settlement(self, now: float) -> tuple[Settlement, float]:
         """What became of it, and the moment: now, or when it was answered. From here on it cannot be used."""
         self._is_given_back = True
         over_at = now if self._over_at is None else self._over_at
-        return Settlement(self._permit_id, self._outcome), over_at
+        call_seconds = None if self._sent_at is None else over_at - self._sent_at
+        return Settlement(self._permit_id, self._outcome, 0.0, call_seconds, self._usage), over_at
 
 
 class PermitClient:
