@@ -13,13 +13,13 @@ from pathlib import Path
 
 from rich.console import Console
 
-from benchmarks import collection, limiters, memory, rate_plot, shutdown
+from benchmarks import collection, leases, limiters, memory, rate_plot, shutdown
 from benchmarks.tables import Table
 
 FOLDER = Path(__file__).parent
 PLOT = "rate_against_limit.svg"
 MIN_WIDTH = 130
-PARTS = ("limiters", "collection", "memory", "shutdown")
+PARTS = ("limiters", "leases", "collection", "memory", "shutdown")
 
 
 def main() -> None:
@@ -44,6 +44,8 @@ def _measure(part: str, quick: bool) -> Table:
         if not quick:
             rate_plot.draw([run for run in runs if run.network == "jittery"], FOLDER / PLOT)
         return limiters.table(runs)
+    if part == "leases":
+        return leases.measure(seconds=1.5 if quick else 4, repetitions=2 if quick else 3)
     if part == "collection":
         return collection.measure(pages_per_symbol=1 if quick else 3)
     if part == "memory":
