@@ -22,11 +22,11 @@ class GuardedPermits:
         self._control = control
 
     @asynccontextmanager
-    async def acquire(self, tokens: int = 1) -> AsyncIterator[Permit]:
+    async def acquire(self, tokens: int = 1, pool: str = "") -> AsyncIterator[Permit]:
         """Wait for a permit of the source."""
         async with AsyncExitStack() as stack:
             with self._control.waiting():
-                permit = await stack.enter_async_context(self._source.acquire(tokens))
+                permit = await stack.enter_async_context(self._source.acquire(tokens, pool))
             yield _CountedPermit(permit, self)
 
     async def seal(self, retry_after_seconds: float | None, reason: str) -> None:

@@ -9,6 +9,7 @@ from typing import TypeAlias
 
 from domain.candles import Candles, Dataset, Interval
 from domain.errors import BrokerError, BrokerThrottled, SymbolRejected
+from domain.grants import Priority
 from domain.ports import CandlePage, PageRequest, PermitSource
 
 Mishap: TypeAlias = BrokerError | asyncio.Event
@@ -50,11 +51,11 @@ class InMemoryRateLimiter:
         self.strays = 0
         self.waiting = 0
         self.seals: list[tuple[float | None, str]] = []
-        self.bound_jobs: list[str] = []
+        self.bound_jobs: list[tuple[str, Priority]] = []
         self.closed = False
 
     @asynccontextmanager
-    async def acquire(self, tokens: int = 1) -> AsyncIterator[InMemoryPermit]:
+    async def acquire(self, tokens: int = 1, pool: str = "") -> AsyncIterator[InMemoryPermit]:
         """Wait for the gate, then grant."""
         await self._pass_gate()
         self.granted += 1
@@ -71,9 +72,9 @@ class InMemoryRateLimiter:
         """Note the broker's refusal in `seals`; nobody is held up."""
         self.seals.append((retry_after_seconds, reason))
 
-    def bound_to(self, job_id: str) -> PermitSource:
-        """This very limiter; the job is noted in `bound_jobs`."""
-        self.bound_jobs.append(job_id)
+    def bound_to(self, job_id: str, priority: Priority = Priority.BULK) -> PermitSource:
+        """This very limiter; the job and its priority are noted in `bound_jobs`."""
+        self.bound_jobs.append((job_id, priority))
         return self
 
     async def close(self) -> None:

@@ -90,7 +90,7 @@ class BarePermits:
         self._actor = actor
 
     @asynccontextmanager
-    async def acquire(self, tokens: int = 1) -> AsyncIterator[Permit]:
+    async def acquire(self, tokens: int = 1, pool: str = "") -> AsyncIterator[Permit]:
         await self._actor.acquire.remote()
         yield BarePermit(tokens)
 
@@ -118,8 +118,8 @@ class TimedPermits:
         self._source, self._tally = source, tally
 
     @asynccontextmanager
-    async def acquire(self, tokens: int = 1) -> AsyncIterator[Permit]:
-        async with self._source.acquire(tokens) as permit:
+    async def acquire(self, tokens: int = 1, pool: str = "") -> AsyncIterator[Permit]:
+        async with self._source.acquire(tokens, pool) as permit:
             yield _TimedPermit(permit, self._tally)
 
     async def seal(self, retry_after_seconds: float | None, reason: str) -> None:

@@ -16,15 +16,32 @@ class Priority(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Grant:
-    """A permit granted `granted_after_seconds` from the call that asked for it, and usable for `valid_seconds` then.
+class PermitRequest:
+    """What one call asks of a limiter: so many permits, each for one request of `tokens` weight.
 
-    Durations, not moments: the clocks of two machines need not agree. Whoever asked counts from the
-    moment before asking, so that a slow answer shortens the permit and never lengthens it. A permit
-    granted to an earlier call of the same ticket has a negative `granted_after_seconds`.
+    A call with a `ticket` is answered in bounded time, and may be made again: the ticket keeps its
+    place, and is granted once. `pool` names the budget of the broker that the requests draw on.
     """
 
-    permit_id: str
+    ticket: str | None = None
+    tokens: int = 1
+    job_id: str = ""
+    priority: Priority = Priority.BULK
+    pool: str = ""
+    permits: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """Permits granted `granted_after_seconds` from the call that asked, each usable for `valid_seconds` then.
+
+    As many as were asked for, or fewer, never none; each has its own id and is settled on its own.
+    Durations, not moments: the clocks of two machines need not agree. Whoever asked counts from the
+    moment before asking, so that a slow answer shortens a permit and never lengthens it. Permits
+    granted to an earlier call of the same ticket have a negative `granted_after_seconds`.
+    """
+
+    permit_ids: tuple[str, ...]
     tokens: int
     granted_after_seconds: float
     valid_seconds: float

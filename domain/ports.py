@@ -11,6 +11,7 @@ from typing import Literal, Protocol
 from domain.batches import BatchReport, BatchWork
 from domain.candles import Candles, Dataset, Interval, RawCandles
 from domain.coverage import Coverage
+from domain.grants import Priority
 from domain.history import HistoryEntry
 from domain.jobs import CollectionJob
 from domain.permits import LentPermit
@@ -41,9 +42,11 @@ class Permit(Protocol):
 class PermitSource(Protocol):
     """Where a gateway takes its permits: one for each request on the wire, retries included."""
 
-    def acquire(self, tokens: int = 1) -> AbstractAsyncContextManager[Permit]:
-        """Wait for a permit. Leaving the context gives it back: unused if never `sent`, and as a
-        stray (counted longer, it may still arrive) if sent but never `answered`.
+    def acquire(self, tokens: int = 1, pool: str = "") -> AbstractAsyncContextManager[Permit]:
+        """Wait for a permit of the broker's budget `pool`.
+
+        Leaving the context gives it back: unused if never `sent`, and as a stray (counted longer, it
+        may still arrive) if sent but never `answered`.
 
         Raises PermitImpossible when a window is smaller than `tokens`, LimiterUnavailable when the
         limiter is shut down.
@@ -59,7 +62,7 @@ class PermitSource(Protocol):
 class IRateLimiter(PermitSource, Protocol):
     """The limiter of one broker account, as a worker sees it."""
 
-    def bound_to(self, job_id: str) -> PermitSource:
+    def bound_to(self, job_id: str, priority: Priority = Priority.BULK) -> PermitSource:
         """The same account's permits, taken in the name of that job."""
 
     async def close(self) -> None:
