@@ -30,22 +30,32 @@ class LimitsInForce:
     limits: tuple[RateLimit, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """What the record cannot tell, and of which time."""
+
+    first_seconds: float
+    last_seconds: float
+    sentence: str
+
+
 @dataclass(frozen=True, eq=False, slots=True)
 class PermitTrail:
     """Every permit of an account that was used or may have been, as columns in order of grant.
 
-    Moments are seconds since 1970. `job` holds places in `jobs`; `doubts` are sentences that say what the
-    log could not tell.
+    Moments are seconds since 1970; `job` and `pool` hold places in `jobs` and `pools`.
     """
 
     granted_seconds: NDArray[np.float64]
     over_seconds: NDArray[np.float64]
     tokens: NDArray[np.int64]
     job: NDArray[np.int64]
+    pool: NDArray[np.int64]
     ending: NDArray[np.uint8]
     jobs: tuple[str, ...]
+    pools: tuple[str, ...]
     limits: tuple[LimitsInForce, ...]
-    doubts: tuple[str, ...] = ()
+    doubts: tuple[Doubt, ...] = ()
 
     def __len__(self) -> int:
         return len(self.granted_seconds)
@@ -124,16 +134,18 @@ def held_at_grants(
     return had_come - was_over
 
 
-def audit(trail: PermitTrail, job_id: str) -> JobAudit:
+def audit(trail: PermitTrail, job_id: str, began_seconds: float = float("inf")) -> JobAudit:
     """Judge a job by every window its requests can have been in, the permits of the account's other jobs included.
 
-    Each grant is judged by the limits that were in force when it was made. Raises ValueError when the trail
-    has no permit of that job.
+    Each grant is judged by the limits that were in force when it was made. A job that began before its first
+    permit in the record is doubted where the record says that it forgot. Raises ValueError when the trail has
+    no permit of that job.
     """
     own = trail.of(job_id)
     if not own.any():
         raise ValueError(f"no permit of job {job_id} is in the record")
     first, last = float(trail.granted_seconds[own].min()), float(trail.over_seconds[own].max())
+    began = min(first, began_seconds)
     windows = [_judge(limit, trail, own, first, last) for limit in _limits_between(trail, first, last)]
     endings = np.bincount(trail.ending[own], minlength=len(Ending))
     beside = (trail.granted_seconds <= last) & (trail.over_seconds >= first) & ~own
@@ -147,7 +159,9 @@ def audit(trail: PermitTrail, job_id: str) -> JobAudit:
         unheard=int(endings[Ending.BOUND]),
         first_seconds=first,
         last_seconds=last,
-        doubts=trail.doubts,
+        doubts=tuple(
+            doubt.sentence for doubt in trail.doubts if doubt.first_seconds <= last and doubt.last_seconds > began
+        ),
     )
 
 
@@ -165,7 +179,7 @@ def held_over_time(
 def between(trail: PermitTrail, first: float, last: float) -> PermitTrail:
     """The permits that were granted by `last` and not over before `first`."""
     inside = (trail.granted_seconds <= last) & (trail.over_seconds >= first)
-    columns = ("granted_seconds", "over_seconds", "tokens", "job", "ending")
+    columns = ("granted_seconds", "over_seconds", "tokens", "job", "pool", "ending")
     return replace(trail, **{name: getattr(trail, name)[inside] for name in columns})
 
 

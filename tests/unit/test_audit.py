@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domain.audit import Ending, LimitsInForce, PermitTrail, audit, between, held_at_grants, held_over_time
+from domain.audit import Doubt, Ending, LimitsInForce, PermitTrail, audit, between, held_at_grants, held_over_time
 from domain.permits import LentPermit, PermitLedger
 from domain.rates import Counts, RateLimit
 
@@ -29,8 +29,10 @@ def trail_of(rows: Sequence[Row], limits: Sequence[RateLimit], jobs: Sequence[st
         over_seconds=np.array([rows[place][1] for place in order]),
         tokens=np.array([rows[place][2] for place in order], np.int64),
         job=np.array([known.index(names[place]) for place in order], np.int64),
+        pool=np.zeros(len(rows), np.int64),
         ending=np.full(len(rows), Ending.ANSWERED, np.uint8),
         jobs=known,
+        pools=("",),
         limits=(LimitsInForce(float("-inf"), tuple(limits)),),
     )
 
@@ -156,8 +158,12 @@ def test_a_grant_is_judged_by_the_limits_that_held_when_it_was_made() -> None:
 
 
 def test_what_the_log_cannot_tell_leaves_the_job_unproven() -> None:
-    trail = trail_of([(0.0, 1.0, 1)], [RateLimit.parse("5/10s")])
-    assert not audit(replace(trail, doubts=("torn",)), JOB).is_proven
+    trail = trail_of([(10.0, 11.0, 1)], [RateLimit.parse("5/10s")])
+    torn, forgotten = Doubt(10.5, 10.5, "torn"), Doubt(float("-inf"), 9.0, "forgotten")
+    assert audit(replace(trail, doubts=(torn,)), JOB).doubts == ("torn",)
+    assert not audit(replace(trail, doubts=(torn,)), JOB).is_proven
+    assert audit(replace(trail, doubts=(forgotten,)), JOB).is_proven, "it was over before the job asked anything"
+    assert audit(replace(trail, doubts=(forgotten,)), JOB, began_seconds=8.0).doubts == ("forgotten",)
     with pytest.raises(ValueError, match="no permit of job nobody"):
         audit(trail, "nobody")
 
