@@ -17,7 +17,7 @@ from urllib.parse import quote
 
 from adapters.atomic_file import make_folder, replacing, storage_errors
 from adapters.permit_frames import frame, read_frames
-from adapters.permit_notes import PermitNotes, ceil_us, floor_us, lent_entry, limits_entry, over_entry
+from adapters.permit_notes import PermitNotes, floor_us, lent_entry, limits_entry, over_entry
 from adapters.permit_trail import pack
 from domain.errors import StorageUnavailable
 from domain.grants import Outcome

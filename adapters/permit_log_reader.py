@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -21,17 +21,13 @@ def read_trail(folder: Path, broker: str, account: str) -> PermitTrail:
 
     What is lent at this moment is taken to last until its bound.
     """
-    parts: list[TrailColumns] = []
     doubts: list[Doubt] = []
     newest, packed = _newest(log_path(folder, broker, account), doubts)
     files = sorted(packed_path(folder, broker, account).glob("*.trail"), key=number_of)
-    for file in files:
-        if packed is None or number_of(file) < packed:
-            _read_packed(file, parts, doubts)
-    parts.append(newest)
-    if parts[0].eras:
-        begins = (parts[0].offset_us + parts[0].eras[0][0]) / 1e6
-        doubts.append(Doubt(float("-inf"), begins, "the log of permits begins later than the job"))
+    mine = [file for file in files if packed is None or number_of(file) < packed]
+    parts = [*_unpacked(mine, doubts), newest]
+    all_kept = packed == 0 or (bool(mine) and number_of(mine[0]) == 0)
+    doubts.append(Doubt(float("-inf"), _beginning(parts[0], all_kept), "the log of permits begins later than the job"))
     return _joined(parts, doubts)
 
 
@@ -53,14 +49,20 @@ def _newest(path: Path, doubts: list[Doubt]) -> tuple[TrailColumns, int | None]:
     return notes.over, packed
 
 
-def _read_packed(file: Path, parts: list[TrailColumns], doubts: list[Doubt]) -> None:
-    try:
-        parts.append(unpack(file.read_bytes()))
-    except FileNotFoundError:
-        # The writer drops old ones, the oldest first, and may do so just now.
-        parts.clear()
-    except (OSError, ValueError) as error:
-        doubts.append(Doubt(*span_of(file), f"{file.name} cannot be read: {error}"))
+def _unpacked(files: list[Path], doubts: list[Doubt]) -> Iterator[TrailColumns]:
+    for file in files:
+        try:
+            yield unpack(file.read_bytes())
+        except (OSError, ValueError) as error:
+            # It may be that the writer drops it just now: then the log begins later than we thought.
+            doubts.append(Doubt(*span_of(file), f"{file.name} cannot be read: {error}"))
+
+
+def _beginning(first: TrailColumns, all_kept: bool) -> float:
+    """From when on every permit is there."""
+    if all_kept and first.eras:
+        return (first.offset_us + int(first.eras[0][0])) / 1e6
+    return (first.offset_us + min(first.granted)) / 1e6 if len(first) else float("inf")
 
 
 def _joined(parts: Iterable[TrailColumns], doubts: list[Doubt]) -> PermitTrail:
@@ -70,7 +72,8 @@ def _joined(parts: Iterable[TrailColumns], doubts: list[Doubt]) -> PermitTrail:
     granted = np.concatenate([_moments(part, part.granted) for part in parts])
     order = np.argsort(granted, kind="stable")
     for part in parts:
-        doubts += [Doubt(*_seconds(part, *doubt[:2]), doubt[2]) for doubt in part.doubts]
+        for first_us, last_us, sentence in part.doubts:
+            doubts.append(Doubt(*_seconds(part, first_us, last_us), sentence))
     return PermitTrail(
         granted_seconds=granted[order],
         over_seconds=np.concatenate([_moments(part, part.over) for part in parts])[order],
@@ -100,8 +103,8 @@ def _moments(part: TrailColumns, moments_us: Iterable[int]) -> NDArray[np.float6
     return moments
 
 
-def _seconds(part: TrailColumns, *moments_us: int) -> tuple[float, ...]:
-    return tuple((part.offset_us + moment_us) / 1e6 for moment_us in moments_us)
+def _seconds(part: TrailColumns, first_us: int, last_us: int) -> tuple[float, float]:
+    return (part.offset_us + first_us) / 1e6, (part.offset_us + last_us) / 1e6
 
 
 def _renumbered(places: Iterable[int], names: dict[str, int], known: dict[str, int]) -> NDArray[np.int64]:

@@ -109,10 +109,7 @@ class PermitNotes:
 
 def lent_entry(job_id: str, permits: Iterable[LentPermit]) -> list[Any]:
     """Permits of one job, lent at once."""
-    rows = [
-        [one.permit_id, getattr(one, "pool", ""), one.tokens, floor_us(one.granted_at), ceil_us(one.over_at)]
-        for one in permits
-    ]
+    rows = [[one.permit_id, one.pool, one.tokens, floor_us(one.granted_at), ceil_us(one.over_at)] for one in permits]
     return ["lent", job_id, rows]
 
 
@@ -123,12 +120,12 @@ def over_entry(permit: LentPermit, outcome: Outcome) -> list[Any]:
 
 def limits_entry(limits: Iterable[RateLimit], since: float) -> list[Any]:
     """The limits that hold from a moment on."""
-    return ["limits", floor_us(since), [[one.amount, one.window_seconds, str(one.counts)] for one in limits]]
+    return ["limits", floor_us(since), [[one.amount, one.window_seconds, str(one.counts), one.pool] for one in limits]]
 
 
 def limits_of(written: list[list[Any]]) -> tuple[RateLimit, ...]:
     """What `limits_entry` wrote, read back."""
-    return tuple(RateLimit(amount, window_seconds, Counts(counts)) for amount, window_seconds, counts in written)
+    return tuple(RateLimit(amount, seconds, Counts(counts), pool) for amount, seconds, counts, pool in written)
 
 
 def floor_us(seconds: float) -> int:

@@ -67,8 +67,9 @@ class PermitTrail:
 
     def costs(self, limit: RateLimit) -> NDArray[np.int64]:
         """What each permit costs under that limit."""
-        kinds, places = np.unique(self.tokens, return_inverse=True)
-        return np.array([limit.cost(int(tokens)) for tokens in kinds], np.int64)[places]
+        kinds, places = np.unique(np.stack([self.tokens, self.pool]), axis=1, return_inverse=True)
+        costs = [limit.cost(int(tokens), self.pools[pool]) for tokens, pool in kinds.T]
+        return np.array(costs, np.int64)[places.reshape(len(self))]
 
     def held_to(self, limit: RateLimit) -> NDArray[np.bool_]:
         """Which permits were granted while that limit was in force."""
