@@ -37,22 +37,40 @@ class Waiting:
         return self.attended > 0 or now < self.expected_until
 
 
+class ReturnedTickets:
+    """Tickets that were given back, known for `patience_seconds`: the word of it may overtake a ticket's own call."""
+
+    def __init__(self, clock: Callable[[], float], patience_seconds: float) -> None:
+        self._clock = clock
+        self._patience_seconds = patience_seconds
+        self._known_until: OrderedDict[str, float] = OrderedDict()
+
+    def __contains__(self, ticket: str) -> bool:
+        return ticket in self._known_until
+
+    def add(self, ticket: str) -> None:
+        """Nobody needs the ticket any more."""
+        now = self._clock()
+        self._known_until[ticket] = now + self._patience_seconds
+        while next(iter(self._known_until.values())) <= now:
+            self._known_until.popitem(last=False)
+
+
 class PermitQueue:
     """Jobs get their shares, see `JobShares`; inside a job it is first come, first served, by ticket.
 
     Asking again with the same ticket keeps the place. A place nobody attends is skipped, and given up
-    `patience_seconds` after its last call ended. A ticket that was given back stays known for as long,
-    since a call may be overtaken by the word that nobody needs it any more.
+    `patience_seconds` after its last call ended.
     """
 
-    def __init__(self, clock: Callable[[], float], patience_seconds: float) -> None:
+    def __init__(self, clock: Callable[[], float], patience_seconds: float, returned: ReturnedTickets) -> None:
         self._clock = clock
+        self._returned = returned
         self._patience_seconds = patience_seconds
         self._places: dict[str, Waiting] = {}
         self._lines: dict[tuple[str, Priority], OrderedDict[str, Waiting]] = {}
         self._shares = JobShares()
         self._unattended: OrderedDict[str, Waiting] = OrderedDict()
-        self._given_back: OrderedDict[str, float] = OrderedDict()
 
     def __len__(self) -> int:
         now = self._clock()
@@ -64,7 +82,7 @@ class PermitQueue:
         if waiting is None:
             answer = asyncio.get_running_loop().create_future()
             waiting = Waiting(ticket, request, self._clock(), answer)
-            if ticket in self._given_back:
+            if ticket in self._returned:
                 answer.set_result(())
                 return waiting
             self._places[ticket] = waiting
@@ -102,11 +120,7 @@ class PermitQueue:
         )
 
     def give_back(self, ticket: str) -> None:
-        """Nobody needs the ticket: a call that still attends it, or is yet to come, is answered with nothing."""
-        now = self._clock()
-        self._given_back[ticket] = now + self._patience_seconds
-        while next(iter(self._given_back.values())) <= now:
-            self._given_back.popitem(last=False)
+        """Nobody needs the ticket: a call that still attends it is answered with nothing."""
         if waiting := self._places.get(ticket):
             self._remove(waiting)
             waiting.answer.set_result(())
