@@ -57,9 +57,7 @@ def _draw_window(panel: Any, window: WindowAudit, trail: PermitTrail, verdict: J
     own_moments, own = held_over_time(limit, shown, shown.of(verdict.job_id))
     first = verdict.first_seconds
     panel.fill_between(*_steps(moments - first, held), step="post", color=_ALL_COLOUR, linewidth=0, label="all jobs")
-    panel.fill_between(
-        *_steps(own_moments - first, own), step="post", color=_JOB_COLOUR, linewidth=0, label="this job"
-    )
+    panel.fill_between(*_steps(own_moments - first, own), step="post", color=_JOB_COLOUR, linewidth=0, label="this job")
     panel.axhline(limit.amount, color=_LIMIT_COLOUR, linewidth=1.0, linestyle="--", label="limit")
     if window.excesses:
         steps, heights = _steps(moments - first, held)

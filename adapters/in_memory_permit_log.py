@@ -40,7 +40,7 @@ class LoggedPermits:
 
 
 class InMemoryPermitLog:
-    """A permit log that forgets nothing while its `memory` lives; implements `domain.ports.PermitLog`."""
+    """A permit log that forgets nothing while its `memory` lives; implements `domain.permit_log.PermitLog`."""
 
     def __init__(self, memory: LoggedPermits | None = None) -> None:
         self.memory = memory or LoggedPermits()
@@ -63,7 +63,9 @@ class InMemoryPermitLog:
             self.memory.permits[permit.permit_id] = (job_id, permit, Ending.BOUND)
 
     def over(self, permit: LentPermit, outcome: Outcome, now: float) -> None:
-        """Remember that it is over."""
+        """Remember that it is over, if it is known."""
+        if permit.permit_id not in self.memory.permits:
+            return
         job_id, _, _ = self.memory.permits[permit.permit_id]
         ending = Ending.ANSWERED if outcome is Outcome.ANSWERED else Ending.STRAY
         self.memory.permits[permit.permit_id] = (job_id, permit, ending)

@@ -37,7 +37,7 @@ log = logging.getLogger(__name__)
 
 
 class PermitLogFile:
-    """The permit log of one account in `folder`; implements `domain.ports.PermitLog`.
+    """The permit log of one account in `folder`; implements `domain.permit_log.PermitLog`.
 
     Its writer must hold the account's permit record. A failure to write hinders nobody: everything is kept
     in memory and written as soon as that is possible.

@@ -11,13 +11,13 @@ from typing import Literal, Protocol
 from domain.batches import BatchReport, BatchWork
 from domain.candles import Candles, Dataset, Interval, RawCandles
 from domain.coverage import Coverage
-from domain.grants import Outcome, Priority
+from domain.grants import Priority
 from domain.history import HistoryEntry
 from domain.jobs import CollectionJob
 from domain.permits import LentPermit
 from domain.plans import CollectionPlan
 from domain.progress import Progress
-from domain.rates import AccountLimits, RateLimit
+from domain.rates import AccountLimits
 from domain.requests import CollectionRequest
 from domain.timespan import TimeSpan
 from domain.validation import QuarantinedCandle
@@ -233,32 +233,6 @@ class PermitRecord(Protocol):
 
     def close(self) -> None:
         """Let go of the account."""
-
-
-class PermitLog(Protocol):
-    """The lasting account of permits, from which `domain.audit` proves a run; the permit record knows who may write.
-
-    No method raises for what cannot be written: collecting does not depend on it. Moments are readings of
-    the monotonic clock.
-    """
-
-    def open(self, known: RecordedPermits, now: float) -> None:
-        """Go on with the log, and agree with the permit record about what was lent when the last writer ended."""
-
-    def hold_to(self, limits: Sequence[RateLimit], now: float) -> None:
-        """Note the limits that hold from now on."""
-
-    def lent(self, job_id: str, permits: Sequence[LentPermit]) -> None:
-        """Note permits, one at least, before the permit record does and before they are handed out."""
-
-    def over(self, permit: LentPermit, outcome: Outcome, now: float) -> None:
-        """Note that a permit's request is over, answered or given up, before the permit record does."""
-
-    def void(self, permit_id: str, now: float) -> None:
-        """Note that a permit was never used."""
-
-    def close(self) -> None:
-        """Let go of the log."""
 
 
 class JobStore(Protocol):

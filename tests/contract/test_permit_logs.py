@@ -1,4 +1,4 @@
-"""What every permit log keeps to: `domain.ports.PermitLog`."""
+"""What every permit log keeps to: `domain.permit_log.PermitLog`."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from adapters.permit_log import PermitLogFile
 from adapters.permit_log_reader import read_trail
 from domain.audit import Ending, PermitTrail
 from domain.grants import Outcome
+from domain.permit_log import PermitLog
 from domain.permits import LentPermit
-from domain.ports import PermitLog, RecordedPermits
+from domain.ports import RecordedPermits
 from domain.rates import RateLimit
 
 LIMITS = (RateLimit.parse("15/1s"), RateLimit.parse("600w/60s@history"))
