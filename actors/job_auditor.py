@@ -27,22 +27,20 @@ class AuditReport:
 
 
 class JobAuditor:
-    """Audits the jobs of a store by the permits of one account.
+    """Audits the jobs of a store by the permits of their accounts.
 
-    `read_trail` reads the account's log, `ask_server` the count of a simulated exchange (None where the
+    `read_trail` reads the log of a broker's account, `ask_server` the count of a simulated exchange (None where the
     broker is none), and `draw` makes a picture.
     """
 
     def __init__(
         self,
         catalog: JobCatalog,
-        account: str,
-        read_trail: Callable[[], PermitTrail],
+        read_trail: Callable[[str, str], PermitTrail],
         ask_server: Callable[[], Mapping[str, Any] | None],
         draw: Callable[[PermitTrail, JobAudit, Path], None],
     ) -> None:
         self._catalog = catalog
-        self._account = account
         self._read_trail = read_trail
         self._ask_server = ask_server
         self._draw = draw
@@ -50,11 +48,12 @@ class JobAuditor:
     def audit(self, job: str, plot: Path | None = None) -> AuditReport:
         """Audit the job, and draw it if a file is named. Raises JobNotFound, SettingsError, StorageUnavailable."""
         job_id = self._catalog.find(job)
-        trail = self._read_trail()
+        request = self._catalog.request(job_id)
+        trail = self._read_trail(request.broker, request.account)
         if not trail.of(job_id).any():
             raise SettingsError(
-                f"no permit of job {job_id} is in the log of {self._account}: it asked nothing yet, or under "
-                "another account or state folder"
+                f"no permit of job {job_id} is in the log of account {request.account!r} of {request.broker}: "
+                "it asked nothing yet, or its log lies in another state folder"
             )
         verdict = audit(trail, job_id, _seconds(self._catalog.progress(job_id).started_at))
         if plot is not None:

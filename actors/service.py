@@ -206,12 +206,11 @@ class CollectionService(JobService):
 
     def audit(self, job: str, plot: Path | None = None) -> AuditReport:
         """What the log of permits proves of a job; see `JobAuditor`."""
-        broker = self._settings.require_broker()
+        base_url = self._settings.broker.base_url if self._settings.broker else None
         auditor = JobAuditor(
             self._catalog,
-            f"account {broker.account!r} of {broker.gateway}",
-            lambda: read_trail(state_folder(), broker.gateway, broker.account),
-            lambda: server_count(broker.base_url),
+            lambda broker, account: read_trail(state_folder(), broker, account),
+            lambda: server_count(base_url),
             draw,
         )
         return auditor.audit(job, plot)

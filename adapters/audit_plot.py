@@ -13,7 +13,7 @@ from domain.audit import JobAudit, PermitTrail, WindowAudit, between, held_over_
 from domain.errors import SettingsError, StorageUnavailable
 
 FORMATS = (".svg", ".png", ".pdf")
-_STEPS = 2_000
+_STEPS = 600
 """More steps than this are drawn as the highest of several: nothing high is lost."""
 _JOB_COLOUR, _ALL_COLOUR, _LIMIT_COLOUR, _OVER_COLOUR = "#2a6f97", "#a9c6d9", "#222222", "#c1121f"
 
