@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from actors.run_control import RunControl
 from domain.ports import Permit, PermitSource
+from domain.usage import BrokerUsage
 
 
 class GuardedPermits:
@@ -47,5 +48,5 @@ class _CountedPermit:
         self._permit.sent()
         self._counter.requests += 1
 
-    def answered(self) -> None:
-        self._permit.answered()
+    def answered(self, usage: Sequence[BrokerUsage] = ()) -> None:
+        self._permit.answered(usage)

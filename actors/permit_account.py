@@ -104,26 +104,38 @@ class PermitAccount:
         return unused
 
     def take_back(self, settlement: Settlement) -> LentPermit | None:
-        """Count a permit that was used to its end; None if it is unknown or was taken back before."""
+        """Count a permit that was used to its end; None if it is unknown or was taken back before.
+
+        What the broker told of its own counts is taken in on the way: it can only delay what is granted.
+        """
         now = self._clock()
-        stray_seconds = self.limits.stray_seconds if settlement.outcome is Outcome.STRAY else 0.0
-        permit = self.ledger.settle(settlement.permit_id, now - settlement.seconds_ago + stray_seconds, now)
+        ended_at = now - settlement.seconds_ago
+        for usage in settlement.usage:
+            self.ledger.see(settlement.permit_id, usage, ended_at, now)
+        permit = self.ledger.settle(settlement.permit_id, self._over_at(settlement, ended_at), now)
         if permit is not None:
             self._books.over(permit, settlement.outcome)
         return permit
 
     def windows(self) -> tuple[WindowStatus, ...]:
         """Every window and what it counts."""
-        counts = self.ledger.counted(self._clock())
-        limits = self.ledger.limits
-        return tuple(WindowStatus(str(limit), limit.amount, count) for limit, count in zip(limits, counts, strict=True))
+        now = self._clock()
+        counts = zip(self.ledger.limits, self.ledger.counted(now), self.ledger.others(now), strict=True)
+        return tuple(WindowStatus(str(limit), limit.amount, counted, others) for limit, counted, others in counts)
+
+    def _over_at(self, settlement: Settlement, ended_at: float) -> float:
+        over_at = ended_at + (self.limits.stray_seconds if settlement.outcome is Outcome.STRAY else 0.0)
+        if self.limits.uplink_seconds is None or settlement.call_seconds is None:
+            return over_at
+        return min(over_at, ended_at - settlement.call_seconds + self.limits.uplink_seconds)
 
     def _rebuild(self, known: RecordedPermits) -> None:
         if known.agreed:
             self.limits = self.limits.stricter(known.agreed)
         self._refusals = _refusals_of(self.limits)
-        self.ledger = PermitLedger(self.limits.limits)
+        predecessor, self.ledger = self.ledger, PermitLedger(self.limits.limits)
         self.ledger.restore(known.permits, known.sealed_until)
+        self.ledger.inherit_others(predecessor)
         self._books.hold_to(self.limits.limits)
         knows_all_from = known.complete_since + self.ledger.longest_window_seconds
         if knows_all_from > max(self._clock(), self.ledger.sealed_until):

@@ -41,6 +41,7 @@ from adapters.permit_record import PermitRecordFile, boot_identity
 from adapters.simulator import SimulatorProcess
 from adapters.simulator.count import server_count
 from domain.errors import SettingsError
+from domain.leases import LeaseTerms
 from domain.rates import AccountLimits, RateLimit
 from domain.requests import CollectionRequest
 
@@ -122,12 +123,13 @@ class WorkerBuilder:
 
         broker = self.settings.require_broker()
         coordinator = RemoteJobRepository(self.coordinator)
-        flush_seconds = 0.5 * limits_for(broker).shortest.window_seconds
+        limits = limits_for(broker)
+        flush_seconds = 0.5 * limits.shortest.window_seconds
         return {
             "job_repo": coordinator,
             "broker_gateway": gateway_for(broker),
             "candle_repo": CandleFiles(self.settings.storage.root),
-            "rate_limiter": PermitClient(RemoteRateLimiter(self.limiter), flush_seconds),
+            "rate_limiter": PermitClient(RemoteRateLimiter(self.limiter), flush_seconds, leases=LeaseTerms.of(limits)),
             "event_emitter": coordinator,
             "name": self.name,
             "job_id": self.job_id,

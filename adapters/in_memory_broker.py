@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import TypeAlias
 
@@ -11,6 +11,7 @@ from domain.candles import Candles, Dataset, Interval
 from domain.errors import BrokerError, BrokerThrottled, SymbolRejected
 from domain.grants import Priority
 from domain.ports import CandlePage, PageRequest, PermitSource
+from domain.usage import BrokerUsage
 
 Mishap: TypeAlias = BrokerError | asyncio.Event
 """An error to raise after the request was answered, or an event that leaves it hanging until set."""
@@ -25,20 +26,23 @@ class InMemoryPermit:
         self.tokens = tokens
         self.is_sent = False
         self.is_answered = False
+        self.usage: tuple[BrokerUsage, ...] = ()
 
     def sent(self) -> None:
         """The request is about to be written."""
         self.is_sent = True
 
-    def answered(self) -> None:
+    def answered(self, usage: Sequence[BrokerUsage] = ()) -> None:
         """The response headers are in."""
         self.is_answered = True
+        self.usage = tuple(usage)
 
 
 class InMemoryRateLimiter:
     """Grants without limit, and counts: every permit ends as `answered`, `unused` or `strays`.
 
-    Clear `gate` and whoever asks waits until it is set; `waiting` says how many do.
+    Clear `gate` and whoever asks waits until it is set; `waiting` says how many do. `usage` keeps what
+    the broker told of its counts, answer by answer.
     """
 
     def __init__(self) -> None:
@@ -52,6 +56,7 @@ class InMemoryRateLimiter:
         self.waiting = 0
         self.seals: list[tuple[float | None, str]] = []
         self.bound_jobs: list[tuple[str, Priority]] = []
+        self.usage: list[tuple[BrokerUsage, ...]] = []
         self.closed = False
 
     @asynccontextmanager
@@ -65,6 +70,8 @@ class InMemoryRateLimiter:
             yield permit
         finally:
             self.answered += permit.is_answered
+            if permit.is_answered:
+                self.usage.append(permit.usage)
             self.strays += permit.is_sent and not permit.is_answered
             self.unused += not permit.is_sent
 
@@ -97,6 +104,9 @@ class InMemoryGateway:
     what lies behind it is served as well, as real brokers do. `pages_asked` keeps every request.
     """
 
+    tokens_per_request = 1
+    pool = ""
+
     def __init__(
         self,
         market: Mapping[str, Candles],
@@ -122,7 +132,7 @@ class InMemoryGateway:
 
     async def fetch_page(self, request: PageRequest, permits: PermitSource) -> CandlePage:
         """The market's candles in the span, or the symbol's next mishap."""
-        async with permits.acquire() as permit:
+        async with permits.acquire(self.tokens_per_request, self.pool) as permit:
             permit.sent()
             self.pages_asked.append(request)
             self.in_flight += 1

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from domain.usage import BrokerUsage
+
 
 class Priority(StrEnum):
     """How soon a job is served by the rate limiter, beside others of its account."""
@@ -60,20 +62,27 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """The end of a permit, `seconds_ago` before this was sent."""
+    """The end of a permit, `seconds_ago` before this was sent.
+
+    `call_seconds` is how long before that end its request was sent, `usage` what the broker's answer
+    said of its own counts.
+    """
 
     permit_id: str
     outcome: Outcome
     seconds_ago: float = 0.0
+    call_seconds: float | None = None
+    usage: tuple[BrokerUsage, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class WindowStatus:
-    """One window of a limiter: its limit, and what it counts now."""
+    """One window of a limiter: its limit, and what it counts now; `others` of that was used by other programs."""
 
     limit: str
     amount: int
     counted: int
+    others: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -152,6 +152,13 @@ class PermitWindow:
             remains_seconds = max(self.length_seconds, usage.resets_after_seconds or 0.0)
             self._count_others(theirs, answered_at + remains_seconds)
 
+    def inherit_others(self, earlier: PermitWindow) -> None:
+        """Count what an earlier window knew to be others' as long as it would have."""
+        for moment, amount in earlier._others:
+            self._others.append((moment, amount))
+            self._departures.add(moment, amount)
+            self.others += amount
+
     def _count_others(self, amount: int, until: float) -> None:
         """So much in all is counted until then, and what was counted beyond it as long as before."""
         if self._others:

@@ -151,7 +151,14 @@ class PermitLedger:
         self._advance(now)
         for window, marks in zip(self._windows, self._marks.get(permit_id, ()), strict=False):
             if usage.is_about(window.limit):
-                window.see(usage, marks, min(answered_at, self._now))
+                window.see(usage, marks, answered_at)
+
+    def inherit_others(self, predecessor: PermitLedger) -> None:
+        """Go on counting what an earlier ledger knew to be used by others."""
+        for window in self._windows:
+            for earlier in predecessor._windows:
+                if earlier.limit.window == window.limit.window:
+                    window.inherit_others(earlier)
 
     def seal(self, until: float) -> None:
         """Grant nothing before that moment; an earlier one than already set changes nothing."""

@@ -20,6 +20,7 @@ from domain.progress import Progress
 from domain.rates import AccountLimits
 from domain.requests import CollectionRequest
 from domain.timespan import TimeSpan
+from domain.usage import BrokerUsage
 from domain.validation import QuarantinedCandle
 
 
@@ -35,8 +36,11 @@ class Permit(Protocol):
         Raises PermitExpired when the permit was held too long: write nothing and take another one.
         """
 
-    def answered(self) -> None:
-        """Say that the response headers are in: the request has arrived and is over."""
+    def answered(self, usage: Sequence[BrokerUsage] = ()) -> None:
+        """Say that the response headers are in: the request has arrived and is over.
+
+        `usage` is what they tell of the broker's own counts; it can only slow the account down.
+        """
 
 
 class PermitSource(Protocol):
@@ -92,10 +96,15 @@ class CandlePage:
 
 
 class BrokerGateway(Protocol):
-    """A broker's candle API. Opens its session lazily, inside the actor that uses it."""
+    """A broker's candle API. Opens its session lazily, inside the actor that uses it.
+
+    Each request on the wire costs `tokens_per_request` of the broker's budget `pool` ("" where it has but one).
+    """
 
     name: str
     max_candles_per_page: int
+    tokens_per_request: int
+    pool: str
 
     def dataset(self, symbol: str, interval: Interval) -> Dataset:
         """The dataset of a symbol, with the broker's grid; SettingsError for an interval it lacks."""

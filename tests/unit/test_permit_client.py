@@ -9,6 +9,8 @@ import pytest
 from actors.permit_client import PermitClient
 from domain.errors import LimiterUnavailable, PermitExpired, PermitImpossible
 from domain.grants import Lease, Outcome, PermitRequest, Priority, Settlement
+from domain.rates import Counts
+from domain.usage import BrokerUsage
 
 VALID_SECONDS = 2.0
 FLUSH_SECONDS = 0.5
@@ -131,18 +133,23 @@ async def test_a_cancelled_request_is_a_stray(client: PermitClient, calls: Noted
     assert calls.outcomes == [Outcome.STRAY]
 
 
-async def test_settlements_ride_on_the_next_acquire_and_say_how_long_ago_the_answer_came(
+async def test_settlements_ride_on_the_next_acquire_and_say_how_long_ago_the_answer_came_and_what_it_told(
     client: PermitClient, calls: NotedCalls
 ) -> None:
+    usage = BrokerUsage(60.0, Counts.WEIGHT, used=40)
     async with client.acquire() as permit:
+        await asyncio.sleep(0.3)  # a connection is made
         permit.sent()
-        permit.answered()
+        await asyncio.sleep(0.7)
+        permit.answered([usage])
         await asyncio.sleep(0.2)  # the body is read
     await asyncio.sleep(0.1)
     await use(client)
     [(_, call, [settlement])] = calls.settled
     assert call == "acquire"
-    assert settlement == Settlement(calls.asked[0].ticket, Outcome.ANSWERED, pytest.approx(0.3))
+    assert settlement == Settlement(
+        calls.asked[0].ticket, Outcome.ANSWERED, pytest.approx(0.3), call_seconds=pytest.approx(0.7), usage=(usage,)
+    )
 
 
 async def test_settlements_go_alone_when_no_acquire_follows(client: PermitClient, calls: NotedCalls) -> None:
