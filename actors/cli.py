@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from actors import cli_audit, cli_collect, cli_files, cli_jobs
+from actors import cli_audit, cli_collect, cli_files, cli_jobs, cli_limiter
 from actors.cli_support import App, SentenceGroup
 
 
@@ -33,6 +33,7 @@ for command in (
     cli_collect.retry,
     cli_jobs.history,
     cli_audit.audit,
+    cli_limiter.limiter,
     cli_files.export,
     cli_files.demo,
 ):

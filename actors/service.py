@@ -25,10 +25,12 @@ from actors.job_catalog import JobCatalog
 from actors.job_coordinator import JobCoordinator
 from actors.job_runner import JobRunner
 from actors.job_service import JobService
+from actors.limiter_operator import LimiterOperator, LimiterSearch
 from actors.permit_client import PermitClient
 from actors.rate_limiter import RateLimiter
 from actors.runners import Runners
 from actors.settings import BrokerSettings, Settings
+from adapters.account_switch import AccountSwitchFile
 from adapters.audit_plot import draw
 from adapters.brokers.binance import DEFAULT_LIMITS, BinanceGateway
 from adapters.candle_export import export
@@ -94,7 +96,7 @@ class LimiterBuilder:
     folder: Path
     holder: str
     session: str
-    audit_days: int
+    audit_days: int = 90
 
     def __call__(self) -> dict[str, Any]:
         from actors.metrics import RayLimiterMetrics
@@ -105,6 +107,7 @@ class LimiterBuilder:
             "open_record": lambda limits: PermitRecordFile(self.folder, limits, self.holder, self.session),
             "metrics": RayLimiterMetrics(broker, account),
             "log": PermitLogFile(self.folder, broker, account, boot_identity(), kept_days=self.audit_days),
+            "is_paused": AccountSwitchFile(self.folder, broker, account).is_paused(),
         }
 
 
@@ -169,6 +172,15 @@ class CoordinatorBuilder:
         }
 
 
+def limiter_operator(broker: str, account: str, cluster: str | None = None) -> LimiterOperator:
+    """What can be done with an account's limiter; `cluster` is where to look when nothing is known on this machine."""
+    switch = AccountSwitchFile(state_folder(), broker, account)
+    search = LimiterSearch(
+        lambda: switch.limiter_address() or cluster, lambda: ray_session.find_actor(f"limiter:{broker}:{account}")
+    )
+    return LimiterOperator(switch, search, search.close)
+
+
 def events_path(settings: Settings) -> Path:
     """Where the jobs' events are stored."""
     return settings.storage.root / "jobs.sqlite"
@@ -227,7 +239,7 @@ class CollectionService(JobService):
         return coordinator_class.options(name=f"job:{job_id}", namespace=ray_session.NAMESPACE).remote(builder)
 
     def _limiter(self, options: dict[str, Any]) -> Any:
-        from actors.handles import agree
+        from actors.handles import LimiterHandle
 
         broker = self._settings.require_broker()
         limits = limits_for(broker)
@@ -239,5 +251,6 @@ class CollectionService(JobService):
         limiter = limiter_class.options(
             name=name, namespace=ray_session.NAMESPACE, lifetime="detached", get_if_exists=True
         ).remote(LimiterBuilder(limits, state_folder(), holder, uuid4().hex, broker.audit_days))
-        agree(limiter, limits)
+        switch = AccountSwitchFile(state_folder(), limits.broker, limits.account)
+        LimiterHandle(limiter).take_account(limits, switch, ray_session.cluster_address())
         return limiter
