@@ -50,7 +50,7 @@ async def _unless_gone(call: Any) -> Any:
     try:
         return await call
     except RayActorError as error:
-        raise LimiterUnavailable(f"the rate limiter is gone: {error}") from error
+        raise LimiterUnavailable("the rate limiter has ended") from error
 
 
 class RemoteJobRepository:
@@ -239,4 +239,4 @@ class LimiterHandle:
         except RayTaskError as error:
             raise error.cause from None
         except RayActorError as error:
-            raise LimiterUnavailable(f"the rate limiter is gone: {error}") from error
+            raise LimiterUnavailable("the rate limiter has ended") from error
