@@ -18,6 +18,7 @@ from uuid import uuid4
 import platformdirs
 
 from actors import ray_session
+from actors.account_limits import account_limits, check_fits
 from actors.collection_requests import request_from
 from actors.collection_worker import CollectionWorker
 from actors.job_catalog import JobCatalog
@@ -36,7 +37,7 @@ from adapters.job_journal import JobJournal
 from adapters.permit_record import PermitRecordFile
 from adapters.simulator import SimulatorProcess
 from domain.errors import SettingsError
-from domain.rates import AccountLimits, RateLimit
+from domain.rates import AccountLimits
 from domain.requests import CollectionRequest
 
 STATE_FOLDER_VARIABLE = "CANDLES_STATE_DIR"
@@ -52,10 +53,7 @@ def gateway_for(broker: BrokerSettings) -> BinanceGateway:
 
 def limits_for(broker: BrokerSettings) -> AccountLimits:
     """What the settings allow the account, or what the broker documents."""
-    limits = broker.limits or tuple(RateLimit.parse(text) for text in DEFAULT_LIMITS)
-    return AccountLimits(
-        broker.gateway, broker.account, limits, broker.timeout_seconds, stray_seconds=broker.timeout_seconds
-    )
+    return account_limits(broker, gateway_for(broker), DEFAULT_LIMITS)
 
 
 def state_folder() -> Path:
@@ -182,6 +180,7 @@ class CollectionService(JobService):
 
     def request(self) -> CollectionRequest:
         """What the settings ask for; without an end, up to the last bar that has closed."""
+        limits_for(self._settings.require_broker())
         return request_from(self._settings, gateway_for(self._settings.require_broker()), datetime.now(UTC))
 
     def export(self, out: Path, format: str, job: str | None = None, symbols: Sequence[str] = ()) -> list[Path]:
@@ -208,7 +207,8 @@ class CollectionService(JobService):
     def _limiter(self, options: dict[str, Any]) -> Any:
         from actors.handles import agree
 
-        limits = limits_for(self._settings.require_broker())
+        broker = self._settings.require_broker()
+        limits = limits_for(broker)
         holder = f"process {os.getpid()} on {socket.gethostname()}"
         limiter_class = as_actor(
             RateLimiter, num_cpus=0, max_restarts=-1, max_task_retries=-1, max_concurrency=10_000, **options
@@ -217,5 +217,5 @@ class CollectionService(JobService):
         limiter = limiter_class.options(
             name=name, namespace=ray_session.NAMESPACE, lifetime="detached", get_if_exists=True
         ).remote(LimiterBuilder(limits, state_folder(), holder, uuid4().hex))
-        agree(limiter, limits)
+        check_fits(agree(limiter, limits).limits, gateway_for(broker))
         return limiter

@@ -38,7 +38,8 @@ class Section(BaseModel):
 class BrokerSettings(Section):
     """Who is asked, in whose name, and how fast at most.
 
-    Without `base_url` and `limits`, the gateway's own: what the broker documents.
+    Without `base_url` and `limits`, the gateway's own: what the broker documents. `uplink_seconds` is the user's
+    word that no request is counted by the broker later than this after it was sent; nobody else can give it.
     """
 
     gateway: Literal["binance"] = Field(description='one of the gateways there are: "binance"')
@@ -47,6 +48,9 @@ class BrokerSettings(Section):
     limits: Annotated[tuple[RateLimit, ...], PlainValidator(fields.limits)] | None = None
     timeout_seconds: float = Field(
         default=10.0, gt=0, allow_inf_nan=False, description="a number of seconds above 0, like 10"
+    )
+    uplink_seconds: float | None = Field(
+        default=None, gt=0, allow_inf_nan=False, description="a number of seconds above 0, like 0.5"
     )
 
 
