@@ -119,6 +119,7 @@ class JobTally:
             mean_call_seconds=limiter.mean_call_seconds if limiter else 0.0,
             limits=tuple(window.limit for window in limiter.windows) if limiter else (),
             sealed_seconds=limiter.sealed_seconds if limiter else 0.0,
+            sealed_reason=limiter.sealed_reason if limiter and limiter.sealed_seconds else "",
             failed_symbols={failure.symbol: f"{failure.kind}: {failure.message}" for failure in failures},
             is_attended=is_attended,
         )

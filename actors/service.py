@@ -21,6 +21,7 @@ from actors import ray_session
 from actors.account_limits import account_limits, check_fits
 from actors.collection_requests import request_from
 from actors.collection_worker import CollectionWorker
+from actors.job_auditor import AuditReport, JobAuditor
 from actors.job_catalog import JobCatalog
 from actors.job_coordinator import JobCoordinator
 from actors.job_runner import JobRunner
@@ -29,19 +30,23 @@ from actors.permit_client import PermitClient
 from actors.rate_limiter import RateLimiter
 from actors.runners import Runners
 from actors.settings import BrokerSettings, Settings
+from adapters.audit_plot import draw
 from adapters.brokers.binance import DEFAULT_LIMITS, BinanceGateway
 from adapters.candle_export import export
 from adapters.candle_files import CandleFiles
 from adapters.candle_reader import CandleReader
 from adapters.job_journal import JobJournal
-from adapters.permit_record import PermitRecordFile
+from adapters.permit_log import PermitLogFile
+from adapters.permit_log_reader import read_trail
+from adapters.permit_record import PermitRecordFile, boot_identity
 from adapters.simulator import SimulatorProcess
+from adapters.simulator.count import server_count
 from domain.errors import SettingsError
 from domain.rates import AccountLimits
 from domain.requests import CollectionRequest
 
 STATE_FOLDER_VARIABLE = "CANDLES_STATE_DIR"
-"""Where the permit records of this user's accounts lie; by default the platform's state folder."""
+"""Where the permit records and logs of this user's accounts lie; by default the platform's state folder."""
 
 
 def gateway_for(broker: BrokerSettings) -> BinanceGateway:
@@ -57,7 +62,7 @@ def limits_for(broker: BrokerSettings) -> AccountLimits:
 
 
 def state_folder() -> Path:
-    """The folder of the permit records."""
+    """The folder of the permit records and logs."""
     return Path(os.environ.get(STATE_FOLDER_VARIABLE) or platformdirs.user_state_path("candle-collector"))
 
 
@@ -86,14 +91,17 @@ class LimiterBuilder:
     folder: Path
     holder: str
     session: str
+    audit_days: int
 
     def __call__(self) -> dict[str, Any]:
         from actors.metrics import RayLimiterMetrics
 
+        broker, account = self.limits.broker, self.limits.account
         return {
             "limits": self.limits,
             "open_record": lambda limits: PermitRecordFile(self.folder, limits, self.holder, self.session),
-            "metrics": RayLimiterMetrics(self.limits.broker, self.limits.account),
+            "metrics": RayLimiterMetrics(broker, account),
+            "log": PermitLogFile(self.folder, broker, account, boot_identity(), kept_days=self.audit_days),
         }
 
 
@@ -195,6 +203,17 @@ class CollectionService(JobService):
                 raise SettingsError(f"no {dataset.interval} candles of {dataset.symbol} are stored: collect them first")
         return export(CandleReader(candles), datasets, request.span, format, out)
 
+    def audit(self, job: str, plot: Path | None = None) -> AuditReport:
+        """What the log of permits proves of a job; see `JobAuditor`."""
+        base_url = self._settings.broker.base_url if self._settings.broker else None
+        auditor = JobAuditor(
+            self._catalog,
+            lambda broker, account: read_trail(state_folder(), broker, account),
+            lambda: server_count(base_url),
+            draw,
+        )
+        return auditor.audit(job, plot)
+
     def _new_coordinator(self, job_id: str) -> Any:
         options = ray_session.on_this_node()
         limiter = self._limiter(options)
@@ -216,6 +235,6 @@ class CollectionService(JobService):
         name = f"limiter:{limits.broker}:{limits.account}"
         limiter = limiter_class.options(
             name=name, namespace=ray_session.NAMESPACE, lifetime="detached", get_if_exists=True
-        ).remote(LimiterBuilder(limits, state_folder(), holder, uuid4().hex))
+        ).remote(LimiterBuilder(limits, state_folder(), holder, uuid4().hex, broker.audit_days))
         check_fits(agree(limiter, limits).limits, gateway_for(broker))
         return limiter

@@ -37,6 +37,8 @@ class Progress:
     mean_call_seconds: float = 0.0
     limits: tuple[str, ...] = ()
     sealed_seconds: float = 0.0
+    """For how long nothing may be sent, because of `sealed_reason`; without a reason, because the broker refused."""
+    sealed_reason: str = ""
     failed_symbols: dict[str, str] = field(default_factory=dict)
     """The first of them, symbol -> message; `status --json` lists all."""
     is_attended: bool = False

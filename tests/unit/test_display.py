@@ -55,6 +55,12 @@ def test_failures_quarantine_and_a_seal_are_said_only_when_there_are_any() -> No
     assert line.endswith("ETA ?")
 
 
+def test_a_silence_that_is_not_the_brokers_says_why() -> None:
+    reason = "the permit record is torn: waiting until nothing sent before can count any more"
+    line = progress_text.progress_line(replace(RUNNING, sealed_seconds=66.0, sealed_reason=reason))
+    assert line.startswith(f"RUNNING, nothing is sent for 1 m 06 s ({reason}) | ")
+
+
 def test_a_paused_job_says_why_and_has_no_rate() -> None:
     line = progress_text.progress_line(ended(JobStatus.PAUSED, reason="too_many_failures"))
     assert line.startswith("PAUSED (too_many_failures) | ")
