@@ -107,6 +107,19 @@ class BrokerGateway(Protocol):
         """Close the session; fetching again opens another."""
 
 
+class TradingCalendar(Protocol):
+    """When a market is open. A plain value: it reads nothing and travels to whoever needs it."""
+
+    @property
+    def name(self) -> str: ...
+
+    def expected(self, dataset: Dataset, span: TimeSpan) -> list[TimeSpan]:
+        """The runs of bars in which candles are expected: sorted, disjoint, inside the span, on its grid.
+
+        Raises ValueError for a span of which the calendar has not been told.
+        """
+
+
 @dataclass(frozen=True, slots=True)
 class SaveResult:
     """What a save changed."""
