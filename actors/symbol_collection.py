@@ -5,17 +5,20 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ParamSpec, Protocol, TypeVar
 
 from actors.attempts import Attempts
 from actors.batch_tally import BatchTally
 from actors.guarded_permits import GuardedPermits
+from actors.page_check import PageCheck
 from actors.run_control import RunControl
 from domain.candles import Dataset
+from domain.coverage import Coverage
 from domain.errors import BrokerUnavailable, MalformedResponse
-from domain.ports import BrokerGateway, CandleRepository, PageRequest
+from domain.ports import BrokerGateway, CandleRepository, PageRequest, TradingCalendar
 from domain.retries import RetryPolicy
+from domain.sessions import AlwaysOpen
 from domain.timespan import TimeSpan
 from domain.validation import ValidatedCandles, validate
 
@@ -45,6 +48,7 @@ class CollectionTools:
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     random01: Callable[[], float] = random.random
     run_blocking: RunBlocking = asyncio.to_thread
+    calendar: TradingCalendar = field(default_factory=AlwaysOpen)
 
 
 class SymbolCollection:
@@ -70,49 +74,57 @@ class SymbolCollection:
         Raises Interrupted on shutdown, or after the page in hand on a pause at once; the BrokerError of
         a page that was tried often enough; a StorageError. What was saved by then is not asked again.
         """
-        pages = await self._missing_pages()
+        known = await self._coverage()
+        pages = [page for missing in known.missing for page in missing.pages(self._page_ms)]
+        check = PageCheck(self._tools.calendar, self._dataset, known, self._page_ms, self._fetch)
         self._tally.skipped(self.pages_left - len(pages))
         self.pages_left = min(self.pages_left, len(pages))
         for page in pages:
-            await self._collect_page(page)
+            await self._collect_page(page, check)
             self.pages_left = max(0, self.pages_left - 1)
         if pages:
             await self._prove_complete()
 
-    async def _missing_pages(self) -> list[TimeSpan]:
-        page_ms = self._tools.gateway.max_candles_per_page * self._dataset.interval.duration_ms
-        return [page for missing in await self._missing() for page in missing.pages(page_ms)]
+    @property
+    def _page_ms(self) -> int:
+        return self._tools.gateway.max_candles_per_page * self._dataset.interval.duration_ms
 
-    async def _missing(self) -> list[TimeSpan]:
+    async def _coverage(self) -> Coverage:
         reading = self._tools.run_blocking(self._tools.candles.coverage, self._dataset, self._span)
-        return (await self._tools.control.guard(reading)).missing
+        return await self._tools.control.guard(reading)
 
     async def _prove_complete(self) -> None:
-        missing = await self._missing()
+        missing = (await self._coverage()).missing
         if missing:
             raise self._malformed(f"incomplete: {missing[0]} was never answered in full")
 
-    async def _collect_page(self, page: TimeSpan) -> None:
+    async def _collect_page(self, page: TimeSpan, check: PageCheck) -> None:
         attempts = Attempts(self._tools.retry_policy, self._tools.random01)
         rest = page
         async for attempt in attempts.retrying(self._back_off):
             with attempt:
                 self.attempts = attempts.number
-                rest = await self._ask(rest)
+                rest = await self._ask(rest, check)
                 if rest:
                     raise BrokerUnavailable(self._dataset.broker, self._dataset.symbol, f"{rest} is not closed yet")
 
-    async def _ask(self, span: TimeSpan) -> TimeSpan:
-        """Fetch the span, save what is final of it, and return the rest."""
-        tools = self._tools
-        page = await tools.control.guard(tools.gateway.fetch_page(PageRequest(self._dataset, span), self._permits))
-        checked = validate(page.candles, self._dataset, span, page.closed_before_ms)
-        await tools.control.see_through(tools.run_blocking(self._store, checked), SAVE_GRACE_SECONDS)
-        if checked.is_mostly_bad:
-            raise self._malformed(f"{len(checked.quarantined)} candles of a page are bad, {_first_reason(checked)}")
-        rest = TimeSpan(checked.answered.end_ms, span.end_ms)
-        self._tally.saved(len(checked.candles), len(checked.quarantined), pages=0 if rest else 1)
+    async def _ask(self, span: TimeSpan, check: PageCheck) -> TimeSpan:
+        """Fetch the span, save what is final of it and agreed upon, and return the rest."""
+        answer = await self._fetch(span)
+        rest = TimeSpan(answer.answered.end_ms, span.end_ms)
+        for checked in await check.verified(answer):
+            saving = self._tools.run_blocking(self._store, checked)
+            await self._tools.control.see_through(saving, SAVE_GRACE_SECONDS)
+            if checked.is_mostly_bad:
+                raise self._malformed(f"{len(checked.quarantined)} candles of a page are bad, {_first_reason(checked)}")
+            is_whole_page = checked is answer and not rest
+            self._tally.saved(len(checked.candles), len(checked.quarantined), pages=int(is_whole_page))
         return rest
+
+    async def _fetch(self, span: TimeSpan) -> ValidatedCandles:
+        request = PageRequest(self._dataset, span)
+        page = await self._tools.control.guard(self._tools.gateway.fetch_page(request, self._permits))
+        return validate(page.candles, self._dataset, span, page.closed_before_ms)
 
     def _store(self, checked: ValidatedCandles) -> None:
         if checked.quarantined:

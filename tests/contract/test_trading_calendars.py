@@ -99,8 +99,10 @@ def test_an_override_replaces_the_hours_of_its_date_in_the_markets_own_time_zone
 
 def test_an_override_keeps_to_the_clock_on_the_wall_when_summer_time_begins() -> None:
     sunday = SessionOverride("XNYS", date(2024, 3, 10), ((9 * 60, 10 * 60),))
-    (hours,) = TradingCalendars([sunday]).named("XNYS", YEAR).expected(
-        Dataset("memory", "A", Interval("1m")), day_of("2024-03-10")
+    (hours,) = (
+        TradingCalendars([sunday])
+        .named("XNYS", YEAR)
+        .expected(Dataset("memory", "A", Interval("1m")), day_of("2024-03-10"))
     )
     assert hours.start == datetime(2024, 3, 10, 13, tzinfo=UTC)
 

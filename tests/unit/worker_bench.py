@@ -17,6 +17,7 @@ from adapters.in_memory import (
     RecordingEmitter,
 )
 from domain.candles import Candles, Interval
+from domain.ports import TradingCalendar
 from domain.requests import CollectionRequest
 from domain.retries import RetryPolicy
 from domain.timespan import TimeSpan
@@ -55,6 +56,7 @@ class Bench:
         market: Mapping[str, Candles] | None = None,
         policy: RetryPolicy | None = None,
         before_blocking: Callable[[Callable[..., Any]], Awaitable[None]] | None = None,
+        calendar: TradingCalendar | None = None,
         **gateway: Any,
     ) -> None:
         self.symbols = tuple(symbols)
@@ -86,6 +88,7 @@ class Bench:
             name="worker-1",
             random01=lambda: 0.5,
             run_blocking=self._run_inline,
+            calendar=calendar,
         )
 
     async def _run_inline(self, call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
