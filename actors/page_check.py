@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,7 @@ from domain.coverage import Coverage
 from domain.errors import MalformedResponse
 from domain.ports import TradingCalendar
 from domain.sessions import DAY_MS, openings_in
-from domain.timespan import TimeSpan
+from domain.timespan import TimeSpan, union
 from domain.validation import ValidatedCandles
 
 LONGEST_CLOSURE_MS = 15 * DAY_MS
@@ -35,18 +35,36 @@ class PageCheck:
     """
 
     def __init__(
-        self, calendar: TradingCalendar, dataset: Dataset, known: Coverage, page_ms: int, fetch: Fetch
+        self,
+        calendar: TradingCalendar,
+        dataset: Dataset,
+        known: Coverage,
+        to_ask: Sequence[TimeSpan],
+        page_ms: int,
+        fetch: Fetch,
     ) -> None:
         self._calendar = calendar
         self._dataset = dataset
         self._span = known.span
-        self._stored = known.stored
-        self._ends_at_ms = max((missing.end_ms for missing in known.missing), default=known.span.end_ms)
+        self._last_page_ends_ms = to_ask[-1].end_ms if to_ask else known.span.end_ms
         self._page_ms = page_ms
         self._fetch = fetch
         self._duration_ms = dataset.interval.duration_ms
-        self._latest_ms: int | None = None
+        self._stored: list[TimeSpan] = []
+        self._has_bars = False
+        self._latest_ms = NEVER_MS
         self._agreed_until_ms = NEVER_MS
+        self.know(known)
+
+    def surroundings(self, page: TimeSpan) -> TimeSpan:
+        """The page with its neighbours, as far as they bear on it: what of them is stored has to be known."""
+        reach_ms = LONGEST_CLOSURE_MS + self._page_ms
+        return self._span.intersect(TimeSpan(page.start_ms - reach_ms, page.end_ms + reach_ms))
+
+    def know(self, coverage: Coverage) -> None:
+        """Take note of what is stored around the page in hand: by this collector, or by another."""
+        self._stored = union([*coverage.stored, *coverage.provisional])
+        self._has_bars = self._has_bars or bool(self._stored)
 
     async def verified(self, answer: ValidatedCandles) -> list[ValidatedCandles]:
         """What to save, in order: the answer, after earlier ones that it shows to have been wrong.
@@ -63,8 +81,8 @@ class PageCheck:
         if doubtful:
             self._agreed_until_ms = doubtful.end_ms
         if len(answer.openings):
-            last_ms = int(answer.openings[-1])
-            self._latest_ms = last_ms if self._latest_ms is None else max(last_ms, self._latest_ms)
+            self._has_bars = True
+            self._latest_ms = max(self._latest_ms, int(answer.openings[-1]))
         return [*earlier, answer]
 
     def absent(self, answer: ValidatedCandles) -> int:
@@ -86,8 +104,8 @@ class PageCheck:
 
     def _stands_out(self, empty: TimeSpan) -> bool:
         """Whether an empty answer is next to bars, or the last word on a symbol without any."""
-        if not self._stored and self._latest_ms is None:
-            return empty.end_ms >= self._ends_at_ms
+        if not self._has_bars:
+            return empty.end_ms >= self._last_page_ends_ms
         before, after = self._expected_before(empty.start_ms), self._expected_after(empty.end_ms)
         has_bars_before = self._last_bar_before(empty.start_ms) >= before + self._duration_ms - self._page_ms
         return has_bars_before or self._first_bar_from(empty.end_ms) < after + self._page_ms
@@ -147,8 +165,7 @@ class PageCheck:
     def _last_bar_before(self, moment_ms: int) -> int:
         position = bisect_left(self._stored, moment_ms, key=lambda run: run.start_ms)
         stored_ms = min(self._stored[position - 1].end_ms, moment_ms) - self._duration_ms if position else NEVER_MS
-        came_ms = self._latest_ms if self._latest_ms is not None and self._latest_ms < moment_ms else NEVER_MS
-        return max(stored_ms, came_ms)
+        return max(stored_ms, self._latest_ms if self._latest_ms < moment_ms else NEVER_MS)
 
     def _first_bar_from(self, moment_ms: int) -> int:
         position = bisect_left(self._stored, moment_ms + 1, key=lambda run: run.end_ms)

@@ -48,13 +48,15 @@ class ValidatedCandles:
     `answered` is the part of the span whose bars are all final; save the candles as the answer to it.
     It includes the openings of quarantined bars: they were asked and the answer is kept, so asking
     again would only bring the same bad bar. That holds only for pages worth saving: of a page that
-    `is_mostly_bad` nothing may be saved. `forming` counts bars dropped because they had not closed.
+    `is_mostly_bad` nothing may be saved. `forming` counts bars dropped because they had not closed by
+    `closed_before_ms`.
     """
 
     candles: Candles
     quarantined: tuple[QuarantinedCandle, ...]
     forming: int
     answered: TimeSpan
+    closed_before_ms: int
 
     @property
     def is_mostly_bad(self) -> bool:
@@ -82,7 +84,7 @@ def validate(raw: RawCandles, dataset: Dataset, span: TimeSpan, closed_before_ms
     """
     answered = _final_part(dataset, span, closed_before_ms)
     if _is_clean(raw, dataset, answered):
-        return ValidatedCandles(Candles.from_columns(raw.columns()), (), 0, answered)
+        return ValidatedCandles(Candles.from_columns(raw.columns()), (), 0, answered, closed_before_ms)
     forming = _forming(raw, dataset, span, closed_before_ms)
     codes = _broken_rules(raw, dataset, span)
     codes[forming] = 0
@@ -94,6 +96,7 @@ def validate(raw: RawCandles, dataset: Dataset, span: TimeSpan, closed_before_ms
         _quarantined(raw, codes),
         int(np.count_nonzero(forming)),
         answered,
+        closed_before_ms,
     )
 
 
