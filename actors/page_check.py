@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from domain.candles import Dataset
 from domain.coverage import Coverage
 from domain.errors import MalformedResponse
+from domain.findings import ABSENT, UNEXPECTED, added
 from domain.ports import TradingCalendar
 from domain.sessions import DAY_MS, openings_in
 from domain.timespan import TimeSpan, union
@@ -85,13 +86,11 @@ class PageCheck:
             self._latest_ms = max(self._latest_ms, int(answer.openings[-1]))
         return [*earlier, answer]
 
-    def absent(self, answer: ValidatedCandles) -> int:
-        """How many bars are expected and did not come."""
-        return len(self._left_out(answer))
-
-    def unexpected(self, answer: ValidatedCandles) -> int:
-        """How many sound bars came outside of the calendar's sessions: it is the calendar that is suspect."""
-        return int(np.count_nonzero(~np.isin(answer.candles.open_time_ms, self._expected(answer.answered))))
+    def findings(self, answer: ValidatedCandles) -> dict[str, int]:
+        """What there is to say of an answer: why bars were refused, and what the calendar does not explain."""
+        is_unexpected = ~np.isin(answer.candles.open_time_ms, self._expected(answer.answered))
+        of_the_calendar = {ABSENT: len(self._left_out(answer)), UNEXPECTED: int(np.count_nonzero(is_unexpected))}
+        return added(answer.reasons, of_the_calendar)
 
     def _doubtful(self, answer: ValidatedCandles) -> TimeSpan | None:
         """The stretch to be asked once more; None when the answer explains itself."""

@@ -158,7 +158,8 @@ class SymbolCollection:
             if checked.is_mostly_bad:
                 raise self._malformed(f"{len(checked.quarantined)} candles of a page are bad, {_first_reason(checked)}")
             is_end_of_page = checked is answer and is_last and not rest
-            self._tally.saved(len(checked.candles), len(checked.quarantined), pages=int(is_end_of_page))
+            findings = check.findings(checked)
+            self._tally.saved(len(checked.candles), len(checked.quarantined), int(is_end_of_page), findings)
         return rest
 
     async def _fetch(self, span: TimeSpan) -> ValidatedCandles:

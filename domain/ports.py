@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, Protocol
 
@@ -137,6 +138,8 @@ class ProgressEvent:
     symbols_failed: int = 0
     pages_skipped: int = 0
     """Planned pages that need no request: their candles are stored already, or their symbol failed."""
+    findings: Mapping[str, int] = field(default_factory=dict)
+    """Bars by what was noticed of them: see `domain.findings`."""
 
 
 class EventEmitter(Protocol):

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from domain.candles import Dataset
 from domain.requests import ALWAYS_OPEN
-from domain.timespan import TimeSpan
+from domain.timespan import TimeSpan, union
 
 Moments = NDArray[np.int64]
 
@@ -65,9 +65,9 @@ class MarketSessions:
 
     @classmethod
     def of(cls, name: str, known: TimeSpan, sessions: Iterable[Session]) -> MarketSessions:
-        """From sessions in any order; one without hours is none."""
+        """From sessions in any order; one without hours is none, and hours may overlap."""
         held = sorted((one for one in sessions if one.hours), key=lambda one: one.date_ms)
-        hours = sorted(span for one in held for span in one.hours)
+        hours = union(span for one in held for span in one.hours)
         middles = [(one.hours[0].start_ms + one.hours[-1].end_ms) // 2 for one in held]
         return cls(
             name,

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from adapters.in_memory import InMemoryGateway
 from domain.candles import Candles
+from domain.findings import ABSENT, UNEXPECTED
 from domain.ports import PageRequest
 from domain.retries import RetryPolicy
 from domain.sessions import DAY_MS, MarketSessions, Session
@@ -195,10 +196,27 @@ async def test_a_gap_that_an_earlier_run_left_unconfirmed_is_asked_before_what_f
     assert bench.stored("S00") == 20
 
 
-async def test_bars_outside_of_the_sessions_are_stored_all_the_same() -> None:
+async def test_bars_outside_of_the_sessions_are_stored_and_counted_against_the_calendar() -> None:
     bench = Bench(bars_each=10, calendar=open_in((0, 6)))
     await bench.run()
-    assert (bench.stored("S00"), bench.jobs.reports[0].candles_quarantined) == (10, 0)
+    (report,) = bench.jobs.reports
+    assert (bench.stored("S00"), report.candles_quarantined) == (10, 0)
+    assert report.findings == {UNEXPECTED: 4}
+    assert spans(bench) == [(0, 10)]
+
+
+async def test_what_was_noticed_is_told_as_it_comes_and_reported_with_the_batch() -> None:
+    columns = bars(20).columns()
+    high = columns["high"].copy()
+    high[4] = 1.0
+    market = Candles.from_columns({**columns, "high": high})
+    bench = Bench(bars_each=20, market={"S00": market.take(slice(0, 17))})
+    await bench.run()
+    assert bench.jobs.reports[0].findings == {"high is below open or close": 1, ABSENT: 3}
+    assert [event.findings for event in bench.emitter.of_kind("page")] == [
+        {"high is below open or close": 1},
+        {ABSENT: 3},
+    ]
 
 
 @given(
