@@ -13,7 +13,7 @@ from domain.coverage import Coverage
 from domain.errors import MalformedResponse
 from domain.findings import ABSENT, UNEXPECTED, added
 from domain.ports import TradingCalendar
-from domain.sessions import DAY_MS, openings_in
+from domain.sessions import DAY_MS, common, openings_in
 from domain.timespan import TimeSpan, union
 from domain.validation import ValidatedCandles
 
@@ -52,6 +52,7 @@ class PageCheck:
         self._fetch = fetch
         self._duration_ms = dataset.interval.duration_ms
         self._stored: list[TimeSpan] = []
+        self._confirmed_empty: Sequence[TimeSpan] = ()
         self._has_bars = False
         self._latest_ms = NEVER_MS
         self._agreed_until_ms = NEVER_MS
@@ -65,6 +66,7 @@ class PageCheck:
     def know(self, coverage: Coverage) -> None:
         """Take note of what is stored around the page in hand: by this collector, or by another."""
         self._stored = union([*coverage.stored, *coverage.provisional])
+        self._confirmed_empty = coverage.confirmed_empty
         self._has_bars = self._has_bars or bool(self._stored)
 
     async def verified(self, answer: ValidatedCandles) -> list[ValidatedCandles]:
@@ -95,6 +97,8 @@ class PageCheck:
     def _doubtful(self, answer: ValidatedCandles) -> TimeSpan | None:
         """The stretch to be asked once more; None when the answer explains itself."""
         left_out = self._left_out(answer)
+        # What was denied before and is denied again has its second answer already.
+        left_out = np.setdiff1d(left_out, openings_in(self._denied(answer.answered), self._dataset), assume_unique=True)
         if not len(left_out):
             return None
         if not len(answer.openings) and not self._stands_out(answer.answered):
@@ -145,6 +149,9 @@ class PageCheck:
 
     def _left_out(self, answer: ValidatedCandles) -> Openings:
         return np.setdiff1d(self._expected(answer.answered), answer.openings, assume_unique=True)
+
+    def _denied(self, span: TimeSpan) -> list[TimeSpan]:
+        return common([span], self._confirmed_empty)
 
     def _expected(self, span: TimeSpan) -> Openings:
         return openings_in(self._calendar.expected(self._dataset, span), self._dataset)

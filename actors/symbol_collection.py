@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ParamSpec, Protocol, TypeVar
 
@@ -20,8 +20,8 @@ from domain.errors import BrokerUnavailable, MalformedResponse
 from domain.ports import BrokerGateway, CandleRepository, PageRequest, TradingCalendar
 from domain.requests import CollectionRequest
 from domain.retries import RetryPolicy
-from domain.sessions import AlwaysOpen, common
-from domain.timespan import TimeSpan
+from domain.sessions import AlwaysOpen, common, grouped
+from domain.timespan import TimeSpan, union
 from domain.validation import ValidatedCandles, validate
 
 SAVE_GRACE_SECONDS = 0.4
@@ -76,6 +76,7 @@ class SymbolCollection:
         self._dataset = dataset
         self._span = dataset.align(request.span)
         self._settle_ms = request.settle_seconds * 1000
+        self._recheck_gaps = request.recheck_gaps
         self.pages_left = -(-dataset.bars_in(request.span) // tools.gateway.max_candles_per_page)
         self._permits = permits
         self._tally = tally
@@ -88,7 +89,7 @@ class SymbolCollection:
         """
         coverage = await self._coverage(self._span)
         to_ask = self._to_ask(coverage)
-        pages = [page for span in to_ask for page in span.pages(self._page_ms)]
+        pages = self._pages(to_ask)
         check = PageCheck(self._tools.calendar, self._dataset, coverage, to_ask, self._page_ms, self._fetch)
         self._tally.skipped(self.pages_left - len(pages))
         self.pages_left = min(self.pages_left, len(pages))
@@ -102,9 +103,19 @@ class SymbolCollection:
     def _page_ms(self) -> int:
         return self._tools.gateway.max_candles_per_page * self._dataset.interval.duration_ms
 
+    def _pages(self, to_ask: Sequence[TimeSpan]) -> list[TimeSpan]:
+        """What is to be asked, a request each: gaps may be many and short, and lie close together."""
+        if self._recheck_gaps:
+            return grouped(to_ask, self._page_ms)
+        return [page for span in to_ask for page in span.pages(self._page_ms)]
+
     def _to_ask(self, coverage: Coverage) -> list[TimeSpan]:
-        """What is missing, or was answered too early and has settled since."""
-        return coverage.to_ask(self._settled_before(int(self._tools.clock() * 1000)))
+        """What is missing, or was answered too early and has settled since, or denied and is to be asked again."""
+        to_ask = coverage.to_ask(self._settled_before(int(self._tools.clock() * 1000)))
+        if not self._recheck_gaps:
+            return to_ask
+        expected = self._tools.calendar.expected(self._dataset, coverage.span)
+        return union([*to_ask, *common(coverage.confirmed_empty, expected)])
 
     async def _coverage(self, span: TimeSpan) -> Coverage:
         reading = self._tools.run_blocking(self._tools.candles.coverage, self._dataset, span)
@@ -139,7 +150,7 @@ class SymbolCollection:
                 await self._back_off(CLAIM_POLL_SECONDS)
             coverage = await self._coverage(check.surroundings(span))
             check.know(coverage)
-            pieces = common([span], self._to_ask(coverage))
+            pieces = self._pages(common([span], self._to_ask(coverage)))
             if not pieces:
                 self._tally.skipped(1)
             for piece in pieces:

@@ -133,6 +133,19 @@ def difference(left: Sequence[TimeSpan], right: Sequence[TimeSpan]) -> list[Time
     return common(left, TimeSpan(left[0].start_ms, left[-1].end_ms).subtract(right))
 
 
+def grouped(spans: Sequence[TimeSpan], longest_ms: int) -> list[TimeSpan]:
+    """Sorted, disjoint spans in as few pieces of at most `longest_ms` as hold them all, what lies between included."""
+    groups: list[TimeSpan] = []
+    for span in spans:
+        rest = span
+        if groups and span.start_ms < groups[-1].start_ms + longest_ms:
+            last_ms = min(span.end_ms, groups[-1].start_ms + longest_ms)
+            groups[-1] = TimeSpan(groups[-1].start_ms, last_ms)
+            rest = TimeSpan(last_ms, span.end_ms)
+        groups += rest.pages(longest_ms)
+    return groups
+
+
 def bars_in(spans: Iterable[TimeSpan], dataset: Dataset) -> int:
     """How many bars the spans hold; each lies on the dataset's grid."""
     return sum(span.duration_ms for span in spans) // dataset.interval.duration_ms

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -249,3 +250,35 @@ def test_a_broker_that_now_and_then_cuts_an_answer_leaves_no_expected_bar_out(
 
     with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
         runner.run(scenario())
+
+
+def rechecking(bench: Bench) -> Bench:
+    bench.jobs._request = replace(bench.request, recheck_gaps=True)
+    return bench
+
+
+async def test_a_recheck_asks_once_more_for_what_was_denied_close_gaps_together() -> None:
+    first = Bench(bars_each=60, market=without(3, 6, 41, 44, 57, count=60))
+    await first.run()
+    second = rechecking(Bench(bars_each=60, market=without(3, 57, count=60), candles=first.candles))
+    await second.run()
+    assert spans(second) == [(3, 7), (41, 45), (57, 58)]
+    assert (second.stored("S00"), second.jobs.reports[0].completed) == (58, ("S00",))
+
+
+async def test_a_recheck_leaves_alone_what_the_calendar_calls_closed() -> None:
+    calendar = open_in((0, 5), (8, 20))
+    first = Bench(bars_each=20, market=without(5, 6, 7, 12, count=20), calendar=calendar)
+    await first.run()
+    second = rechecking(Bench(bars_each=20, market={"S00": bars(20)}, candles=first.candles, calendar=calendar))
+    await second.run()
+    assert spans(second) == [(12, 13)]
+    assert second.stored("S00") == 17
+
+
+async def test_without_a_recheck_a_confirmed_gap_is_left_in_peace() -> None:
+    first = Bench(bars_each=20, market=without(12, count=20))
+    await first.run()
+    second = Bench(bars_each=20, candles=first.candles)
+    await second.run()
+    assert spans(second) == []

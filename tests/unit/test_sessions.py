@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -10,7 +11,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.candles import Dataset, Interval
-from domain.sessions import DAY_MS, AlwaysOpen, MarketSessions, Session, bars_in, common, difference, openings_in
+from domain.sessions import (
+    DAY_MS,
+    AlwaysOpen,
+    MarketSessions,
+    Session,
+    bars_in,
+    common,
+    difference,
+    grouped,
+    openings_in,
+)
 from domain.timespan import TimeSpan, union
 
 HOUR_MS, MINUTE_MS = 3_600_000, 60_000
@@ -151,3 +162,12 @@ def test_a_bar_is_expected_exactly_when_it_holds_open_time(
     for span in opened:
         holds |= (grid_openings < span.end_ms) & (grid_openings + duration_ms > span.start_ms)
     assert found.tolist() == grid_openings[holds].tolist()
+
+
+@given(spans, st.integers(1, 20))
+def test_groups_hold_every_span_and_are_no_longer_than_allowed(pieces: list[TimeSpan], longest_ms: int) -> None:
+    groups = grouped(pieces, longest_ms)
+    assert moments(pieces) <= moments(groups)
+    assert all(0 < group.duration_ms <= longest_ms for group in groups)
+    assert all(earlier.end_ms <= later.start_ms for earlier, later in pairwise(groups))
+    assert all(group.start_ms in moments(pieces) and group.end_ms - 1 in moments(pieces) for group in groups)
