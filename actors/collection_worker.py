@@ -26,9 +26,10 @@ from domain.errors import (
     StaleEpoch,
     StorageError,
 )
-from domain.ports import BrokerGateway, CandleRepository, EventEmitter, IRateLimiter, JobRepository
+from domain.ports import BrokerGateway, CandleRepository, EventEmitter, IRateLimiter, JobRepository, TradingCalendar
 from domain.requests import CollectionRequest
 from domain.retries import RetryPolicy
+from domain.sessions import AlwaysOpen
 
 CLOSE_GRACE_SECONDS = 0.2
 """How long permits may take to be given back at the end; those that are not count longer, never shorter."""
@@ -68,6 +69,7 @@ class CollectionWorker:
         random01: Callable[[], float] = random.random,
         clock: Callable[[], float] = time.time,
         run_blocking: RunBlocking = asyncio.to_thread,
+        calendar: TradingCalendar | None = None,
     ) -> None:
         self._job_repo = job_repo
         self._rate_limiter = rate_limiter
@@ -84,6 +86,7 @@ class CollectionWorker:
             random01,
             clock,
             run_blocking,
+            calendar or AlwaysOpen(),
         )
         self._in_flight: list[str] = []
         self._batch: int | None = None

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, Protocol
 
@@ -120,6 +121,19 @@ class BrokerGateway(Protocol):
         """Close the session; fetching again opens another."""
 
 
+class TradingCalendar(Protocol):
+    """When a market is open. A plain value: it reads nothing and travels to whoever needs it."""
+
+    @property
+    def name(self) -> str: ...
+
+    def expected(self, dataset: Dataset, span: TimeSpan) -> list[TimeSpan]:
+        """The runs of bars in which candles are expected: sorted, disjoint, inside the span, on its grid.
+
+        Raises ValueError for a span of which the calendar has not been told.
+        """
+
+
 @dataclass(frozen=True, slots=True)
 class ProgressEvent:
     """Progress as a worker tells it: what has come since its last event (add them up)."""
@@ -136,6 +150,8 @@ class ProgressEvent:
     symbols_failed: int = 0
     pages_skipped: int = 0
     """Planned pages that need no request: their candles are stored already, or their symbol failed."""
+    findings: Mapping[str, int] = field(default_factory=dict)
+    """Bars by what was noticed of them: see `domain.findings`."""
 
 
 class EventEmitter(Protocol):
@@ -221,10 +237,11 @@ class JobStore(Protocol):
     Every method raises EventStoreUnavailable when the store cannot be read or written.
     """
 
-    def submit(self, request: CollectionRequest, timestamp: datetime) -> str:
+    def submit(self, request: CollectionRequest, timestamp: datetime, anew: bool = False) -> str:
         """Store a new PENDING job and its plan, both or neither; the id of a job that exists is only returned.
 
-        A cancelled job is left as it is: its successor gets an id of its own.
+        A cancelled job is left as it is: its successor gets an id of its own. So does, with `anew`, that of
+        any job that has ended.
         """
 
     def job(self, job_id: str) -> CollectionJob:
