@@ -6,6 +6,7 @@ from typing import Literal
 
 from actors.guarded_permits import GuardedPermits
 from domain.batches import BatchReport, BatchWork, SymbolFailure
+from domain.pace import Pace
 from domain.ports import EventEmitter, ProgressEvent
 
 
@@ -26,6 +27,7 @@ class BatchTally:
         self._quarantined = 0
         self._pages = 0
         self._requests_told = 0
+        self._lane_seconds = 0.0
 
     def saved(self, candles: int, quarantined: int, pages: int) -> None:
         """An answer is on disk; `pages` is 0 while a part of its page is still to come."""
@@ -38,6 +40,10 @@ class BatchTally:
         """So many planned pages need no request."""
         if pages > 0:
             self._tell("symbol", pages_skipped=pages)
+
+    def worked(self, seconds: float) -> None:
+        """A lane had its hands full for so long, waits for permits included."""
+        self._lane_seconds += seconds
 
     def completed(self, symbol: str) -> None:
         """The symbol is proven complete."""
@@ -61,6 +67,7 @@ class BatchTally:
             candles_quarantined=self._quarantined,
             pages=self._pages,
             requests=self._permits.requests,
+            pace=self._permits.pace + Pace(lane_seconds=self._lane_seconds - self._permits.waited_seconds),
         )
 
     def _tell(self, kind: Literal["page", "symbol", "batch"], **counts: int) -> None:

@@ -11,6 +11,7 @@ import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -22,18 +23,20 @@ from actors.collection_requests import request_from
 from actors.collection_worker import CollectionWorker
 from actors.job_catalog import JobCatalog
 from actors.job_coordinator import JobCoordinator
+from actors.job_planner import JobPlan, JobPlanner
 from actors.job_runner import JobRunner
 from actors.job_service import JobService
 from actors.permit_client import PermitClient
 from actors.rate_limiter import RateLimiter
 from actors.runners import Runners
 from actors.settings import BrokerSettings, Settings
-from adapters.brokers.binance import DEFAULT_LIMITS, BinanceGateway
+from adapters.brokers.binance import DEFAULT_LIMITS, KLINES_WEIGHT, BinanceGateway
 from adapters.candle_export import export
 from adapters.candle_files import CandleFiles
 from adapters.candle_reader import CandleReader
 from adapters.job_journal import JobJournal
 from adapters.permit_record import PermitRecordFile
+from adapters.segment_listing import bytes_per_bar
 from adapters.simulator import SimulatorProcess
 from domain.errors import SettingsError
 from domain.rates import AccountLimits, RateLimit
@@ -183,6 +186,14 @@ class CollectionService(JobService):
     def request(self) -> CollectionRequest:
         """What the settings ask for; without an end, up to the last bar that has closed."""
         return request_from(self._settings, gateway_for(self._settings.require_broker()), datetime.now(UTC))
+
+    def plan(self) -> JobPlan:
+        """What collecting would take now; no request is made."""
+        broker, candles = self._settings.require_broker(), CandleFiles(self._settings.storage.root)
+        measure = partial(bytes_per_bar, candles.root)
+        limits = limits_for(broker).limits
+        planner = JobPlanner(self._catalog, candles, gateway_for(broker), limits, KLINES_WEIGHT, measure)
+        return planner.plan(self.request())
 
     def export(self, out: Path, format: str, job: str | None = None, symbols: Sequence[str] = ()) -> list[Path]:
         """Write candles to files: a job's, or those of the settings file, all or the named symbols."""

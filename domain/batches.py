@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from domain.pace import NOTHING_TIMED, Pace
+
 
 @dataclass(frozen=True, slots=True)
 class SymbolFailure:
@@ -41,3 +43,4 @@ class BatchReport:
     candles_quarantined: int = 0
     pages: int = 0
     requests: int = 0
+    pace: Pace = NOTHING_TIMED

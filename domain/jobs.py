@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import astuple
 from datetime import datetime
 from types import MappingProxyType
@@ -15,6 +15,7 @@ from domain.batch_ledger import BatchLedger
 from domain.batches import BatchReport, SymbolFailure
 from domain.errors import IllegalTransition, StaleEpoch
 from domain.job_status import JobStatus
+from domain.pace import Pace
 from domain.plans import CollectionPlan, job_id_of, job_uuid, request_key_of, require_zone
 from domain.requests import CollectionRequest, OnTooManyFailures
 from domain.running_time import RunningTime
@@ -76,6 +77,7 @@ class CollectionJob(Aggregate):
         self.candles_quarantined = 0
         self.pages = 0
         self.requests = 0
+        self.pace = Pace()
         self._batches = BatchLedger(symbols_total, batch_size)
         self._running_time = RunningTime()
         self._commands_done: set[tuple[str, str]] = set()
@@ -98,10 +100,6 @@ class CollectionJob(Aggregate):
             on_too_many_failures=request.on_too_many_failures.value,
             timestamp=timestamp,
         )
-
-    @property
-    def is_finished(self) -> bool:
-        return self.status.is_final
 
     @property
     def all_batches_finished(self) -> bool:
@@ -172,6 +170,7 @@ class CollectionJob(Aggregate):
             candles_quarantined=report.candles_quarantined,
             pages=report.pages,
             requests=report.requests,
+            pace=list(astuple(report.pace)),
             timestamp=timestamp,
         )
         return True
@@ -247,11 +246,13 @@ class CollectionJob(Aggregate):
         pages: int,
         requests: int,
         timestamp: datetime,
+        pace: Sequence[Any] = (),  # no times were kept when the oldest batches were stored
     ) -> None:
         self.candles_saved += candles_saved
         self.candles_quarantined += candles_quarantined
         self.pages += pages
         self.requests += requests
+        self.pace += Pace(*pace)
         self._batches.record(batch, finished, completed, [SymbolFailure(*failure) for failure in failed])
 
     @event("Paused", topic="CollectionJob.Paused")
