@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -65,6 +66,7 @@ class CollectionWorker:
         job_id: str = "",
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         random01: Callable[[], float] = random.random,
+        clock: Callable[[], float] = time.time,
         run_blocking: RunBlocking = asyncio.to_thread,
     ) -> None:
         self._job_repo = job_repo
@@ -80,6 +82,7 @@ class CollectionWorker:
             retry_policy or RetryPolicy(),
             sleep,
             random01,
+            clock,
             run_blocking,
         )
         self._in_flight: list[str] = []
@@ -200,7 +203,7 @@ class CollectionWorker:
         self, symbol: str, request: CollectionRequest, permits: GuardedPermits, tally: BatchTally
     ) -> None:
         dataset = self._tools.gateway.dataset(symbol, request.interval)
-        collection = SymbolCollection(self._tools, dataset, request.span, permits, tally)
+        collection = SymbolCollection(self._tools, dataset, request, permits, tally)
         try:
             await collection.collect()
         except CollectorError as error:

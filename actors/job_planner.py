@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -54,6 +55,7 @@ class JobPlanner:
     limits: Sequence[RateLimit]
     weight_per_page: int
     bytes_per_bar: Callable[[Sequence[Dataset]], float | None]
+    clock: Callable[[], float] = time.time
 
     def plan(self, request: CollectionRequest) -> JobPlan:
         """What `collect` would have to do for this request. Raises CorruptSegment, PermitImpossible."""
@@ -62,7 +64,10 @@ class JobPlanner:
             request = self.catalog.request(job.job_id)
         datasets = [self.gateway.dataset(symbol, request.interval) for symbol in request.symbols]
         coverages = [self.candles.coverage(dataset, request.span) for dataset in datasets]
-        held = SymbolsHeld.from_coverages(coverages, request.interval.duration_ms, self.gateway.max_candles_per_page)
+        settled_before_ms = datasets[0].floor_ms(int(self.clock() * 1000) - request.settle_seconds * 1000)
+        held = SymbolsHeld.from_coverages(
+            coverages, settled_before_ms, request.interval.duration_ms, self.gateway.max_candles_per_page
+        )
         foreseen = forecast(
             held,
             Lanes(request.workers, request.concurrency, request.batch_size),

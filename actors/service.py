@@ -33,7 +33,6 @@ from actors.settings import BrokerSettings, Settings
 from adapters.brokers.binance import DEFAULT_LIMITS, KLINES_WEIGHT, BinanceGateway
 from adapters.candle_export import export
 from adapters.candle_files import CandleFiles
-from adapters.candle_reader import CandleReader
 from adapters.job_journal import JobJournal
 from adapters.permit_record import PermitRecordFile
 from adapters.segment_listing import bytes_per_bar
@@ -205,7 +204,7 @@ class CollectionService(JobService):
         for dataset in datasets:
             if dataset not in stored:
                 raise SettingsError(f"no {dataset.interval} candles of {dataset.symbol} are stored: collect them first")
-        return export(CandleReader(candles), datasets, request.span, format, out)
+        return export(candles, datasets, request.span, format, out)
 
     def _new_coordinator(self, job_id: str) -> Any:
         options = ray_session.on_this_node()

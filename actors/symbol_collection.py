@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, ParamSpec, Protocol, TypeVar
@@ -13,14 +14,19 @@ from actors.batch_tally import BatchTally
 from actors.guarded_permits import GuardedPermits
 from actors.run_control import RunControl
 from domain.candles import Dataset
+from domain.coverage import Coverage
 from domain.errors import BrokerUnavailable, MalformedResponse
 from domain.ports import BrokerGateway, CandleRepository, PageRequest
+from domain.requests import CollectionRequest
 from domain.retries import RetryPolicy
 from domain.timespan import TimeSpan
 from domain.validation import ValidatedCandles, validate
 
 SAVE_GRACE_SECONDS = 0.4
 """How long a shutdown waits for a save that has begun; below the grace a coordinator gives its workers."""
+
+CLAIM_POLL_SECONDS = 0.05
+"""How long to wait before asking again for a dataset that another collector has in hand."""
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
@@ -44,6 +50,7 @@ class CollectionTools:
     retry_policy: RetryPolicy
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     random01: Callable[[], float] = random.random
+    clock: Callable[[], float] = time.time
     run_blocking: RunBlocking = asyncio.to_thread
 
 
@@ -54,13 +61,19 @@ class SymbolCollection:
     """
 
     def __init__(
-        self, tools: CollectionTools, dataset: Dataset, span: TimeSpan, permits: GuardedPermits, tally: BatchTally
+        self,
+        tools: CollectionTools,
+        dataset: Dataset,
+        request: CollectionRequest,
+        permits: GuardedPermits,
+        tally: BatchTally,
     ) -> None:
         self.attempts = 1
         self._tools = tools
         self._dataset = dataset
-        self._span = dataset.align(span)
-        self.pages_left = -(-dataset.bars_in(span) // tools.gateway.max_candles_per_page)
+        self._span = dataset.align(request.span)
+        self._settle_ms = request.settle_seconds * 1000
+        self.pages_left = -(-dataset.bars_in(request.span) // tools.gateway.max_candles_per_page)
         self._permits = permits
         self._tally = tally
 
@@ -70,7 +83,7 @@ class SymbolCollection:
         Raises Interrupted on shutdown, or after the page in hand on a pause at once; the BrokerError of
         a page that was tried often enough; a StorageError. What was saved by then is not asked again.
         """
-        pages = await self._missing_pages()
+        pages = await self._pages_to_ask()
         self._tally.skipped(self.pages_left - len(pages))
         self.pages_left = min(self.pages_left, len(pages))
         for page in pages:
@@ -79,16 +92,25 @@ class SymbolCollection:
         if pages:
             await self._prove_complete()
 
-    async def _missing_pages(self) -> list[TimeSpan]:
+    async def _pages_to_ask(self) -> list[TimeSpan]:
         page_ms = self._tools.gateway.max_candles_per_page * self._dataset.interval.duration_ms
-        return [page for missing in await self._missing() for page in missing.pages(page_ms)]
+        return [page for span in await self._to_ask(self._span) for page in span.pages(page_ms)]
 
-    async def _missing(self) -> list[TimeSpan]:
-        reading = self._tools.run_blocking(self._tools.candles.coverage, self._dataset, self._span)
-        return (await self._tools.control.guard(reading)).missing
+    async def _to_ask(self, span: TimeSpan) -> list[TimeSpan]:
+        """What of the span is missing, or was answered too early and has settled since."""
+        coverage = await self._coverage(span)
+        return coverage.to_ask(self._settled_before(int(self._tools.clock() * 1000)))
+
+    async def _coverage(self, span: TimeSpan) -> Coverage:
+        reading = self._tools.run_blocking(self._tools.candles.coverage, self._dataset, span)
+        return await self._tools.control.guard(reading)
+
+    def _settled_before(self, moment_ms: int) -> int:
+        """Bars that open before it had closed `settle_seconds` before the moment, by which they count as final."""
+        return self._dataset.floor_ms(moment_ms - self._settle_ms)
 
     async def _prove_complete(self) -> None:
-        missing = await self._missing()
+        missing = (await self._coverage(self._span)).missing
         if missing:
             raise self._malformed(f"incomplete: {missing[0]} was never answered in full")
 
@@ -98,27 +120,52 @@ class SymbolCollection:
         async for attempt in attempts.retrying(self._back_off):
             with attempt:
                 self.attempts = attempts.number
-                rest = await self._ask(rest)
+                rest = await self._ask_once(rest)
                 if rest:
                     raise BrokerUnavailable(self._dataset.broker, self._dataset.symbol, f"{rest} is not closed yet")
 
-    async def _ask(self, span: TimeSpan) -> TimeSpan:
+    async def _ask_once(self, span: TimeSpan) -> TimeSpan:
+        """Ask for what of the span nobody else has asked for by now, and return what is not closed yet.
+
+        Two collectors of one dataset take turns, page by page: the second finds what the first has saved.
+        """
+        with self._tools.candles.collecting(self._dataset) as claim:
+            while not await self._tools.control.guard(self._tools.run_blocking(claim.try_take)):
+                await self._back_off(CLAIM_POLL_SECONDS)
+            pieces = await self._to_ask(span)
+            if not pieces:
+                self._tally.skipped(1)
+            for piece in pieces:
+                rest = await self._ask(piece, is_last=piece is pieces[-1])
+                if rest:
+                    return TimeSpan(rest.start_ms, span.end_ms)
+        return TimeSpan(span.end_ms, span.end_ms)
+
+    async def _ask(self, span: TimeSpan, is_last: bool) -> TimeSpan:
         """Fetch the span, save what is final of it, and return the rest."""
         tools = self._tools
         page = await tools.control.guard(tools.gateway.fetch_page(PageRequest(self._dataset, span), self._permits))
         checked = validate(page.candles, self._dataset, span, page.closed_before_ms)
-        await tools.control.see_through(tools.run_blocking(self._store, checked), SAVE_GRACE_SECONDS)
+        saving = tools.run_blocking(self._store, checked, page.closed_before_ms)
+        await tools.control.see_through(saving, SAVE_GRACE_SECONDS)
         if checked.is_mostly_bad:
             raise self._malformed(f"{len(checked.quarantined)} candles of a page are bad, {_first_reason(checked)}")
         rest = TimeSpan(checked.answered.end_ms, span.end_ms)
-        self._tally.saved(len(checked.candles), len(checked.quarantined), pages=0 if rest else 1)
+        pages = 1 if is_last and not rest else 0
+        self._tally.saved(len(checked.candles), len(checked.quarantined), pages)
         return rest
 
-    def _store(self, checked: ValidatedCandles) -> None:
+    def _store(self, checked: ValidatedCandles, closed_before_ms: int) -> None:
         if checked.quarantined:
             self._tools.candles.quarantine(self._dataset, checked.quarantined)
         if checked.answered and not checked.is_mostly_bad:
-            self._tools.candles.save(self._dataset, checked.answered, checked.candles)
+            self._tools.candles.save(
+                self._dataset,
+                checked.answered,
+                checked.candles,
+                provisional_from_ms=self._settled_before(closed_before_ms),
+                known_at_ms=int(self._tools.clock() * 1000),
+            )
 
     async def _back_off(self, seconds: float) -> None:
         await self._tools.control.guard(self._wait(seconds))

@@ -12,10 +12,10 @@ from typing import Any, TypeAlias
 from adapters.candle_files import CandleFiles
 from adapters.candle_layout import EVERYTHING
 from adapters.candle_tables import LongTable
-from domain.candles import Candles, Dataset, Interval
+from domain.candles import Candles, Dataset
 from domain.errors import SettingsError
 from domain.ports import CandleRepository
-from domain.timespan import TimeSpan, from_milliseconds, to_milliseconds, union
+from domain.timespan import TimeSpan, from_milliseconds, to_milliseconds
 
 Wanted: TypeAlias = str | Dataset | Iterable[str | Dataset]
 """One symbol or several; a Dataset where a symbol alone would not say which is meant."""
@@ -45,7 +45,8 @@ class Holding:
 class CandleReader:
     """Reads a store: the folder that is `[storage] root` in the settings, or any candle repository.
 
-    `start` is inclusive, `end` exclusive. `interval` and `broker` may be left out where the store leaves no
+    `start` is inclusive, `end` exclusive; `known_at` gives the bars as they were known at that moment, the
+    broker's later corrections left out. `interval` and `broker` may be left out where the store leaves no
     choice. Several symbols make one table, one after another: see `LongTable` for its columns.
     Every method raises SettingsError for a symbol that is not stored, naming those that look like it;
     the table methods also when their library is not installed; and CorruptSegment for a damaged file.
@@ -56,29 +57,57 @@ class CandleReader:
         self._known: list[Dataset] = []
 
     def to_pandas(
-        self, symbols: Wanted, interval: str = "", start: Moment = None, end: Moment = None, broker: str = ""
+        self,
+        symbols: Wanted,
+        interval: str = "",
+        start: Moment = None,
+        end: Moment = None,
+        *,
+        broker: str = "",
+        known_at: Moment = None,
     ) -> Any:
         """A `pandas.DataFrame`."""
-        return self._table(symbols, interval, start, end, broker).to_pandas()
+        return self._table(symbols, interval, broker, start, end, known_at).to_pandas()
 
     def to_polars(
-        self, symbols: Wanted, interval: str = "", start: Moment = None, end: Moment = None, broker: str = ""
+        self,
+        symbols: Wanted,
+        interval: str = "",
+        start: Moment = None,
+        end: Moment = None,
+        *,
+        broker: str = "",
+        known_at: Moment = None,
     ) -> Any:
         """A `polars.DataFrame`."""
-        return self._table(symbols, interval, start, end, broker).to_polars()
+        return self._table(symbols, interval, broker, start, end, known_at).to_polars()
 
     def to_arrow(
-        self, symbols: Wanted, interval: str = "", start: Moment = None, end: Moment = None, broker: str = ""
+        self,
+        symbols: Wanted,
+        interval: str = "",
+        start: Moment = None,
+        end: Moment = None,
+        *,
+        broker: str = "",
+        known_at: Moment = None,
     ) -> Any:
         """A `pyarrow.Table`."""
-        return self._table(symbols, interval, start, end, broker).to_arrow()
+        return self._table(symbols, interval, broker, start, end, known_at).to_arrow()
 
     def candles(
-        self, symbol: str | Dataset, interval: str = "", start: Moment = None, end: Moment = None, broker: str = ""
+        self,
+        symbol: str | Dataset,
+        interval: str = "",
+        start: Moment = None,
+        end: Moment = None,
+        *,
+        broker: str = "",
+        known_at: Moment = None,
     ) -> Candles:
         """One symbol's candles as numpy columns."""
         (dataset,) = self._wanted(symbol, interval, broker)
-        return self._repository.read(dataset, _span(start, end))
+        return self._repository.read(dataset, _span(start, end), _known_at_ms(known_at))
 
     def symbols(self, interval: str = "", broker: str = "") -> list[str]:
         """The symbols that are stored, sorted."""
@@ -98,7 +127,7 @@ class CandleReader:
         coverage = self._repository.coverage(dataset, EVERYTHING)
         interval_ms, stored = dataset.interval.duration_ms, coverage.stored
         whole = TimeSpan(stored[0].start_ms, stored[-1].end_ms) if stored else TimeSpan(0, 0)
-        missing = whole.subtract(union((*stored, *coverage.confirmed_empty)))
+        missing = [span.intersect(whole) for span in coverage.missing]
         return Holding(
             dataset.broker,
             dataset.symbol,
@@ -110,10 +139,13 @@ class CandleReader:
             sum(span.duration_ms for span in missing) // interval_ms,
         )
 
-    def _table(self, symbols: Wanted, interval: str, start: Moment, end: Moment, broker: str) -> LongTable:
-        span = _span(start, end)
+    def _table(
+        self, symbols: Wanted, interval: str, broker: str, start: Moment, end: Moment, known_at: Moment
+    ) -> LongTable:
+        span, known_at_ms = _span(start, end), _known_at_ms(known_at)
         datasets = self._wanted(symbols, interval, broker)
-        return LongTable.of([(dataset.symbol, self._repository.read(dataset, span)) for dataset in datasets])
+        read = [self._repository.read(dataset, span, known_at_ms) for dataset in datasets]
+        return LongTable.of([(dataset.symbol, candles) for dataset, candles in zip(datasets, read, strict=True)])
 
     def _wanted(self, symbols: Wanted, interval: str, broker: str) -> list[Dataset]:
         each = [symbols] if isinstance(symbols, str | Dataset) else list(symbols)
@@ -126,7 +158,9 @@ class CandleReader:
             if len(found) == 1:
                 return found[0]
         if found:
-            raise SettingsError(f"several datasets of {symbol} are stored: name an interval, a broker or {_one_of(found)}")
+            raise SettingsError(
+                f"several datasets of {symbol} are stored: name an interval, a broker or {_one_of(found)}"
+            )
         raise SettingsError(self._not_stored(symbol, interval, broker))
 
     def _not_stored(self, symbol: str, interval: str, broker: str) -> str:
@@ -137,7 +171,9 @@ class CandleReader:
         if others:
             return f"{no_candles}: of that symbol there is {', '.join(others)}"
         close = get_close_matches(symbol, sorted({dataset.symbol for dataset in of_kind}), MOST_NAMED, 0.6)
-        close = close or [dataset.symbol for dataset in of_kind if symbol.lower() in dataset.symbol.lower()][:MOST_NAMED]
+        close = (
+            close or [dataset.symbol for dataset in of_kind if symbol.lower() in dataset.symbol.lower()][:MOST_NAMED]
+        )
         return f"{no_candles}: did you mean {' or '.join(close)}?" if close else f"{no_candles}: collect them first"
 
 
@@ -157,6 +193,10 @@ def _span(start: Moment, end: Moment) -> TimeSpan:
     return TimeSpan(start_ms, end_ms)
 
 
+def _known_at_ms(known_at: Moment) -> int | None:
+    return None if known_at is None else _milliseconds("known_at", known_at)
+
+
 def _milliseconds(name: str, moment: str | datetime) -> int:
     try:
         parsed = moment if isinstance(moment, datetime) else datetime.fromisoformat(moment)
@@ -165,6 +205,3 @@ def _milliseconds(name: str, moment: str | datetime) -> int:
         return to_milliseconds(parsed)
     except ValueError as error:
         raise SettingsError(f"{name}: {error}") from None
-
-
-__all__ = ["CandleReader", "Holding", "Interval", "Moment", "Wanted"]

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from adapters.atomic_file import storage_errors
 from adapters.candle_layout import SUFFIX, folder_of, period_of
-from adapters.candle_segments import CHECKSUM_BYTES, read_header
+from adapters.segment_files import read_header
+from adapters.segment_header import CHECKSUM_BYTES
 from domain.candles import Dataset
 from domain.errors import CorruptSegment
 
@@ -43,8 +44,7 @@ def bytes_per_bar(root: Path, datasets: Iterable[Dataset]) -> float | None:
     bars = total_bytes = 0
     for dataset in datasets:
         for path in segment_files(root, dataset):
-            with storage_errors(path), path.open("rb") as file:
-                length = os.fstat(file.fileno()).st_size
-                bars += read_header(file, length, str(path)).rows
-                total_bytes += length
+            bars += read_header(path, dataset).rows
+            with storage_errors(path):
+                total_bytes += path.stat().st_size
     return total_bytes / bars if bars else None

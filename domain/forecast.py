@@ -33,15 +33,19 @@ class SymbolsHeld:
     bars_missing: int
 
     @classmethod
-    def from_coverages(cls, coverages: Sequence[Coverage], interval_ms: int, bars_per_page: int) -> SymbolsHeld:
-        """From what is stored of each symbol: every missing span is cut into pages from its start."""
+    def from_coverages(
+        cls, coverages: Sequence[Coverage], settled_before_ms: int, interval_ms: int, bars_per_page: int
+    ) -> SymbolsHeld:
+        """From what is stored of each symbol: every span to ask for is cut into pages from its start."""
         page_ms = interval_ms * bars_per_page
-        missing = [coverage.missing for coverage in coverages]
         return cls(
-            tuple(sum(-(-span.duration_ms // page_ms) for span in spans) for spans in missing),
+            tuple(
+                sum(-(-span.duration_ms // page_ms) for span in coverage.to_ask(settled_before_ms))
+                for coverage in coverages
+            ),
             sum(span.duration_ms for coverage in coverages for span in coverage.stored) // interval_ms,
             sum(span.duration_ms for coverage in coverages for span in coverage.confirmed_empty) // interval_ms,
-            sum(span.duration_ms for spans in missing for span in spans) // interval_ms,
+            sum(span.duration_ms for coverage in coverages for span in coverage.missing) // interval_ms,
         )
 
     @property

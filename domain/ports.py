@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, Protocol
 
 from domain.batches import BatchReport, BatchWork
-from domain.candles import Candles, Dataset, Interval, RawCandles
-from domain.coverage import Coverage
+from domain.candle_history import SaveResult as SaveResult
+from domain.candle_ports import CandleRepository as CandleRepository
+from domain.candle_ports import CollectingClaim as CollectingClaim
+from domain.candle_ports import DamagedSegment as DamagedSegment
+from domain.candles import Dataset, Interval, RawCandles
 from domain.history import HistoryEntry
 from domain.jobs import CollectionJob
 from domain.permits import LentPermit
@@ -19,7 +21,6 @@ from domain.progress import Progress
 from domain.rates import AccountLimits
 from domain.requests import CollectionRequest
 from domain.timespan import TimeSpan
-from domain.validation import QuarantinedCandle
 
 
 class Permit(Protocol):
@@ -105,36 +106,6 @@ class BrokerGateway(Protocol):
 
     async def close(self) -> None:
         """Close the session; fetching again opens another."""
-
-
-@dataclass(frozen=True, slots=True)
-class SaveResult:
-    """What a save changed."""
-
-    added: int
-    replaced: int
-
-
-class CandleRepository(Protocol):
-    """Candles and their coverage, durable together. Blocking: call it in a thread."""
-
-    def coverage(self, dataset: Dataset, span: TimeSpan) -> Coverage:
-        """What of the span is stored or confirmed empty. Raises CorruptSegment."""
-
-    def save(self, dataset: Dataset, asked: TimeSpan, candles: Candles) -> SaveResult:
-        """Add candles, all of them inside `asked`, and note that `asked` was answered in full.
-
-        Durable and atomic when it returns; the newest wins; saving the same again writes nothing.
-        """
-
-    def quarantine(self, dataset: Dataset, bad: Sequence[QuarantinedCandle]) -> None:
-        """Keep refused candles where a person can look at them; the same one is kept once."""
-
-    def read(self, dataset: Dataset, span: TimeSpan) -> Candles:
-        """The stored candles of the span. Raises CorruptSegment."""
-
-    def datasets(self) -> list[Dataset]:
-        """Every dataset with something stored, sorted."""
 
 
 @dataclass(frozen=True, slots=True)

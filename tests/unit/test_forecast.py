@@ -175,7 +175,7 @@ def test_every_missing_span_is_cut_into_pages_of_its_own() -> None:
     span = TimeSpan(0, 30 * MINUTE_MS)
     hole = Coverage.from_runs(span, [span.intersect(TimeSpan(10 * MINUTE_MS, 12 * MINUTE_MS))], [])
     full = Coverage.from_runs(span, [span], [TimeSpan(0, 15 * MINUTE_MS)])
-    told = SymbolsHeld.from_coverages([hole, full], MINUTE_MS, bars_per_page=9)
+    told = SymbolsHeld.from_coverages([hole, full], span.end_ms, MINUTE_MS, bars_per_page=9)
     # Ten minutes before the two confirmed empty are two pages of nine, eighteen after them are two more.
     assert told.pages == (4, 0)
     assert (told.bars_stored, told.bars_empty, told.bars_missing) == (15, 17, 28)
