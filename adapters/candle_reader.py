@@ -144,12 +144,13 @@ class CandleReader:
     ) -> LongTable:
         span, known_at_ms = _span(start, end), _known_at_ms(known_at)
         datasets = self._wanted(symbols, interval, broker)
-        read = [self._repository.read(dataset, span, known_at_ms) for dataset in datasets]
-        return LongTable.of([(dataset.symbol, candles) for dataset, candles in zip(datasets, read, strict=True)])
+        read = zip(datasets, self._repository.read_pieces(datasets, span, known_at_ms), strict=True)
+        return LongTable.of([(dataset.symbol, piece) for dataset, pieces in read for piece in pieces])
 
     def _wanted(self, symbols: Wanted, interval: str, broker: str) -> list[Dataset]:
         each = [symbols] if isinstance(symbols, str | Dataset) else list(symbols)
-        return [one if isinstance(one, Dataset) else self._named(one, interval, broker) for one in each]
+        found = (one if isinstance(one, Dataset) else self._named(one, interval, broker) for one in each)
+        return list(dict.fromkeys(found))
 
     def _named(self, symbol: str, interval: str, broker: str) -> Dataset:
         """The one dataset of that symbol; the store is listed anew before anything is said not to be there."""
