@@ -34,6 +34,7 @@ for command in (
     cli_collect.retry,
     cli_jobs.history,
     cli_files.export,
+    cli_files.mirror,
     cli_files.demo,
 ):
     commands.add_command(command)

@@ -34,6 +34,7 @@ from adapters.brokers.binance import DEFAULT_LIMITS, KLINES_WEIGHT, BinanceGatew
 from adapters.candle_export import export
 from adapters.candle_files import CandleFiles
 from adapters.job_journal import JobJournal
+from adapters.parquet_mirror import MirrorReport, ParquetMirror
 from adapters.permit_record import PermitRecordFile
 from adapters.segment_listing import bytes_per_bar
 from adapters.simulator import SimulatorProcess
@@ -205,6 +206,15 @@ class CollectionService(JobService):
             if dataset not in stored:
                 raise SettingsError(f"no {dataset.interval} candles of {dataset.symbol} are stored: collect them first")
         return export(candles, datasets, request.span, format, out)
+
+    def mirror(self, out: Path, job: str | None = None) -> MirrorReport:
+        """Bring a Parquet mirror up to date: a job's candles, or all that are stored."""
+        candles = CandleFiles(self._settings.storage.root)
+        mirror = ParquetMirror(candles.root, out)
+        if job is None:
+            return mirror.update(candles.datasets(), is_whole_store=True)
+        request, gateway = self._catalog.request(self._catalog.find(job)), gateway_for(self._settings.require_broker())
+        return mirror.update(gateway.dataset(symbol, request.interval) for symbol in request.symbols)
 
     def _new_coordinator(self, job_id: str) -> Any:
         options = ray_session.on_this_node()
