@@ -64,7 +64,9 @@ def _file_stem(dataset: Dataset) -> str:
 
 def _write_parquet(symbol: str, candles: Candles, file: BinaryIO) -> None:
     parquet = require("pyarrow.parquet", "arrow")
-    parquet.write_table(LongTable.of([(symbol, candles)]).to_arrow(), file, compression="zstd")
+    parquet.write_table(
+        LongTable.of([(symbol, candles)]).to_arrow(), file, compression="zstd", use_dictionary=["symbol"]
+    )
 
 
 def _write_csv(symbol: str, candles: Candles, file: BinaryIO) -> None:

@@ -118,7 +118,9 @@ class ParquetMirror:
         metadata = {**(arrow_table.schema.metadata or {}), SEGMENT_KEY: segment.encode()}
         make_folder(target.parent)
         with replacing(target) as file:
-            self._parquet.write_table(arrow_table.replace_schema_metadata(metadata), file, compression="zstd")
+            self._parquet.write_table(
+                arrow_table.replace_schema_metadata(metadata), file, compression="zstd", use_dictionary=["symbol"]
+            )
 
     def _segment_of(self, path: Path) -> str:
         """The fingerprint in a Parquet file; empty for a file that is not the mirror's."""
