@@ -194,12 +194,14 @@ class CollectionWorker:
         while waiting and self._control.may_begin:
             symbol = waiting.popleft()
             self._in_flight.append(symbol)
+            began_at = asyncio.get_running_loop().time()
             try:
                 await self._collect_symbol(symbol, request, permits, tally)
             except Interrupted:
                 return
             finally:
                 self._in_flight.remove(symbol)
+                tally.worked(asyncio.get_running_loop().time() - began_at)
 
     async def _collect_symbol(
         self, symbol: str, request: CollectionRequest, permits: GuardedPermits, tally: BatchTally

@@ -11,6 +11,7 @@ import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -24,6 +25,7 @@ from actors.collection_worker import CollectionWorker
 from actors.job_auditor import AuditReport, JobAuditor
 from actors.job_catalog import JobCatalog
 from actors.job_coordinator import JobCoordinator
+from actors.job_planner import JobPlan, JobPlanner
 from actors.job_runner import JobRunner
 from actors.job_service import JobService
 from actors.permit_client import PermitClient
@@ -31,14 +33,15 @@ from actors.rate_limiter import RateLimiter
 from actors.runners import Runners
 from actors.settings import BrokerSettings, Settings
 from adapters.audit_plot import draw
-from adapters.brokers.binance import DEFAULT_LIMITS, BinanceGateway
+from adapters.brokers.binance import DEFAULT_LIMITS, KLINES_WEIGHT, BinanceGateway
 from adapters.candle_export import export
 from adapters.candle_files import CandleFiles
-from adapters.candle_reader import CandleReader
 from adapters.job_journal import JobJournal
+from adapters.parquet_mirror import MirrorReport, ParquetMirror
 from adapters.permit_log import PermitLogFile
 from adapters.permit_log_reader import read_trail
 from adapters.permit_record import PermitRecordFile, boot_identity
+from adapters.segment_listing import bytes_per_bar
 from adapters.simulator import SimulatorProcess
 from adapters.simulator.count import server_count
 from adapters.trading_calendars import TradingCalendars
@@ -204,6 +207,14 @@ class CollectionService(JobService):
         calendar_for(self._settings, request)  # an unknown name is the user's mistake, and said before anything starts
         return request
 
+    def plan(self) -> JobPlan:
+        """What collecting would take now; no request is made."""
+        broker, candles = self._settings.require_broker(), CandleFiles(self._settings.storage.root)
+        measure = partial(bytes_per_bar, candles.root)
+        limits = limits_for(broker).limits
+        planner = JobPlanner(self._catalog, candles, gateway_for(broker), limits, KLINES_WEIGHT, measure)
+        return planner.plan(self.request())
+
     def export(self, out: Path, format: str, job: str | None = None, symbols: Sequence[str] = ()) -> list[Path]:
         """Write candles to files: a job's, or those of the settings file, all or the named symbols."""
         request = self._catalog.request(self._catalog.find(job)) if job else self.request()
@@ -214,7 +225,16 @@ class CollectionService(JobService):
         for dataset in datasets:
             if dataset not in stored:
                 raise SettingsError(f"no {dataset.interval} candles of {dataset.symbol} are stored: collect them first")
-        return export(CandleReader(candles), datasets, request.span, format, out)
+        return export(candles, datasets, request.span, format, out)
+
+    def mirror(self, out: Path, job: str | None = None) -> MirrorReport:
+        """Bring a Parquet mirror up to date: a job's candles, or all that are stored."""
+        candles = CandleFiles(self._settings.storage.root)
+        mirror = ParquetMirror(candles.root, out)
+        if job is None:
+            return mirror.update(candles.datasets(), is_whole_store=True)
+        request, gateway = self._catalog.request(self._catalog.find(job)), gateway_for(self._settings.require_broker())
+        return mirror.update(gateway.dataset(symbol, request.interval) for symbol in request.symbols)
 
     def audit(self, job: str, plot: Path | None = None) -> AuditReport:
         """What the log of permits proves of a job; see `JobAuditor`."""
