@@ -165,7 +165,8 @@ class CollectionWorker:
 
     async def _collect_batch(self, request: CollectionRequest, work: BatchWork) -> BatchReport:
         """Collect as many of the batch's symbols as the control lets begin, `concurrency` at a time."""
-        permits = GuardedPermits(self._rate_limiter.bound_to(self._job_id), self._control)
+        source = self._rate_limiter.bound_to(self._job_id, request.priority)
+        permits = GuardedPermits(source, self._control)
         tally = BatchTally(work, self._name, self._emitter, permits)
         waiting = deque(work.symbols)
         self._batch = work.batch

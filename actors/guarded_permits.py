@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from actors.run_control import RunControl
 from domain.ports import Permit, PermitSource
+from domain.usage import BrokerUsage
 
 
 class GuardedPermits:
@@ -22,11 +23,11 @@ class GuardedPermits:
         self._control = control
 
     @asynccontextmanager
-    async def acquire(self, tokens: int = 1) -> AsyncIterator[Permit]:
+    async def acquire(self, tokens: int = 1, pool: str = "") -> AsyncIterator[Permit]:
         """Wait for a permit of the source."""
         async with AsyncExitStack() as stack:
             with self._control.waiting():
-                permit = await stack.enter_async_context(self._source.acquire(tokens))
+                permit = await stack.enter_async_context(self._source.acquire(tokens, pool))
             yield _CountedPermit(permit, self)
 
     async def seal(self, retry_after_seconds: float | None, reason: str) -> None:
@@ -47,5 +48,5 @@ class _CountedPermit:
         self._permit.sent()
         self._counter.requests += 1
 
-    def answered(self) -> None:
-        self._permit.answered()
+    def answered(self, usage: Sequence[BrokerUsage] = ()) -> None:
+        self._permit.answered(usage)

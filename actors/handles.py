@@ -13,7 +13,7 @@ from ray.exceptions import RayActorError, RayTaskError
 from actors.collection_worker import WorkerOutcome
 from domain.batches import BatchReport, BatchWork
 from domain.errors import LimiterUnavailable, WorkerLost
-from domain.grants import Grant, LimiterStatus, Settlement
+from domain.grants import Lease, LimiterStatus, PermitRequest, Settlement
 from domain.ports import ProgressEvent
 from domain.progress import Progress
 from domain.rates import AccountLimits
@@ -29,11 +29,9 @@ class RemoteRateLimiter:
     def __init__(self, actor: ActorHandle[Any]) -> None:
         self._actor = actor
 
-    async def acquire(
-        self, tokens: int = 1, ticket: str | None = None, settled: Sequence[Settlement] = (), job_id: str = ""
-    ) -> Grant | None:
-        grant: Grant | None = await _unless_gone(self._actor.acquire.remote(tokens, ticket, settled, job_id))
-        return grant
+    async def acquire(self, request: PermitRequest, settled: Sequence[Settlement] = ()) -> Lease | None:
+        lease: Lease | None = await _unless_gone(self._actor.acquire.remote(request, settled))
+        return lease
 
     async def settle(self, settled: Sequence[Settlement]) -> None:
         await _unless_gone(self._actor.settle.remote(settled))

@@ -63,14 +63,14 @@ class PermitAccount:
         with _noting():
             self._record.seal(until)
 
-    def wait_seconds(self, tokens: int) -> float:
+    def wait_seconds(self, tokens: int, pool: str = "") -> float:
         """How long until such a permit may be lent; 0 means now."""
-        return self.ledger.wait_seconds(tokens, self._clock())
+        return self.ledger.wait_seconds(tokens, self._clock(), pool)
 
-    def lend(self, permit_id: str, tokens: int) -> LentPermit:
+    def lend(self, permit_id: str, tokens: int, pool: str = "") -> LentPermit:
         """Lend a permit, noted before it is handed out."""
         now = self._clock()
-        permit = self.ledger.lend(permit_id, tokens, now, now + self.limits.longest_flight_seconds)
+        permit = self.ledger.lend(permit_id, tokens, now, now + self.limits.longest_flight_seconds, pool)
         try:
             with _noting():
                 self._record.lent(permit)
@@ -80,13 +80,18 @@ class PermitAccount:
         return permit
 
     def take_back(self, settlement: Settlement) -> LentPermit | None:
-        """Count the permit to its end, or no more if it was unused; None if it is unknown or was taken back before."""
+        """Count the permit to its end, or no more if it was unused; None if it is unknown or was taken back before.
+
+        What the broker told of its own counts is taken in on the way: it can only delay what is granted.
+        """
         now = self._clock()
+        ended_at = now - settlement.seconds_ago
+        for usage in settlement.usage:
+            self.ledger.see(settlement.permit_id, usage, ended_at, now)
         if settlement.outcome is Outcome.UNUSED:
             permit = self.ledger.void(settlement.permit_id, now)
         else:
-            stray_seconds = self.limits.stray_seconds if settlement.outcome is Outcome.STRAY else 0.0
-            permit = self.ledger.settle(settlement.permit_id, now - settlement.seconds_ago + stray_seconds, now)
+            permit = self.ledger.settle(settlement.permit_id, self._over_at(settlement, ended_at), now)
         with _noting():
             if permit is not None and permit.is_over:
                 self._record.over(permit)
@@ -96,16 +101,23 @@ class PermitAccount:
 
     def windows(self) -> tuple[WindowStatus, ...]:
         """Every window and what it counts."""
-        counts = self.ledger.counted(self._clock())
-        limits = self.ledger.limits
-        return tuple(WindowStatus(str(limit), limit.amount, count) for limit, count in zip(limits, counts, strict=True))
+        now = self._clock()
+        counts = zip(self.ledger.limits, self.ledger.counted(now), self.ledger.others(now), strict=True)
+        return tuple(WindowStatus(str(limit), limit.amount, counted, others) for limit, counted, others in counts)
+
+    def _over_at(self, settlement: Settlement, ended_at: float) -> float:
+        over_at = ended_at + (self.limits.stray_seconds if settlement.outcome is Outcome.STRAY else 0.0)
+        if self.limits.uplink_seconds is None or settlement.call_seconds is None:
+            return over_at
+        return min(over_at, ended_at - settlement.call_seconds + self.limits.uplink_seconds)
 
     def _rebuild(self, known: RecordedPermits) -> None:
         if known.agreed:
             self.limits = self.limits.stricter(known.agreed)
         self._refusals = _refusals_of(self.limits)
-        self.ledger = PermitLedger(self.limits.limits)
+        predecessor, self.ledger = self.ledger, PermitLedger(self.limits.limits)
         self.ledger.restore(known.permits, known.sealed_until)
+        self.ledger.inherit_others(predecessor)
         self.ledger.seal(known.complete_since + self.ledger.longest_window_seconds)
 
 

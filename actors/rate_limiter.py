@@ -13,7 +13,7 @@ from actors.permit_queue import PermitQueue, Waiting
 from actors.permit_shaper import PermitShaper
 from actors.run_control import Interrupted, RunControl
 from domain.errors import LimiterUnavailable, PermitImpossible
-from domain.grants import Grant, LimiterStatus, Outcome, Settlement
+from domain.grants import Lease, LimiterStatus, Outcome, PermitRequest, Settlement
 from domain.permits import LentPermit
 from domain.ports import PermitRecord
 from domain.rates import AccountLimits
@@ -50,10 +50,8 @@ class RateLimiter:
     def __repr__(self) -> str:
         return f"RateLimiter({self._account.limits.broker}, {self._account.limits.account})"
 
-    async def acquire(
-        self, tokens: int = 1, ticket: str | None = None, settled: Sequence[Settlement] = (), job_id: str = ""
-    ) -> Grant | None:
-        """Wait for a permit of that weight.
+    async def acquire(self, request: PermitRequest, settled: Sequence[Settlement] = ()) -> Lease | None:
+        """Wait for permits.
 
         With a ticket the wait is bounded: None means ask again with the same ticket, which keeps its
         place, and a ticket is granted once however often it is asked. `settled` tells on the way what
@@ -61,14 +59,15 @@ class RateLimiter:
         """
         self._open()
         self._take_back(settled)
-        self._account.ledger.check_possible(tokens)
+        self._account.ledger.check_possible(request.tokens)
         called_at = self._clock()
+        ticket = request.ticket
         if ticket and (lent := self._account.ledger.lent(ticket)):
-            return self._as_grant(lent, called_at)
-        waiting = self._queue.join(ticket or uuid4().hex, job_id, tokens)
+            return self._as_lease(lent, called_at)
+        waiting = self._queue.join(ticket or uuid4().hex, request.job_id, request.tokens)
         self._changed.set()
         permit = await self._answer_to(waiting, CALL_SECONDS if ticket else None)
-        return self._as_grant(permit, called_at) if permit else None
+        return self._as_lease(permit, called_at) if permit else None
 
     async def settle(self, settled: Sequence[Settlement]) -> None:
         """Take back permits, when no acquire comes soon enough to carry them."""
@@ -219,6 +218,7 @@ class RateLimiter:
         self._tally.grant(waiting.tokens, permit.granted_at - waiting.asked_at)
         self._tally.show(len(self._queue), self._account.sealed_seconds)
 
-    def _as_grant(self, permit: LentPermit, called_at: float) -> Grant:
+    def _as_lease(self, permit: LentPermit, called_at: float) -> Lease:
         granted_after_seconds = permit.granted_at - called_at
-        return Grant(permit.permit_id, permit.tokens, granted_after_seconds, self._account.limits.permit_valid_seconds)
+        valid_seconds = self._account.limits.permit_valid_seconds
+        return Lease((permit.permit_id,), permit.tokens, granted_after_seconds, valid_seconds)

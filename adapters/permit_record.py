@@ -17,7 +17,7 @@ from urllib.parse import quote
 from filelock import FileLock, Timeout
 
 from adapters.atomic_file import make_folder, replacing, storage_errors
-from adapters.permit_frames import agreement_entry, frame, read_frames
+from adapters.permit_frames import agreement_entry, frame, lent_entry, read_frames
 from adapters.permit_history import PermitHistory
 from domain.errors import LimiterUnavailable, StorageUnavailable
 from domain.permits import LentPermit
@@ -26,7 +26,9 @@ from domain.rates import AccountLimits
 
 LOCK_PATIENCE_SECONDS = 1.0
 FRAMES_BEFORE_COMPACTION = 4_000
-_FORMAT = 1
+_FORMAT = 2
+_READABLE_FORMATS = (1, _FORMAT)
+"""Format 1 knew no pools: a permit of that time counts in all of them."""
 
 
 class PermitRecordFile:
@@ -72,7 +74,7 @@ class PermitRecordFile:
         """Write the permit down before it is handed out."""
         self._history.lend(permit)
         try:
-            self._write(["lent", permit.permit_id, permit.tokens, permit.granted_at, permit.over_at])
+            self._write(lent_entry(permit))
         except StorageUnavailable:
             self._history.void(permit.permit_id)
             raise
@@ -128,7 +130,7 @@ class PermitRecordFile:
             self._start_without_record(now)
             return
         entries, is_whole = read_frames(self._path.read_bytes())
-        if not entries or entries[0][:2] != ["record", _FORMAT]:
+        if not entries or entries[0][0] != "record" or entries[0][1] not in _READABLE_FORMATS:
             self._distrust(now, "the permit record cannot be read")
             return
         _, _, boot, complete_since = entries[0]

@@ -11,6 +11,7 @@ from typing import Literal, Protocol
 from domain.batches import BatchReport, BatchWork
 from domain.candles import Candles, Dataset, Interval, RawCandles
 from domain.coverage import Coverage
+from domain.grants import Priority
 from domain.history import HistoryEntry
 from domain.jobs import CollectionJob
 from domain.permits import LentPermit
@@ -19,6 +20,7 @@ from domain.progress import Progress
 from domain.rates import AccountLimits
 from domain.requests import CollectionRequest
 from domain.timespan import TimeSpan
+from domain.usage import BrokerUsage
 from domain.validation import QuarantinedCandle
 
 
@@ -34,16 +36,21 @@ class Permit(Protocol):
         Raises PermitExpired when the permit was held too long: write nothing and take another one.
         """
 
-    def answered(self) -> None:
-        """Say that the response headers are in: the request has arrived and is over."""
+    def answered(self, usage: Sequence[BrokerUsage] = ()) -> None:
+        """Say that the response headers are in: the request has arrived and is over.
+
+        `usage` is what they tell of the broker's own counts; it can only slow the account down.
+        """
 
 
 class PermitSource(Protocol):
     """Where a gateway takes its permits: one for each request on the wire, retries included."""
 
-    def acquire(self, tokens: int = 1) -> AbstractAsyncContextManager[Permit]:
-        """Wait for a permit. Leaving the context gives it back: unused if never `sent`, and as a
-        stray (counted longer, it may still arrive) if sent but never `answered`.
+    def acquire(self, tokens: int = 1, pool: str = "") -> AbstractAsyncContextManager[Permit]:
+        """Wait for a permit of the broker's budget `pool`.
+
+        Leaving the context gives it back: unused if never `sent`, and as a stray (counted longer, it
+        may still arrive) if sent but never `answered`.
 
         Raises PermitImpossible when a window is smaller than `tokens`, LimiterUnavailable when the
         limiter is shut down.
@@ -59,7 +66,7 @@ class PermitSource(Protocol):
 class IRateLimiter(PermitSource, Protocol):
     """The limiter of one broker account, as a worker sees it."""
 
-    def bound_to(self, job_id: str) -> PermitSource:
+    def bound_to(self, job_id: str, priority: Priority = Priority.BULK) -> PermitSource:
         """The same account's permits, taken in the name of that job."""
 
     async def close(self) -> None:
@@ -89,10 +96,15 @@ class CandlePage:
 
 
 class BrokerGateway(Protocol):
-    """A broker's candle API. Opens its session lazily, inside the actor that uses it."""
+    """A broker's candle API. Opens its session lazily, inside the actor that uses it.
+
+    Each request on the wire costs `tokens_per_request` of the broker's budget `pool` ("" where it has but one).
+    """
 
     name: str
     max_candles_per_page: int
+    tokens_per_request: int
+    pool: str
 
     def dataset(self, symbol: str, interval: Interval) -> Dataset:
         """The dataset of a symbol, with the broker's grid; SettingsError for an interval it lacks."""

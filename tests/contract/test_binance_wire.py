@@ -120,8 +120,8 @@ class ExpiringPermits(InMemoryRateLimiter):
         self.expired = expired
 
     @asynccontextmanager
-    async def acquire(self, tokens: int = 1) -> AsyncIterator[InMemoryPermit]:
-        async with super().acquire(tokens) as permit:
+    async def acquire(self, tokens: int = 1, pool: str = "") -> AsyncIterator[InMemoryPermit]:
+        async with super().acquire(tokens, pool) as permit:
             if self.expired:
                 self.expired -= 1
                 permit.sent = self.refuse  # type: ignore[method-assign]
