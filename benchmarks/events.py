@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import random
+import statistics
 import string
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -84,50 +85,62 @@ def measure(sizes: Sequence[int]) -> Table:
 
 def _row(size: int, batch_size: int) -> tuple[str, ...]:
     with tempfile.TemporaryDirectory(prefix="candles-events-") as folder:
-        ours, json = (
-            _run(path, database, size, batch_size)
-            for path, database in (
-                (Path(folder) / "ours.sqlite", EventDatabase),
-                (Path(folder) / "json.sqlite", JsonDatabase),
-            )
-        )
+        stores = [
+            Store(EventDatabase, Path(folder) / "ours.sqlite", size, batch_size),
+            Store(JsonDatabase, Path(folder) / "json.sqlite", size, batch_size),
+        ]
+        # In turns, so that a disk that is busy for a while is busy for both.
+        for batch in range(-(-size // batch_size)):
+            for store in stores:
+                store.append(batch)
+        runs = [store.read_back() for store in stores]
     return (
         f"{size:,}",
         str(batch_size),
-        f"{ours.events:,}",
-        *(f"{run.appends_per_second:,.0f}" for run in (ours, json)),
-        *(f"{1000 * run.reload_seconds:,.1f} ms" for run in (ours, json)),
-        *(f"{run.bytes_per_event:,.0f}" for run in (ours, json)),
-        *(f"{run.plan_bytes / 1000:,.1f} kB" for run in (ours, json)),
+        f"{runs[0].events:,}",
+        *(f"{run.appends_per_second:,.0f}" for run in runs),
+        *(f"{1000 * run.reload_seconds:,.1f} ms" for run in runs),
+        *(f"{run.bytes_per_event:,.0f}" for run in runs),
+        *(f"{run.plan_bytes / 1000:,.1f} kB" for run in runs),
     )
 
 
-def _run(path: Path, database: Any, size: int, batch_size: int) -> StoreRun:
-    journal = JobJournal(database(path))
-    job_id = journal.submit(_request(size, batch_size), NOW)
-    appends_per_second = _append_all(journal, job_id)
-    journal.close()
-    reloads = sorted(_reload_seconds(database, path, job_id) for _ in range(RELOADS))
-    store = database(path)
-    with store.use() as events:
-        job, plan = (_stored(events, originator) for originator in (job_uuid(job_id), plan_uuid(job_id)))
-    store.close()
-    return StoreRun(len(job), appends_per_second, reloads[RELOADS // 2], sum(job), sum(plan))
+class Store:
+    """One job in a file of its own."""
+
+    def __init__(self, database: Callable[[Path], Any], path: Path, size: int, batch_size: int) -> None:
+        self._database, self._path = database, path
+        self._journal = JobJournal(database(path))
+        self._job_id = self._journal.submit(_request(size, batch_size), NOW)
+        self._job = self._journal.job(self._job_id)
+        self._job.start(timestamp=NOW)
+        self._journal.save(self._job)
+        self._reports = [
+            _report(batch, names, self._job.epoch)
+            for batch, names in self._job.remaining_batches(self._journal.plan(self._job_id))
+        ]
+        self._appending_seconds = 0.0
+
+    def append(self, batch: int) -> None:
+        """Record one batch and save it."""
+        began_at = time.perf_counter()
+        self._job.record_batch(self._reports[batch], timestamp=NOW)
+        self._journal.save(self._job)
+        self._appending_seconds += time.perf_counter() - began_at
+
+    def read_back(self) -> StoreRun:
+        """Close the file, and measure what is in it."""
+        self._journal.close()
+        reloads = [_reload_seconds(self._database, self._path, self._job_id) for _ in range(RELOADS)]
+        database = self._database(self._path)
+        with database.use() as events:
+            job, plan = (_stored(events, originator(self._job_id)) for originator in (job_uuid, plan_uuid))
+        database.close()
+        per_second = len(self._reports) / self._appending_seconds
+        return StoreRun(len(job), per_second, statistics.median(reloads), sum(job), sum(plan))
 
 
-def _append_all(journal: JobJournal, job_id: str) -> float:
-    job, plan = journal.job(job_id), journal.plan(job_id)
-    job.start(timestamp=NOW)
-    journal.save(job)
-    reports = [_report(batch, names, job.epoch) for batch, names in job.remaining_batches(plan)]
-    began_at = time.perf_counter()
-    for report in reports:
-        job.record_batch(report, timestamp=NOW)
-        journal.save(job)
-    return len(reports) / (time.perf_counter() - began_at)
-
-
-def _reload_seconds(database: Any, path: Path, job_id: str) -> float:
+def _reload_seconds(database: Callable[[Path], Any], path: Path, job_id: str) -> float:
     began_at = time.perf_counter()
     journal = JobJournal(database(path))
     job = journal.job(job_id)

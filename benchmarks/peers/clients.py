@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +21,7 @@ from domain.errors import BrokerThrottled
 from domain.ports import PageRequest, Permit, PermitSource
 from domain.rates import AccountLimits
 from domain.timespan import TimeSpan
+from domain.usage import BrokerUsage
 
 FIRST_DAY_MS = 1_420_070_400_000
 DAY_MS = 86_400_000
@@ -144,7 +145,7 @@ class BarePermits:
         self._take = take
 
     @asynccontextmanager
-    async def acquire(self, tokens: int = 1) -> AsyncIterator[Permit]:
+    async def acquire(self, tokens: int = 1, pool: str = "") -> AsyncIterator[Permit]:
         await self._take()
         yield BarePermit(tokens)
 
@@ -161,7 +162,7 @@ class BarePermit:
     def sent(self) -> None:
         return None
 
-    def answered(self) -> None:
+    def answered(self, usage: Sequence[BrokerUsage] = ()) -> None:
         return None
 
 
@@ -172,9 +173,9 @@ class TimedPermits:
         self._source, self._tally, self._lane = source, tally, lane
 
     @asynccontextmanager
-    async def acquire(self, tokens: int = 1) -> AsyncIterator[Permit]:
+    async def acquire(self, tokens: int = 1, pool: str = "") -> AsyncIterator[Permit]:
         asked_at = time.monotonic()
-        async with self._source.acquire(tokens) as permit:
+        async with self._source.acquire(tokens, pool) as permit:
             granted_at = time.monotonic()
             self._tally.waited_seconds.append(granted_at - asked_at)
             self._tally.lanes[self._lane].append(granted_at)
@@ -197,6 +198,6 @@ class _TimedPermit:
         self._permit.sent()
         self._sent_at = time.monotonic()
 
-    def answered(self) -> None:
-        self._permit.answered()
+    def answered(self, usage: Sequence[BrokerUsage] = ()) -> None:
+        self._permit.answered(usage)
         self._tally.call_seconds.append(time.monotonic() - self._sent_at)

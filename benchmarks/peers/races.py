@@ -142,4 +142,11 @@ class Track:
 
 
 def _account(contestant: Contestant, network: Network, key: str) -> AccountLimits:
-    return AccountLimits("benchmark", key, (LIMIT,), timeout_seconds=TIMEOUT_SECONDS, stray_seconds=TIMEOUT_SECONDS)
+    return AccountLimits(
+        "benchmark",
+        key,
+        (LIMIT,),
+        timeout_seconds=TIMEOUT_SECONDS,
+        stray_seconds=TIMEOUT_SECONDS,
+        uplink_seconds=network.uplink_seconds if contestant.is_uplink_vouched_for else None,
+    )
