@@ -42,6 +42,8 @@ class Errand:
     lanes: int
     start_at: float
     actor: Any = None
+    number: int = 0
+    """Which of the processes this is."""
 
 
 @dataclass
@@ -51,8 +53,10 @@ class ClientTally:
     began_at: float = 0.0
     ended_at: float = 0.0
     refused: int = 0
+    sent_at: dict[str, float] = field(default_factory=dict)
+    """When the first byte of each request was written, by its symbol: every request asks for another one."""
     call_seconds: list[float] = field(default_factory=list)
-    """From the first byte written to the response headers, for each request."""
+    """From then to the response headers, for each request."""
     waited_seconds: list[float] = field(default_factory=list)
     """From asking for a permit to having it, for each request."""
     lanes: list[list[float]] = field(default_factory=list)
@@ -82,8 +86,8 @@ class ClientProcess:
             await asyncio.sleep(max(0.0, errand.start_at - time.monotonic()))
             watcher = asyncio.create_task(_watch_lag(tally))
             tally.began_at = time.monotonic()
-            left = iter(range(errand.requests))
-            await asyncio.gather(*(_lane(gateway, source, tally, number, left) for number in range(errand.lanes)))
+            symbols = iter([f"C{errand.number}N{request}" for request in range(errand.requests)])
+            await asyncio.gather(*(_lane(gateway, source, tally, lane, symbols) for lane in tally.lanes))
             tally.ended_at = time.monotonic()
             watcher.cancel()
         await gateway.close()
@@ -91,14 +95,13 @@ class ClientProcess:
 
 
 async def _lane(
-    gateway: BinanceGateway, source: PermitSource, tally: ClientTally, number: int, left: Iterator[int]
+    gateway: BinanceGateway, source: PermitSource, tally: ClientTally, lane: list[float], symbols: Iterator[str]
 ) -> None:
-    dataset = gateway.dataset("BENCH", Interval("1d"))
-    page = PageRequest(dataset, TimeSpan(FIRST_DAY_MS, FIRST_DAY_MS + DAYS * DAY_MS))
-    permits = TimedPermits(source, tally, number)
-    for _ in left:
+    span = TimeSpan(FIRST_DAY_MS, FIRST_DAY_MS + DAYS * DAY_MS)
+    for symbol in symbols:
+        page = PageRequest(gateway.dataset(symbol, Interval("1d")), span)
         try:
-            await gateway.fetch_page(page, permits)
+            await gateway.fetch_page(page, TimedPermits(source, tally, lane, symbol))
         except BrokerThrottled:
             tally.refused += 1
 
@@ -167,10 +170,11 @@ class BarePermit:
 
 
 class TimedPermits:
-    """Another source's permits for one lane, with every wait and every call noted."""
+    """Another source's permits for one request of a lane, with its wait and its call noted."""
 
-    def __init__(self, source: PermitSource, tally: ClientTally, lane: int) -> None:
-        self._source, self._tally, self._lane = source, tally, lane
+    def __init__(self, source: PermitSource, tally: ClientTally, lane: list[float], symbol: str) -> None:
+        self._source, self._tally = source, tally
+        self._lane, self._symbol = lane, symbol
 
     @asynccontextmanager
     async def acquire(self, tokens: int = 1, pool: str = "") -> AsyncIterator[Permit]:
@@ -178,17 +182,16 @@ class TimedPermits:
         async with self._source.acquire(tokens, pool) as permit:
             granted_at = time.monotonic()
             self._tally.waited_seconds.append(granted_at - asked_at)
-            self._tally.lanes[self._lane].append(granted_at)
-            yield _TimedPermit(permit, self._tally)
+            self._lane.append(granted_at)
+            yield _TimedPermit(permit, self._tally, self._symbol)
 
     async def seal(self, retry_after_seconds: float | None, reason: str) -> None:
         await self._source.seal(retry_after_seconds, reason)
 
 
 class _TimedPermit:
-    def __init__(self, permit: Permit, tally: ClientTally) -> None:
-        self._permit, self._tally = permit, tally
-        self._sent_at = 0.0
+    def __init__(self, permit: Permit, tally: ClientTally, symbol: str) -> None:
+        self._permit, self._tally, self._symbol = permit, tally, symbol
 
     @property
     def tokens(self) -> int:
@@ -196,8 +199,8 @@ class _TimedPermit:
 
     def sent(self) -> None:
         self._permit.sent()
-        self._sent_at = time.monotonic()
+        self._tally.sent_at[self._symbol] = time.monotonic()
 
     def answered(self, usage: Sequence[BrokerUsage] = ()) -> None:
         self._permit.answered(usage)
-        self._tally.call_seconds.append(time.monotonic() - self._sent_at)
+        self._tally.call_seconds.append(time.monotonic() - self._tally.sent_at[self._symbol])

@@ -38,6 +38,8 @@ class Outcome:
     """The 99th percentile of how late the server noticed an arrival."""
     client_lag_seconds: float
     """The 99th percentile of how late the clients' event loops were."""
+    promises_broken: int
+    """Requests that took longer on the way in than was vouched for, the server's own lateness included."""
     arrivals_seconds: Sequence[float]
 
     @property
@@ -77,6 +79,7 @@ def outcome(
         longest_wait=max(waits) / statistics.fmean(waits),
         server_lag_seconds=_percentile_99([arrival["lag_seconds"] for arrival in arrivals]),
         client_lag_seconds=_percentile_99([seconds for tally in tallies for seconds in tally.lag_seconds]),
+        promises_broken=_promises_broken(contestant, network, tallies, arrivals),
         arrivals_seconds=[moment - moments[0] for moment in moments],
     )
 
@@ -86,6 +89,17 @@ def _fairness(tallies: Sequence[ClientTally]) -> float:
     until = min(max(moment for lane in tally.lanes for moment in lane) for tally in tallies)
     served = np.array([sum(moment <= until for moment in lane) for tally in tallies for lane in tally.lanes])
     return float(served.sum() ** 2 / (len(served) * (served**2).sum()))
+
+
+def _promises_broken(
+    contestant: Contestant, network: Network, tallies: Sequence[ClientTally], arrivals: Sequence[dict[str, Any]]
+) -> int:
+    """All clocks are this machine's monotonic one, so moments of clients and server may be subtracted."""
+    if not contestant.is_uplink_vouched_for or network.uplink_seconds is None:
+        return 0
+    sent_at = {symbol: moment for tally in tallies for symbol, moment in tally.sent_at.items()}
+    ways_in = [arrival["at_seconds"] - sent_at[arrival["symbol"]] for arrival in arrivals]
+    return sum(seconds > network.uplink_seconds for seconds in ways_in)
 
 
 def _percentile_99(seconds: Sequence[float]) -> float:

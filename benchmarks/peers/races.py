@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -122,7 +122,7 @@ class Track:
                 start_at=time.monotonic() + START_SECONDS,
                 actor=actor,
             )
-            return ray.get([client.run.remote(errand) for client in clients])
+            return ray.get([client.run.remote(replace(errand, number=number)) for number, client in enumerate(clients)])
 
     @contextmanager
     def _limiter_actor(self, contestant: Contestant, limits: AccountLimits, processes: int) -> Iterator[Any]:

@@ -42,7 +42,8 @@ def _races(outcomes: Sequence[Outcome]) -> Table:
 
 def _verdict(outcome: Outcome) -> str:
     mark = DISTORTED if outcome.is_distorted else ""
-    return f"{outcome.violations} / {outcome.most_in_window} / {outcome.above_ideal:+.1%}{mark}"
+    promises = f" ({outcome.promises_broken} promises broken)" if outcome.promises_broken else ""
+    return f"{outcome.violations} / {outcome.most_in_window} / {outcome.above_ideal:+.1%}{mark}{promises}"
 
 
 def _note(outcomes: Sequence[Outcome]) -> str:
@@ -56,7 +57,19 @@ def _note(outcomes: Sequence[Outcome]) -> str:
         "faster, and is refused for it. Fairness: Jain's index over the lanes, the worst of the networks. Longest "
         "wait: for a permit, as a multiple of the mean, the worst as well. With one request in a hundred the servers "
         f"were up to {server_ms:.0f} ms late, the clients' loops {client_ms:.0f} ms, in the worst of all races; "
-        f"{DISTORTED} marks races with more than {1000 * DISTORTED_SECONDS:.0f} ms."
+        f"{DISTORTED} marks races with more than {1000 * DISTORTED_SECONDS:.0f} ms.{_vouched_note()}"
+    )
+
+
+def _vouched_note() -> str:
+    promises = [
+        f"{1000 * network.uplink_seconds:.0f} ms on the {network.name} network"
+        for network in NETWORKS
+        if network.uplink_seconds
+    ]
+    return (
+        f" Vouched for: no request is counted later than {' and '.join(promises)} after it was sent; a machine that is "
+        "too busy breaks that promise in the server's stead, which is counted from the moments on both sides."
     )
 
 
