@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import takewhile
 
 from domain.errors import LimiterUnavailable, StorageUnavailable
-from domain.grants import Outcome, Settlement, WindowStatus
+from domain.grants import Outcome, PermitRequest, Settlement, WindowStatus
+from domain.leases import MOST_PERMITS, permit_ids
 from domain.permits import LentPermit, PermitLedger
 from domain.ports import PermitRecord, RecordedPermits
 from domain.rates import AccountLimits
@@ -63,24 +65,47 @@ class PermitAccount:
         with _noting():
             self._record.seal(until)
 
-    def wait_seconds(self, tokens: int, pool: str = "") -> float:
-        """How long until such a permit may be lent; 0 means now."""
-        return self.ledger.wait_seconds(tokens, self._clock(), pool)
+    def check_possible(self, request: PermitRequest) -> None:
+        """Raise PermitImpossible when some window is smaller than one permit of the request."""
+        self.ledger.check_possible(request.tokens, request.pool)
 
-    def lend(self, permit_id: str, tokens: int, pool: str = "") -> LentPermit:
-        """Lend a permit, noted before it is handed out."""
+    def lent(self, ticket: str) -> tuple[LentPermit, ...]:
+        """The permits granted to the ticket, while their requests are not known to be over."""
+        if one := self.ledger.lent(ticket):
+            return (one,)
+        numbered = map(self.ledger.lent, permit_ids(ticket, MOST_PERMITS))
+        return tuple(permit for permit in takewhile(bool, numbered) if permit)
+
+    def wait_seconds(self, request: PermitRequest, permits: int) -> float:
+        """How long until so many permits of the request may be lent together; 0 means now."""
+        return self.ledger.wait_seconds(request.tokens, self._clock(), request.pool, permits)
+
+    def lend(self, ticket: str, request: PermitRequest, permits: int) -> tuple[LentPermit, ...]:
+        """Lend permits to a ticket, noted before they are handed out."""
         now = self._clock()
-        permit = self.ledger.lend(permit_id, tokens, now, now + self.limits.longest_flight_seconds, pool)
+        over_by = now + self.limits.longest_flight_seconds
+        lent = self.ledger.lend_all(permit_ids(ticket, permits), request.tokens, now, over_by, request.pool)
         try:
             with _noting():
-                self._record.lent(permit)
+                self._record.lent(lent)
         except LimiterUnavailable:
-            self.ledger.void(permit_id, now)
+            for permit in lent:
+                self.ledger.void(permit.permit_id, now)
             raise
-        return permit
+        return lent
+
+    def void(self, ticket: str) -> tuple[LentPermit, ...]:
+        """Count the permits of a ticket no more, or the one permit of that id: they will never be used."""
+        now = self._clock()
+        unused = self.lent(ticket)
+        for permit in unused:
+            self.ledger.void(permit.permit_id, now)
+            with _noting():
+                self._record.void(permit.permit_id)
+        return unused
 
     def take_back(self, settlement: Settlement) -> LentPermit | None:
-        """Count the permit to its end, or no more if it was unused; None if it is unknown or was taken back before.
+        """Count a permit that was used to its end; None if it is unknown or was taken back before.
 
         What the broker told of its own counts is taken in on the way: it can only delay what is granted.
         """
@@ -88,15 +113,10 @@ class PermitAccount:
         ended_at = now - settlement.seconds_ago
         for usage in settlement.usage:
             self.ledger.see(settlement.permit_id, usage, ended_at, now)
-        if settlement.outcome is Outcome.UNUSED:
-            permit = self.ledger.void(settlement.permit_id, now)
-        else:
-            permit = self.ledger.settle(settlement.permit_id, self._over_at(settlement, ended_at), now)
+        permit = self.ledger.settle(settlement.permit_id, self._over_at(settlement, ended_at), now)
         with _noting():
-            if permit is not None and permit.is_over:
+            if permit is not None:
                 self._record.over(permit)
-            elif permit is not None:
-                self._record.void(permit.permit_id)
         return permit
 
     def windows(self) -> tuple[WindowStatus, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgpack
@@ -34,14 +34,16 @@ def read_frames(data: bytes) -> tuple[list[list[Any]], bool]:
     return entries, True
 
 
-def lent_entry(permit: LentPermit) -> list[Any]:
-    """That a permit was lent."""
-    return ["lent", permit.permit_id, permit.tokens, permit.granted_at, permit.over_at, permit.pool]
+def lent_entry(permits: Sequence[LentPermit]) -> list[Any]:
+    """That permits were lent, alike in all but their ids."""
+    one = permits[0]
+    permit_ids = one.permit_id if len(permits) == 1 else [permit.permit_id for permit in permits]
+    return ["lent", permit_ids, one.tokens, one.granted_at, one.over_at, one.pool]
 
 
 def permit_entries(permit: LentPermit) -> Iterator[list[Any]]:
     """A permit as it was lent, and that it is over if it is."""
-    yield lent_entry(permit)
+    yield lent_entry([permit])
     if permit.is_over:
         yield ["over", permit.permit_id, permit.over_at]
 

@@ -60,8 +60,9 @@ class PermitHistory:
     def replay(self, entry: list[Any]) -> None:
         """Do what an entry tells."""
         match entry:
-            case ["lent", permit_id, tokens, granted_at, over_at, *pool]:
-                self.lend(LentPermit(permit_id, tokens, granted_at, over_at, pool=pool[0] if pool else ANY_POOL))
+            case ["lent", permit_ids, tokens, granted_at, over_at, *pool]:
+                for permit_id in permit_ids if isinstance(permit_ids, list) else [permit_ids]:
+                    self.lend(LentPermit(permit_id, tokens, granted_at, over_at, pool=pool[0] if pool else ANY_POOL))
             case ["over", permit_id, over_at] if permit_id in self._lent:
                 self.end(replace(self._lent[permit_id], over_at=over_at, is_over=True))
             case ["void", permit_id]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -70,13 +71,15 @@ class PermitRecordFile:
         """What is known now."""
         return self._history.recorded()
 
-    def lent(self, permit: LentPermit) -> None:
-        """Write the permit down before it is handed out."""
-        self._history.lend(permit)
+    def lent(self, permits: Sequence[LentPermit]) -> None:
+        """Write the permits down, in one frame, before they are handed out."""
+        for permit in permits:
+            self._history.lend(permit)
         try:
-            self._write(lent_entry(permit))
+            self._write(lent_entry(permits))
         except StorageUnavailable:
-            self._history.void(permit.permit_id)
+            for permit in permits:
+                self._history.void(permit.permit_id)
             raise
 
     def over(self, permit: LentPermit) -> None:

@@ -86,6 +86,16 @@ class WindowStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class JobWaiting:
+    """A job that waits for permits: how many of its requests do, and what part of all tokens it gets now."""
+
+    job_id: str
+    priority: Priority
+    requests: int
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
 class LimiterStatus:
     """A rate limiter at one moment. `note` says in a sentence what its record told at the start."""
 
@@ -100,3 +110,4 @@ class LimiterStatus:
     waited_seconds: float
     mean_call_seconds: float
     note: str
+    jobs: tuple[JobWaiting, ...] = ()

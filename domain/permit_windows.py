@@ -6,6 +6,7 @@ from bisect import bisect_left
 from dataclasses import dataclass
 from itertools import accumulate
 
+from domain.errors import PermitImpossible
 from domain.rates import RateLimit
 from domain.usage import BrokerUsage
 
@@ -125,10 +126,11 @@ class PermitWindow:
             left -= gone
         self.left += left
 
-    def free_at(self, tokens: int, pool: str) -> float:
-        """When a request fits; minus infinity if it does now. Raises PermitImpossible if it never does."""
-        self.limit.check_possible(tokens, pool)
-        cost = self.limit.cost(tokens, pool)
+    def free_at(self, tokens: int, pool: str, permits: int = 1) -> float:
+        """When so many requests fit; minus infinity if they do now. Raises PermitImpossible if they never do."""
+        cost = self.limit.cost(tokens, pool) * permits
+        if cost > self.limit.amount:
+            raise PermitImpossible(cost, str(self.limit))
         excess = self.counted + cost - self.limit.amount
         return self._departures.when_left(excess) if cost and excess > 0 else float("-inf")
 

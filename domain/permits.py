@@ -85,13 +85,13 @@ class PermitLedger:
         for limit in self.limits:
             limit.check_possible(tokens, pool)
 
-    def wait_seconds(self, tokens: int, now: float, pool: str = "") -> float:
-        """How long until such a permit may be granted; 0 means now.
+    def wait_seconds(self, tokens: int, now: float, pool: str = "", permits: int = 1) -> float:
+        """How long until so many such permits may be granted together; 0 means now.
 
         What is lent is taken to last until its bound: when a request ends sooner, ask again.
         """
         self._advance(now)
-        free_at = max([self._sealed_until, *(window.free_at(tokens, pool) for window in self._windows)])
+        free_at = max([self._sealed_until, *(window.free_at(tokens, pool, permits) for window in self._windows)])
         return max(0.0, free_at - self._now)
 
     def lend(self, permit_id: str, tokens: int, now: float, over_by: float, pool: str = "") -> LentPermit:
@@ -99,14 +99,22 @@ class PermitLedger:
 
         Raises ValueError when it may not be granted now (ask `wait_seconds` first), or is lent already.
         """
-        if permit_id in self._lent:
-            raise ValueError(f"permit {permit_id} is lent already")
-        if self.wait_seconds(tokens, now, pool) > 0:
-            raise ValueError(f"permit {permit_id} may not be granted yet")
-        self._marks[permit_id] = [window.marks() for window in self._windows]
-        permit = LentPermit(permit_id, tokens, self._now, max(over_by, self._now), pool=pool)
-        self._count(permit)
-        return permit
+        return self.lend_all([permit_id], tokens, now, over_by, pool)[0]
+
+    def lend_all(
+        self, permit_ids: Sequence[str], tokens: int, now: float, over_by: float, pool: str = ""
+    ) -> tuple[LentPermit, ...]:
+        """Grant several permits of one weight, all or none; each is settled on its own. Raises as `lend` does."""
+        if not self._lent.keys().isdisjoint(permit_ids):
+            raise ValueError(f"a permit of {', '.join(permit_ids)} is lent already")
+        if self.wait_seconds(tokens, now, pool, len(permit_ids)) > 0:
+            raise ValueError(f"{', '.join(permit_ids)} may not be granted yet")
+        marks, over_at = [window.marks() for window in self._windows], max(over_by, self._now)
+        permits = tuple(LentPermit(each, tokens, self._now, over_at, pool=pool) for each in permit_ids)
+        for permit in permits:
+            self._marks[permit.permit_id] = marks
+            self._count(permit)
+        return permits
 
     def restore(self, permits: Iterable[LentPermit], sealed_until: float) -> None:
         """Count permits that an earlier ledger granted, whether or not they fit the limits."""
@@ -143,7 +151,7 @@ class PermitLedger:
         self._advance(now)
         for window, marks in zip(self._windows, self._marks.get(permit_id, ()), strict=False):
             if usage.is_about(window.limit):
-                window.see(usage, marks, min(answered_at, self._now))
+                window.see(usage, marks, answered_at)
 
     def inherit_others(self, predecessor: PermitLedger) -> None:
         """Go on counting what an earlier ledger knew to be used by others."""

@@ -225,8 +225,8 @@ class PermitRecord(Protocol):
     def known(self) -> RecordedPermits:
         """What is known now."""
 
-    def lent(self, permit: LentPermit) -> None:
-        """Note a permit; it survives this process once this returns."""
+    def lent(self, permits: Sequence[LentPermit]) -> None:
+        """Note permits that were granted together, all or none; they survive this process once this returns."""
 
     def over(self, permit: LentPermit) -> None:
         """Note that a permit's request is over."""
