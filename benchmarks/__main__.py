@@ -16,7 +16,7 @@ from benchmarks.tables import Table
 FOLDER = Path(__file__).parent
 RESULTS = FOLDER / "results.md"
 PICTURES = {"peers": "rate_against_limit.svg"}
-MIN_WIDTH = 150
+MIN_WIDTH = 170
 
 PARTS: dict[str, Callable[[bool], list[Table]]] = {
     "peers": lambda quick: peers.measure(quick, FOLDER / PICTURES["peers"]),

@@ -23,7 +23,7 @@ def _races(outcomes: Sequence[Outcome]) -> Table:
     processes = outcomes[0].processes
     title = "Limiters against a strict server: " + ("one process" if processes == 1 else f"{processes} processes")
     shared = ["shared by"] if processes > 1 else []
-    columns = ["limiter", *shared, "requests", *(network.name for network in NETWORKS), "fairness", "longest wait"]
+    columns = ["limiter", *shared, *(network.name for network in NETWORKS), "fairness", "longest wait"]
     rows = []
     for contestant, own in _by_contestant(outcomes).items():
         verdicts = {outcome.network: _verdict(outcome) for outcome in own}
@@ -31,7 +31,6 @@ def _races(outcomes: Sequence[Outcome]) -> Table:
             [
                 str(contestant),
                 *([contestant.sharing] if processes > 1 else []),
-                f"{own[0].requests:,}",
                 *(verdicts.get(network, "-") for network in NETWORKS),
                 f"{min(outcome.fairness for outcome in own):.3f}",
                 f"{max(outcome.longest_wait for outcome in own):.1f}",
@@ -42,7 +41,7 @@ def _races(outcomes: Sequence[Outcome]) -> Table:
 
 def _verdict(outcome: Outcome) -> str:
     mark = DISTORTED if outcome.is_distorted else ""
-    promises = f" ({outcome.promises_broken} promises broken)" if outcome.promises_broken else ""
+    promises = f" ({outcome.promises_broken} late)" if outcome.promises_broken else ""
     return f"{outcome.violations} / {outcome.most_in_window} / {outcome.above_ideal:+.1%}{mark}{promises}"
 
 
@@ -51,7 +50,8 @@ def _note(outcomes: Sequence[Outcome]) -> str:
     server_ms = 1000 * max(outcome.server_lag_seconds for outcome in outcomes)
     client_ms = 1000 * max(outcome.client_lag_seconds for outcome in outcomes)
     return (
-        f"For each network: violations / most in any window / makespan against the ideal. The limit is {LIMIT}, "
+        f"For each network: violations / most in any window / makespan against the ideal, in {_lengths(outcomes)}. "
+        f"The limit is {LIMIT}, "
         f"enforced by the server over every closed sliding window; what it refused was not sent again. {networks}. "
         "Ideal: the least time without trusting the network, at the race's own mean call; who trusts it can be "
         "faster, and is refused for it. Fairness: Jain's index over the lanes, the worst of the networks. Longest "
@@ -59,6 +59,12 @@ def _note(outcomes: Sequence[Outcome]) -> str:
         f"were up to {server_ms:.0f} ms late, the clients' loops {client_ms:.0f} ms, in the worst of all races; "
         f"{DISTORTED} marks races with more than {1000 * DISTORTED_SECONDS:.0f} ms.{_vouched_note()}"
     )
+
+
+def _lengths(outcomes: Sequence[Outcome]) -> str:
+    """How many requests the races of each role had."""
+    lengths = {outcome.contestant.role: outcome.requests for outcome in outcomes}
+    return ", ".join(f"{requests:,} requests ({role})" for role, requests in lengths.items())
 
 
 def _vouched_note() -> str:
@@ -69,7 +75,7 @@ def _vouched_note() -> str:
     ]
     return (
         f" Vouched for: no request is counted later than {' and '.join(promises)} after it was sent; a machine that is "
-        "too busy breaks that promise in the server's stead, which is counted from the moments on both sides."
+        'too busy breaks that promise in the server\'s stead: "late" counts how often, from the moments on both sides.'
     )
 
 
@@ -83,16 +89,17 @@ def _prices(outcomes: Sequence[Outcome]) -> Table:
         rows.append([str(contestant), *(prices.get(place, "-") for place in places)])
     columns = ["limiter", *(f"{network.name}, {count} proc." for count, network in places)]
     note = (
-        f"Makespan of {outcomes[0].requests:,} requests, with the violations where there were any. The others run at "
-        "the highest rate at which trying had shown none on any of these networks; for the next network they have "
-        "to guess again."
+        "Requests a second from the first asking to the last answer, and the violations where there were any. The "
+        "others run at the highest rate at which trying had shown none on any of these networks; for the next network "
+        "they have to guess again."
     )
     return Table("What it costs to be let through everywhere", columns, rows, note)
 
 
 def _price(outcome: Outcome) -> str:
     violations = f" ({outcome.violations} violations)" if outcome.violations else ""
-    return f"{outcome.makespan_seconds:.1f} s{DISTORTED if outcome.is_distorted else ''}{violations}"
+    rate = outcome.requests / outcome.makespan_seconds
+    return f"{rate:.1f}/s{DISTORTED if outcome.is_distorted else ''}{violations}"
 
 
 def _by_contestant(outcomes: Sequence[Outcome]) -> dict[Contestant, list[Outcome]]:
@@ -104,5 +111,5 @@ def _by_contestant(outcomes: Sequence[Outcome]) -> dict[Contestant, list[Outcome
 
     contestants = sorted(dict.fromkeys(outcome.contestant for outcome in outcomes), key=place)
     return {
-        contestant: [outcome for outcome in outcomes if outcome.contestant is contestant] for contestant in contestants
+        contestant: [outcome for outcome in outcomes if outcome.contestant == contestant] for contestant in contestants
     }
