@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, cast
 
@@ -150,11 +149,11 @@ class JobHandle:
 
     def pause(self, now: bool = False) -> Progress:
         """Begin no symbol any more; returns when all that was begun is finished and PAUSED recorded."""
-        return self._ask(self._actor.pause, now, time.time_ns(), patience_seconds=None)
+        return self._ask(self._actor.pause, now, patience_seconds=None)
 
     def resume(self) -> Progress:
         """Go on after a pause."""
-        return self._ask(self._actor.resume, time.time_ns())
+        return self._ask(self._actor.resume)
 
     def shutdown(self) -> Progress:
         """Stop within a second, with the state saved."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 
 from actors.job_progress import JobTally
+from actors.moments import now
 from domain.errors import IllegalTransition
 from domain.history import HistoryEntry
 from domain.jobs import TRANSITIONS, CollectionJob, JobStatus
@@ -35,7 +36,7 @@ class JobCatalog:
         """
         job_id = self._store.latest(request_key_of(request))
         if job_id is None or self._is_outgrown(job_id, request):
-            return self._store.submit(request, datetime.now(UTC))
+            return self._store.submit(request, now())
         return job_id
 
     def request(self, job_id: str) -> CollectionRequest:
@@ -56,7 +57,7 @@ class JobCatalog:
     def cancel(self, job_id: str) -> Progress:
         """Give up a job that nobody runs."""
         job = self._store.job(job_id)
-        job.cancel(reason="cancel", timestamp=datetime.now(UTC))
+        job.cancel(reason="cancel", timestamp=now())
         self._store.save(job)
         return self.progress(job_id)
 

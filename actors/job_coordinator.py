@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import replace
 from typing import Protocol
 
-from actors import job_commands
+from actors import job_commands, moments
 from actors.claims import Claims
 from actors.job_commands import CANCEL
 from actors.job_progress import JobTally
@@ -42,8 +42,9 @@ class JobMetrics(Protocol):
 class JobCoordinator:
     """Hands out a job's batches, records what becomes of them, and answers whoever watches.
 
-    `begin` first; `pause`, `resume`, `shutdown` and `cancel` are idempotent. A shutdown has
-    PAUSED persisted within a second, whatever the workers are doing.
+    `begin` first; `pause`, `resume`, `shutdown` and `cancel` are idempotent. Commands without a number
+    get one as they arrive: no clock of a machine decides which was the later. A shutdown has PAUSED
+    persisted within a second, whatever the workers are doing.
     """
 
     def __init__(
@@ -106,6 +107,7 @@ class JobCoordinator:
         `now` stops symbols after the page in hand. No request leaves from then on until `resume`.
         """
         await self._be_begun(job_commands.take_over)
+        number = self._control.next_number if number is None else number
         self._control.pause(now=now, number=number)
         await self._pool.tell(lambda worker: worker.pause(now, number))
         if self._control.is_paused and not self._ending:
@@ -115,6 +117,7 @@ class JobCoordinator:
     async def resume(self, number: int | None = None) -> Progress:
         """Go on after a pause, with a fresh allowance of failures."""
         await self._be_begun(job_commands.take_over)
+        number = self._control.next_number if number is None else number
         self._control.resume(number=number)
         # A resume that a later pause has overtaken changes nothing.
         if not self._control.is_paused and not self._ending and not self._ended.is_set():
@@ -210,7 +213,7 @@ class JobCoordinator:
 
     def _record_batch(self, job: CollectionJob, report: BatchReport) -> None:
         # A pause and a resume meanwhile raised the epoch; the batch stayed in the same hands.
-        job.record_batch(replace(report, epoch=job.epoch), timestamp=job_commands.now())
+        job.record_batch(replace(report, epoch=job.epoch), timestamp=moments.now())
         self._tally.reported(report.batch)
 
     def _add_worker(self) -> None:

@@ -6,8 +6,9 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 
+from actors.moments import now
 from domain.batches import BatchReport
 from domain.grants import LimiterStatus
 from domain.jobs import CollectionJob
@@ -113,7 +114,7 @@ class JobTally:
             requests=job.requests + live["requests"],
             started_at=job.started_at,
             completed_at=job.completed_at,
-            running_seconds=job.running_seconds(at or datetime.now(UTC)),
+            running_seconds=job.running_seconds(at or now()),
             eta_seconds=self._eta_seconds(pages_done, elapsed_seconds) if is_attended else None,
             requests_per_second=self._requests_per_second(elapsed_seconds),
             mean_call_seconds=limiter.mean_call_seconds if limiter else 0.0,

@@ -10,7 +10,6 @@ import os
 import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -24,6 +23,7 @@ from actors.job_catalog import JobCatalog
 from actors.job_coordinator import JobCoordinator
 from actors.job_runner import JobRunner
 from actors.job_service import JobService
+from actors.moments import now
 from actors.permit_client import PermitClient
 from actors.rate_limiter import RateLimiter
 from actors.runners import Runners
@@ -182,7 +182,7 @@ class CollectionService(JobService):
 
     def request(self) -> CollectionRequest:
         """What the settings ask for; without an end, up to the last bar that has closed."""
-        return request_from(self._settings, gateway_for(self._settings.require_broker()), datetime.now(UTC))
+        return request_from(self._settings, gateway_for(self._settings.require_broker()), now())
 
     def export(self, out: Path, format: str, job: str | None = None, symbols: Sequence[str] = ()) -> list[Path]:
         """Write candles to files: a job's, or those of the settings file, all or the named symbols."""

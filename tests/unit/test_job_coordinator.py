@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 import pytest
 
@@ -142,6 +143,15 @@ async def test_a_resume_that_a_later_pause_has_overtaken_records_nothing() -> No
     assert (await bench.coordinator.resume(number=1)).status is JobStatus.PAUSED
     assert "Resumed" not in bench.events
     await bench.coordinator.shutdown()
+
+
+async def test_a_resume_is_obeyed_by_coordinator_and_workers_whatever_the_clocks_of_those_who_ordered() -> None:
+    bench = CoordinatorBench()
+    await bench.coordinator.begin()
+    await bench.coordinator.pause(number=time.time_ns())
+    await bench.coordinator.resume()
+    assert (await bench.ended()).status is JobStatus.COMPLETED
+    assert bench.events.count("Resumed") == 1
 
 
 async def test_a_shutdown_of_a_job_paused_after_its_last_batch_leaves_it_paused_and_the_next_run_completes_it() -> None:
