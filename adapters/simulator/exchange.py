@@ -89,7 +89,7 @@ class SimulatedExchange:
         if mishap is FaultKind.LOST:
             return await answer_with(mishap, request, web.Response())
         arrival, wait_seconds = self.arrivals.arrive(
-            request.path, symbol, WEIGHTS.get(request.path, 1), _client_of(request)
+            request.path, symbol, WEIGHTS.get(request.path, 1), _client_of(request), request.query.get("startTime", "")
         )
         response = await self._answer(request, handler, wait_seconds)
         return await self._send(request, response, arrival, mishap)
@@ -132,6 +132,7 @@ class SimulatedExchange:
         if mishap is None or response.status == 429:
             arrival.status = response.status
             return response
+        arrival.fault = mishap.value
         answer = await answer_with(mishap, request, response)
         arrival.status = answer.status
         return answer
