@@ -190,9 +190,11 @@ class TrialRun:
         doomed = self._processes(victim)
         if not doomed:
             return
+        others = [process for process in doomed if not self._driver or process.pid != self._driver.pid]
         for process in doomed:
             _kill(process)
-        psutil.wait_procs(doomed, timeout=10)
+        # Not the driver: psutil would take its exit code away from the one who asks for it later.
+        psutil.wait_procs(others, timeout=10)
         self.kills.append(victim)
         self.repeatable_pages += victim.pages_in_flight
 
@@ -233,6 +235,7 @@ class TrialRun:
             self._start()
 
     def _note_end(self, exit_code: int, said: str) -> None:
+
         self._driver = None
         self.is_completed = exit_code == COMPLETED
         if exit_code >= 0 and not self.is_completed:
