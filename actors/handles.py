@@ -51,6 +51,9 @@ async def _unless_gone(call: Any) -> Any:
         return await call
     except RayActorError as error:
         raise LimiterUnavailable(f"the rate limiter is gone: {error}") from error
+    except RayTaskError as error:
+        # As it was raised: its own text is a traceback.
+        raise error.cause from None
 
 
 class RemoteJobRepository:
