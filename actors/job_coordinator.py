@@ -63,6 +63,7 @@ class JobCoordinator:
         self._metrics = metrics
         self._recorder = JobRecorder(job_id, store)
         self._control = RunControl()
+        self._unrecorded: dict[int, BatchReport] = {}
         self._workers_begun = 0
         self._idle_losses = 0
         self._ending = ""
@@ -161,8 +162,9 @@ class JobCoordinator:
         """Record a batch, once; StaleEpoch when it is no longer in that worker's hands."""
         if not self._claims.holds(report.batch, worker):
             raise StaleEpoch(self._job_id, report.epoch, self._recorder.job.epoch)
-        whole = self._tally.with_left_behind(report)
+        whole = self._unrecorded[report.batch] = self._tally.with_left_behind(report)
         await self._record(lambda job: self._record_batch(job, whole))
+        del self._unrecorded[report.batch]
         self._idle_losses = 0
         if self._claims.holds(report.batch, worker):
             self._claims.settle(report)
@@ -247,16 +249,22 @@ class JobCoordinator:
         await self._pool.stop()
 
     async def _conclude(self) -> None:
+        # What the store refused when it was reported, and what is known of batches that nobody came to report.
+        late = [*self._unrecorded.values(), *self._tally.unreported()]
         try:
-            await self._recorder.record(
-                lambda job: job_commands.conclude(job, self._ending, self._request.on_too_many_failures)
-            )
+            await self._recorder.record(lambda job: self._conclude_job(job, late))
         except (EventStoreUnavailable, StaleEpoch) as error:
             self._end_error = error
         finally:
             self._tally.end()
             self._ended.set()
             self._notify()
+
+    def _conclude_job(self, job: CollectionJob, late: list[BatchReport]) -> None:
+        if not job.is_finished:
+            for report in late:
+                self._record_batch(job, report)
+        job_commands.conclude(job, self._ending, self._request.on_too_many_failures)
 
     async def _watch_limiter(self) -> None:
         while not self._ended.is_set():

@@ -85,6 +85,25 @@ class JobTally:
             requests=report.requests + left_behind["requests"],
         )
 
+    def unreported(self) -> list[BatchReport]:
+        """What workers told of batches that none of them came to report, as reports of something unfinished."""
+        counts = {batch: self._live.get(batch, Counter()) for batch in sorted({*self._live, *self._left_behind})}
+        return [
+            self.with_left_behind(
+                BatchReport(
+                    batch=batch,
+                    epoch=0,
+                    finished=False,
+                    completed=(),
+                    candles_saved=live["candles"],
+                    candles_quarantined=live["quarantined"],
+                    pages=live["pages"],
+                    requests=live["requests"],
+                )
+            )
+            for batch, live in counts.items()
+        ]
+
     def end(self) -> None:
         """The run is over: time stands still."""
         self._ended_at = self._clock()
