@@ -33,7 +33,8 @@ PATIENCE_SECONDS = 90.0
 MOST_RUNS = 15
 COMPLETED, WRONG_INPUT, COMPLETED_WITH_FAILURES = 0, 2, 4
 WORKERS, CONCURRENCY, BATCH_SIZE = 2, 3, 3
-HOURS_PER_PAGE = 1000
+MOST_IN_FLIGHT = WORKERS * CONCURRENCY
+"""Pages."""
 
 _SETTINGS = """
 [broker]
@@ -71,7 +72,7 @@ class Victim(StrEnum):
     @property
     def pages_in_flight(self) -> int:
         """How many pages it can take with it: asked for, and not on disk."""
-        return {Victim.WORKER: CONCURRENCY, Victim.LIMITER: 0}.get(self, WORKERS * CONCURRENCY)
+        return {Victim.WORKER: CONCURRENCY, Victim.LIMITER: 0}.get(self, MOST_IN_FLIGHT)
 
 
 _TITLES = {
@@ -240,7 +241,7 @@ class TrialRun:
         self.is_completed = exit_code == COMPLETED
         if exit_code >= 0 and not self.is_completed:
             self.stops.append(f"exit code {exit_code}: {said.strip()}")
-            self.repeatable_pages += WORKERS * CONCURRENCY
+            self.repeatable_pages += MOST_IN_FLIGHT
 
     def _start(self) -> None:
         self._runs += 1
