@@ -153,7 +153,6 @@ class TrialRun:
         self.symbols = [f"T{self.trial.seed}S{number:03}" for number in range(self.trial.symbols)]
         self._driver: subprocess.Popen[str] | None = None
         self._runs = 0
-        self.retries = 0
         self.is_completed = False
 
     def play(self) -> None:
@@ -252,7 +251,6 @@ class TrialRun:
             words = ["collect", str(self.path)]
         elif last.startswith(f"exit code {COMPLETED_WITH_FAILURES}"):
             words = ["retry", "binance"]
-            self.retries += 1
         self._driver = subprocess.Popen(
             [sys.executable, "-m", "actors", *words],
             cwd=TREE,

@@ -40,6 +40,11 @@ class Verdict:
         """Everything that should not be."""
         return [*self._rate_problems(), *self._repeat_problems(), *self._candle_problems(), *self._job_problems()]
 
+    def close(self) -> None:
+        """Read all there is to be read, as long as the exchange and the files are there."""
+        assert self.problems is not None
+        assert self.candles_compared
+
     @cached_property
     def report(self) -> dict[str, Any]:
         """The exchange's own count."""
@@ -71,8 +76,9 @@ class Verdict:
         return sum(len(self._truth(symbol)) for symbol in self.run.symbols)
 
     def _rate_problems(self) -> list[str]:
+        refused = sum(arrival["status"] == 429 and not arrival["fault"] for arrival in self.arrivals)
         found = [f"{self.report['violations']} violations"] if self.report["violations"] else []
-        return found + (["the exchange had to refuse requests"] if "429" in self.report["statuses"] else [])
+        return found + ([f"the exchange had to refuse {refused} requests"] if refused else [])
 
     def _repeat_problems(self) -> list[str]:
         allowed = self.run.repeatable_pages + self.faulty_answers
@@ -136,6 +142,7 @@ class Verdict:
             problems.append("there is a gap in the events")
         if any(count > 1 for count in finished.values()):
             problems.append(f"a batch was recorded as finished twice: {finished}")
-        if sum(event["event"] == "Completed" for event in events) != 1 + self.run.retries:
+        names = Counter(event["event"] for event in events)
+        if names["Completed"] != 1 + names["Retried"]:
             problems.append("the job was not completed exactly once")
         return problems
