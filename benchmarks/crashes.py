@@ -11,6 +11,7 @@ import json
 import subprocess
 import tempfile
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from tests.cluster.crash_matrix import MOST_IN_FLIGHT
 from tests.cluster.crash_mishaps import NotPermitted
 from tests.cluster.crash_scenarios import SCENARIOS
 from tests.cluster.crash_verdict import Verdict
+from tests.cluster.kept_cluster import KeptCluster, kept_cluster
 
 COLUMNS = (
     "scenario", "trials", "kills", "stops", "requests", "repeats", "allowed", "violations", "candles compared", "wrong",
@@ -38,23 +40,26 @@ def main() -> None:
     options = _parser().parse_args()
     console = Console(soft_wrap=False, width=max(150, Console().width))
     lines = [json.loads(line) for line in options.log.read_text().splitlines()] if options.log.exists() else []
-    for seed in options.seeds:
-        for name in options.only or SCENARIOS:
-            line = _play(name, seed)
-            lines.append(line)
-            console.print(line)
-            with options.log.open("a") as log:
-                log.write(json.dumps(line) + "\n")
+    with kept_cluster() if options.cluster else nullcontext() as cluster:
+        for seed in options.seeds:
+            for name in options.only or SCENARIOS:
+                line = _play(name, seed, cluster)
+                lines.append(line)
+                console.print(line)
+                with options.log.open("a") as log:
+                    log.write(json.dumps(line) + "\n")
     table = _table(lines)
     table.print(console)
     options.log.with_suffix(".md").write_text(table.markdown(), encoding="utf-8")
     raise SystemExit(any(line["problems"] for line in lines))
 
 
-def _play(name: str, seed: int) -> dict[str, Any]:
+def _play(name: str, seed: int, cluster: KeptCluster | None) -> dict[str, Any]:
+    if cluster and SCENARIOS[name].has_clock:
+        return {"scenario": name, "seed": seed, "skipped": "the cluster's processes have another clock", "problems": []}
     with tempfile.TemporaryDirectory(prefix="candles-crash-") as folder:
         try:
-            return _counts(name, seed, SCENARIOS[name].judge(name, seed, Path(folder)))
+            return _counts(name, seed, SCENARIOS[name].judge(name, seed, Path(folder), cluster))
         except NotPermitted as error:
             return {"scenario": name, "seed": seed, "skipped": str(error), "problems": []}
         except (AssertionError, subprocess.TimeoutExpired) as error:
@@ -95,6 +100,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.crashes", description=__doc__)
     parser.add_argument("--only", nargs="+", choices=list(SCENARIOS), help="only these scenarios")
     parser.add_argument("--seeds", nargs="+", type=int, default=[1], help="one trial of each scenario for each")
+    parser.add_argument("--cluster", action="store_true", help="in one Ray cluster; default: each driver has its own")
     parser.add_argument("--log", type=Path, default=Path("crashes.jsonl"), help="a line for every trial")
     return parser
 

@@ -27,8 +27,8 @@ from typing import Protocol
 import psutil
 
 from adapters.simulator import SimulatorProcess
+from tests.cluster.kept_cluster import TREE, KeptCluster
 
-TREE = Path(__file__).resolve().parents[2]
 PATIENCE_SECONDS = 90.0
 MOST_RUNS = 15
 COMPLETED, WRONG_INPUT, COMPLETED_WITH_FAILURES = 0, 2, 4
@@ -135,9 +135,8 @@ class TrialRun:
     trial: Trial
     folder: Path
     simulator: SimulatorProcess
-    address: str = "embedded"
-    cluster_process_id: int | None = None
-    """Whose descendants the actors are; None: the driver's."""
+    cluster: KeptCluster | None = None
+    """Where the job runs; None: every driver brings a Ray of its own."""
     environment: dict[str, str] = field(default_factory=dict)
     kills: list[Victim] = field(default_factory=list)
     stops: list[str] = field(default_factory=list)
@@ -277,7 +276,7 @@ class TrialRun:
                 batch_size=BATCH_SIZE,
                 concurrency=CONCURRENCY,
                 root=self.root,
-                address=self.address,
+                address=self.cluster.address if self.cluster else "embedded",
             )
         )
 
@@ -285,12 +284,23 @@ class TrialRun:
         driver = psutil.Process(self._driver.pid) if self._driver else None
         if victim is Victim.DRIVER:
             return [driver] if driver else []
-        top = psutil.Process(self.cluster_process_id) if self.cluster_process_id else driver
+        top = psutil.Process(self.cluster.process_id) if self.cluster else driver
         below = top.children(recursive=True) if top else []
-        if victim is Victim.EVERYTHING:
-            actors = [process for process in below if _title(process).startswith(tuple(_TITLES.values()))]
-            return [*([driver] if driver else []), *(actors if self.cluster_process_id else below)]
-        return [process for process in below if _title(process).startswith(_TITLES[victim])][:1]
+        if victim is not Victim.EVERYTHING:
+            return [process for process in below if self._is(victim, process)][:1]
+        if self.cluster:
+            below = [process for process in below if any(self._is(actor, process) for actor in _TITLES)]
+        return [*([driver] if driver else []), *below]
+
+    def _is(self, victim: Victim, process: psutil.Process) -> bool:
+        """A kept cluster has the limiters of other runs, too: ours has its record open."""
+        try:
+            has_title = " ".join(process.cmdline()).startswith(_TITLES[victim])
+            if victim is not Victim.LIMITER or not has_title:
+                return has_title
+            return any(Path(file.path).is_relative_to(self.state) for file in process.open_files())
+        except psutil.Error:
+            return False
 
     def _end_everything(self) -> None:
         if self._driver:
@@ -300,12 +310,12 @@ class TrialRun:
 
 
 @contextmanager
-def trial_run(trial: Trial, folder: Path, **where: object) -> Iterator[TrialRun]:
+def trial_run(trial: Trial, folder: Path, cluster: KeptCluster | None = None) -> Iterator[TrialRun]:
     """A run of the trial in that folder, with its exchange."""
     options = ["--limits", trial.limit, "--uplink-ms", "15", "--downlink-ms", "15", "--jitter", "1.0"]
     options += ["--seed", str(trial.seed), *(word for fault in trial.faults for word in ("--fault", fault))]
     with SimulatorProcess(options) as simulator:
-        yield TrialRun(trial, folder, simulator, **where)  # type: ignore[arg-type]
+        yield TrialRun(trial, folder, simulator, cluster)
 
 
 def _kill(process: psutil.Process) -> None:
@@ -313,10 +323,3 @@ def _kill(process: psutil.Process) -> None:
         process.kill()
     except psutil.NoSuchProcess:
         return
-
-
-def _title(process: psutil.Process) -> str:
-    try:
-        return " ".join(process.cmdline())
-    except psutil.Error:
-        return ""

@@ -10,6 +10,7 @@ from pathlib import Path
 from tests.cluster.crash_matrix import Kill, Step, Trial, TrialRun, Victim, random_kills, trial_run
 from tests.cluster.crash_mishaps import FillDisk, LockStore, SetClockBack, clock_went_back, small_disk, with_a_clock
 from tests.cluster.crash_verdict import Verdict
+from tests.cluster.kept_cluster import KeptCluster
 
 NOISE = (
     "server_error,probability=0.06,times=5", "dropped,probability=0.05,times=4", "lost,probability=0.05,times=4",
@@ -37,11 +38,11 @@ class Scenario:
     has_clock: bool = False
     """Whether the job's processes have a wall clock that can be set."""
 
-    def judge(self, name: str, seed: int, folder: Path, **where: object) -> Verdict:
-        """Play it; raises NotPermitted where the machine lacks what it takes."""
+    def judge(self, name: str, seed: int, folder: Path, cluster: KeptCluster | None = None) -> Verdict:
+        """Play it, in that cluster or embedded; raises NotPermitted where the machine lacks what it takes."""
         trial = Trial(name, seed, self.plan(seed), self.faults)
         with ExitStack() as stack:
-            run: TrialRun = stack.enter_context(trial_run(trial, folder, **where))
+            run: TrialRun = stack.enter_context(trial_run(trial, folder, cluster))
             if self.small_disk:
                 stack.enter_context(small_disk(folder / self.small_disk))
             if self.has_clock:

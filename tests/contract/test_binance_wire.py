@@ -283,20 +283,21 @@ async def test_a_full_page_of_a_thousand_comes_in_one_request() -> None:
 
 
 async def test_an_answer_that_comes_too_late_is_never_taken_for_that_of_the_next_symbol() -> None:
-    ways_back_seconds = [0.3]
+    ways_back_seconds, has_answered_late = [0.3], asyncio.Event()
 
     class FirstAnswerIsLate(Latency):
         def downlink_seconds(self, _source: random.Random) -> float:
-            return ways_back_seconds.pop() if ways_back_seconds else 0.0
+            if not ways_back_seconds:
+                return 0.0
+            asyncio.get_running_loop().call_later(ways_back_seconds[0] + 0.05, has_answered_late.set)
+            return ways_back_seconds.pop()
 
     async with exchange_with(timeout_seconds=0.2, latency=FirstAnswerIsLate(0.0, 0.0)) as (exchange, gateway, limiter):
         permits = limiter.bound_to("job")
         with pytest.raises(BrokerUnavailable):
             await gateway.fetch_page(page_of(gateway, "SIM001"), permits)
         others = [await gateway.fetch_page(page_of(gateway, "SIM002"), permits) for _ in range(2)]
-        async with asyncio.timeout(5):
-            while exchange.arrivals.arrivals[0].status == 0:
-                await asyncio.sleep(0.01)
+        await has_answered_late.wait()
         others.append(await gateway.fetch_page(page_of(gateway, "SIM002"), permits))
         answered = [(arrival.symbol, arrival.status) for arrival in exchange.arrivals.arrivals]
     async with exchange_with() as (_, fresh, fresh_limiter):
