@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
 from actors.guarded_permits import GuardedPermits
 from domain.batches import BatchReport, BatchWork, SymbolFailure
+from domain.findings import added
 from domain.ports import EventEmitter, ProgressEvent
 
 
@@ -25,14 +27,16 @@ class BatchTally:
         self._candles = 0
         self._quarantined = 0
         self._pages = 0
+        self._findings: dict[str, int] = {}
         self._requests_told = 0
 
-    def saved(self, candles: int, quarantined: int, pages: int) -> None:
+    def saved(self, candles: int, quarantined: int, pages: int, findings: Mapping[str, int]) -> None:
         """An answer is on disk; `pages` is 0 while a part of its page is still to come."""
         self._candles += candles
         self._quarantined += quarantined
         self._pages += pages
-        self._tell("page", pages=pages, candles=candles, quarantined=quarantined)
+        self._findings = added(self._findings, findings)
+        self._tell("page", pages=pages, candles=candles, quarantined=quarantined, findings=added(findings, {}))
 
     def skipped(self, pages: int) -> None:
         """So many planned pages need no request."""
@@ -61,9 +65,10 @@ class BatchTally:
             candles_quarantined=self._quarantined,
             pages=self._pages,
             requests=self._permits.requests,
+            findings=self._findings,
         )
 
-    def _tell(self, kind: Literal["page", "symbol", "batch"], **counts: int) -> None:
+    def _tell(self, kind: Literal["page", "symbol", "batch"], **counts: Any) -> None:
         requests = self._permits.requests - self._requests_told
         self._requests_told = self._permits.requests
         self._emitter.emit(

@@ -35,7 +35,9 @@ from adapters.candle_reader import CandleReader
 from adapters.job_journal import JobJournal
 from adapters.permit_record import PermitRecordFile
 from adapters.simulator import SimulatorProcess
+from adapters.trading_calendars import TradingCalendars
 from domain.errors import SettingsError
+from domain.ports import TradingCalendar
 from domain.rates import AccountLimits, RateLimit
 from domain.requests import CollectionRequest
 
@@ -61,6 +63,12 @@ def limits_for(broker: BrokerSettings) -> AccountLimits:
 def state_folder() -> Path:
     """The folder of the permit records."""
     return Path(os.environ.get(STATE_FOLDER_VARIABLE) or platformdirs.user_state_path("candle-collector"))
+
+
+def calendar_for(settings: Settings, request: CollectionRequest) -> TradingCalendar:
+    """The calendar of a request as a value, with the settings' overrides. Raises SettingsError."""
+    overrides = settings.job.calendar_overrides if settings.job else ()
+    return TradingCalendars(overrides).named(request.calendar, request.span)
 
 
 def simulated_exchange(options: Sequence[str] = ()) -> SimulatorProcess:
@@ -108,6 +116,7 @@ class WorkerBuilder:
     name: str
     limiter: Any
     coordinator: Any
+    calendar: TradingCalendar
 
     def __call__(self) -> dict[str, Any]:
         from actors.handles import RemoteJobRepository, RemoteRateLimiter
@@ -123,6 +132,7 @@ class WorkerBuilder:
             "event_emitter": coordinator,
             "name": self.name,
             "job_id": self.job_id,
+            "calendar": self.calendar,
         }
 
 
@@ -134,6 +144,7 @@ class CoordinatorBuilder:
     job_id: str
     limiter: Any
     options: dict[str, Any]
+    calendar: TradingCalendar
 
     def __call__(self) -> dict[str, Any]:
         import ray
@@ -145,7 +156,7 @@ class CoordinatorBuilder:
         worker_class = as_actor(CollectionWorker, num_cpus=0, max_restarts=0, max_concurrency=100, **self.options)
 
         def new_worker(name: str) -> RemoteWorker:
-            builder = WorkerBuilder(self.settings, self.job_id, name, self.limiter, me)
+            builder = WorkerBuilder(self.settings, self.job_id, name, self.limiter, me, self.calendar)
             named = worker_class.options(name=f"{name}:{self.job_id}", namespace=ray_session.NAMESPACE)
             return RemoteWorker(name, named.remote(builder))
 
@@ -182,7 +193,9 @@ class CollectionService(JobService):
 
     def request(self) -> CollectionRequest:
         """What the settings ask for; without an end, up to the last bar that has closed."""
-        return request_from(self._settings, gateway_for(self._settings.require_broker()), now())
+        request = request_from(self._settings, gateway_for(self._settings.require_broker()), now())
+        calendar_for(self._settings, request)  # an unknown name is the user's mistake, and said before anything starts
+        return request
 
     def export(self, out: Path, format: str, job: str | None = None, symbols: Sequence[str] = ()) -> list[Path]:
         """Write candles to files: a job's, or those of the settings file, all or the named symbols."""
@@ -202,7 +215,8 @@ class CollectionService(JobService):
         coordinator_class = as_actor(
             JobCoordinator, num_cpus=0, max_restarts=-1, max_task_retries=-1, max_concurrency=1000, **options
         )
-        builder = CoordinatorBuilder(self._settings, job_id, limiter, options)
+        calendar = calendar_for(self._settings, self._catalog.request(job_id))
+        builder = CoordinatorBuilder(self._settings, job_id, limiter, options, calendar)
         return coordinator_class.options(name=f"job:{job_id}", namespace=ray_session.NAMESPACE).remote(builder)
 
     def _limiter(self, options: dict[str, Any]) -> Any:

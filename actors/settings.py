@@ -19,6 +19,7 @@ from domain.errors import SettingsError
 from domain.grants import Priority
 from domain.rates import RateLimit
 from domain.requests import ALWAYS_OPEN, FailureAllowance, OnTooManyFailures
+from domain.sessions import SessionOverride
 
 DEFAULT_FILE = "candles.toml"
 ENVIRONMENT_VARIABLE = "CANDLES_SETTINGS"
@@ -53,6 +54,8 @@ class BrokerSettings(Section):
 class JobSettings(Section):
     """Which candles, and how the work is spread; `symbols` holds what `symbols_file` names, too.
 
+    `calendar_overrides` names a file; what it says is held here.
+
     Without `end`: up to the last bar that has closed.
     """
 
@@ -70,6 +73,7 @@ class JobSettings(Section):
     )
     priority: Annotated[Priority, PlainValidator(fields.priority)] = Priority.BULK
     calendar: Text = ALWAYS_OPEN
+    calendar_overrides: Annotated[tuple[SessionOverride, ...], PlainValidator(fields.overrides_beside_file)] = ()
     settle_seconds: int = Field(default=0, ge=0, description="a whole number of seconds, 0 or more")
 
     @model_validator(mode="after")

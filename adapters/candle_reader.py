@@ -26,9 +26,9 @@ class CandleReader:
     def __init__(self, repository: CandleRepository) -> None:
         self._repository = repository
 
-    def candles(self, dataset: Dataset, span: TimeSpan = EVERYTHING) -> Candles:
-        """One dataset's candles as numpy columns. Raises CorruptSegment."""
-        return self._repository.read(dataset, span)
+    def candles(self, dataset: Dataset, span: TimeSpan = EVERYTHING, known_at_ms: int | None = None) -> Candles:
+        """One dataset's candles as numpy columns, or as they were known at a moment. Raises CorruptSegment."""
+        return self._repository.read(dataset, span, known_at_ms)
 
     def to_pandas(self, datasets: Datasets, span: TimeSpan = EVERYTHING) -> Any:
         """A `pandas.DataFrame`."""

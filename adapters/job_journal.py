@@ -161,7 +161,7 @@ class JobJournal:
 
 def _entry(happened: CanMutateAggregate[Any]) -> HistoryEntry:
     state = vars(happened)
-    details = {name: value for name, value in state.items() if name not in _NOT_DETAILS and value not in ("", [])}
+    details = {name: value for name, value in state.items() if name not in _NOT_DETAILS and value not in ("", [], {})}
     if "failed" in details:
         details["failed"] = {symbol: f"{kind}: {message}" for symbol, kind, message, _ in details["failed"]}
     return HistoryEntry(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,3 +42,4 @@ class BatchReport:
     candles_quarantined: int = 0
     pages: int = 0
     requests: int = 0
+    findings: Mapping[str, int] = field(default_factory=dict)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import astuple
 from datetime import datetime
-from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
@@ -14,7 +13,8 @@ from eventsourcing.domain import Aggregate, event
 from domain.batch_ledger import BatchLedger
 from domain.batches import BatchReport, SymbolFailure
 from domain.errors import IllegalTransition, StaleEpoch
-from domain.job_status import JobStatus
+from domain.findings import added
+from domain.job_status import TRANSITIONS, JobStatus
 from domain.plans import CollectionPlan, job_id_of, job_uuid, request_key_of, require_zone
 from domain.requests import CollectionRequest, OnTooManyFailures
 from domain.running_time import RunningTime
@@ -22,21 +22,6 @@ from domain.running_time import RunningTime
 __all__ = ["TOO_MANY_FAILURES", "TRANSITIONS", "CollectionJob", "JobStatus"]
 
 TOO_MANY_FAILURES = "too_many_failures"
-
-TRANSITIONS: Mapping[str, Mapping[JobStatus, JobStatus]] = MappingProxyType(
-    {
-        "start": {JobStatus.PENDING: JobStatus.RUNNING},
-        "resume": {JobStatus.PAUSED: JobStatus.RUNNING},
-        "take_over": {JobStatus.RUNNING: JobStatus.RUNNING},
-        "record_batch": {JobStatus.RUNNING: JobStatus.RUNNING, JobStatus.PAUSED: JobStatus.PAUSED},
-        "pause": {JobStatus.RUNNING: JobStatus.PAUSED},
-        "complete": {JobStatus.RUNNING: JobStatus.COMPLETED},
-        "fail": {JobStatus.RUNNING: JobStatus.FAILED},
-        "cancel": dict.fromkeys((JobStatus.PENDING, JobStatus.RUNNING, JobStatus.PAUSED), JobStatus.CANCELLED),
-        "retry": {JobStatus.COMPLETED: JobStatus.RUNNING, JobStatus.FAILED: JobStatus.RUNNING},
-    }
-)
-"""Command -> status before -> status after: what is not here is refused with IllegalTransition."""
 
 
 class CollectionJob(Aggregate):
@@ -76,6 +61,7 @@ class CollectionJob(Aggregate):
         self.candles_quarantined = 0
         self.pages = 0
         self.requests = 0
+        self.findings: dict[str, int] = {}
         self._batches = BatchLedger(symbols_total, batch_size)
         self._running_time = RunningTime()
         self._commands_done: set[tuple[str, str]] = set()
@@ -172,6 +158,7 @@ class CollectionJob(Aggregate):
             candles_quarantined=report.candles_quarantined,
             pages=report.pages,
             requests=report.requests,
+            findings=dict(report.findings),
             timestamp=timestamp,
         )
         return True
@@ -247,11 +234,13 @@ class CollectionJob(Aggregate):
         pages: int,
         requests: int,
         timestamp: datetime,
+        findings: Mapping[str, int] | None = None,  # none were kept when the oldest batches were stored
     ) -> None:
         self.candles_saved += candles_saved
         self.candles_quarantined += candles_quarantined
         self.pages += pages
         self.requests += requests
+        self.findings = added(self.findings, findings or {})
         self._batches.record(batch, finished, completed, [SymbolFailure(*failure) for failure in failed])
 
     @event("Paused", topic="CollectionJob.Paused")

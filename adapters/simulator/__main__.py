@@ -58,7 +58,13 @@ def _parser() -> argparse.ArgumentParser:
     add("--uplink-ms", type=float, default=calm.uplink_median_seconds * 1000, help="median way in")
     add("--downlink-ms", type=float, default=calm.downlink_median_seconds * 1000, help="median way out")
     add("--jitter", type=float, default=calm.sigma, help="sigma of the lognormal latency")
-    add("--fault", type=Fault.parse, action="append", default=[], help="KIND,symbol=NAME,probability=0.1,times=2")
+    add(
+        "--fault",
+        type=Fault.parse,
+        action="append",
+        default=[],
+        help="KIND,symbol=NAME,probability=0.1,times=2,bars=500",
+    )
     add("--unknown", nargs="+", default=[], help="symbols that are not listed")
     add("--seed", type=int, default=0)
     add("--until-stdin-closes", action="store_true", help="end when standard input does")

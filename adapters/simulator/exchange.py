@@ -86,7 +86,7 @@ class SimulatedExchange:
         await asyncio.sleep(self._latency.uplink_seconds(self._random))
         symbol = request.query.get("symbol", "")
         mishap = self._faults.next_for(symbol, self._is_kept_alive(request))
-        if mishap is FaultKind.LOST:
+        if mishap is not None and mishap.kind is FaultKind.LOST:
             return await answer_with(mishap, request, web.Response())
         arrival, wait_seconds = self.arrivals.arrive(
             request.path, symbol, WEIGHTS.get(request.path, 1), _client_of(request), request.query.get("startTime", "")
@@ -125,14 +125,14 @@ class SimulatedExchange:
         return response
 
     async def _send(
-        self, request: web.Request, response: web.Response, arrival: Arrival, mishap: FaultKind | None
+        self, request: web.Request, response: web.Response, arrival: Arrival, mishap: Fault | None
     ) -> web.StreamResponse:
         await asyncio.sleep(self._latency.downlink_seconds(self._random))
         response.headers["Date"] = formatdate(self._clock(), usegmt=True)
         if mishap is None or response.status == 429:
             arrival.status = response.status
             return response
-        arrival.fault = mishap.value
+        arrival.fault = mishap.kind.value
         answer = await answer_with(mishap, request, response)
         arrival.status = answer.status
         return answer

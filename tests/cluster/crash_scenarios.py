@@ -24,6 +24,13 @@ WRONG = (
 )  # fmt: skip
 """A single symbol is refused by mistake: one that is listed. The job completes without it, and `retry` gets it."""
 
+INCOMPLETE = (
+    "late_bars,probability=0.1,times=1,bars=1", "late_bars,probability=0.1,times=1,bars=250",
+    "first_bars,probability=0.1,times=1,bars=0", "first_bars,probability=0.1,times=1,bars=400",
+    "last_bars,probability=0.1,times=1,bars=600", "last_bars,probability=0.1,times=1,bars=999",
+)  # fmt: skip
+"""No two alike: a server that leaves out the same bars twice over is believed, for so it would look if it had none."""
+
 Plan = Callable[[int], tuple[Step, ...]]
 
 
@@ -74,6 +81,7 @@ SCENARIOS = {
     "noise": Scenario(_steps(), NOISE),
     "noise and kills": Scenario(_kills(5, *Victim), NOISE),
     "wrong answers": Scenario(_kills(2, *Victim), WRONG),
+    "incomplete answers": Scenario(_kills(2, *Victim), INCOMPLETE),
     "disk full": Scenario(_steps(FillDisk(15)), small_disk="data"),
     "disk nearly full": Scenario(_steps(FillDisk(15, leaves_bytes=65_536)), small_disk="data"),
     "disk of permits full": Scenario(_steps(FillDisk(15, "state")), small_disk="state"),

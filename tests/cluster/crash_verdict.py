@@ -25,6 +25,7 @@ COLUMNS = (
     "taker_buy_base_volume", "taker_buy_quote_volume",
 )  # fmt: skip
 """Of a row of klines; the close time is not kept, for it follows from the interval."""
+PAGE_MS = 1000 * 3_600_000
 ANSWERED_ALL_THE_SAME = {"", "closed_afterwards"}
 """Faults that leave the answer whole: asking again would be a repeat."""
 
@@ -56,9 +57,11 @@ class Verdict:
         return self.run.simulator.arrivals()
 
     @cached_property
-    def pages_asked(self) -> Counter[tuple[str, str]]:
-        """How often each page of each symbol was asked for."""
-        return Counter((arrival["symbol"], arrival["start_ms"]) for arrival in self.arrivals)
+    def pages_asked(self) -> Counter[tuple[str, int]]:
+        """How often each page of each symbol, or a part of it, was asked for."""
+        return Counter(
+            (arrival["symbol"], (int(arrival["start_ms"]) - START_MS) // PAGE_MS) for arrival in self.arrivals
+        )
 
     @property
     def repeats(self) -> int:

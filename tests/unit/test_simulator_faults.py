@@ -12,6 +12,7 @@ from adapters.simulator.faults import NO_LATENCY, Fault, FaultKind, FaultScript,
 def test_a_fault_is_written_in_one_line() -> None:
     fault = Fault.parse("hung,symbol=SIM001,probability=0.5,times=2")
     assert fault == Fault(FaultKind.HUNG, "SIM001", 0.5, 2)
+    assert Fault.parse("first_bars,bars=500") == Fault(FaultKind.FIRST_BARS, bars=500)
 
 
 @pytest.mark.parametrize("text", ["no_such_kind", "hung,colour=red", "hung,times=many"])
@@ -23,7 +24,8 @@ def test_a_fault_that_makes_no_sense_is_refused(text: str) -> None:
 def test_a_fault_strikes_its_symbol_and_only_as_often_as_scripted() -> None:
     faults = [Fault(FaultKind.HUNG, "A", times=2)]
     script = FaultScript(faults)
-    assert [script.next_for(symbol, False) for symbol in "BAAA"] == [None, FaultKind.HUNG, FaultKind.HUNG, None]
+    dealt = [script.next_for(symbol, False) for symbol in "BAAA"]
+    assert [fault and fault.kind for fault in dealt] == [None, FaultKind.HUNG, FaultKind.HUNG, None]
     assert faults[0].times == 2
 
 
@@ -39,7 +41,9 @@ def test_a_probability_is_kept_and_repeats_with_its_seed() -> None:
 def test_a_fresh_connection_is_not_dropped_as_a_kept_one() -> None:
     script = FaultScript([Fault(FaultKind.DROPPED_WHEN_KEPT_ALIVE)])
     assert script.next_for("A", is_kept_alive=False) is None
-    assert script.next_for("A", is_kept_alive=True) is FaultKind.DROPPED_WHEN_KEPT_ALIVE
+    dropped = script.next_for("A", is_kept_alive=True)
+    assert dropped is not None
+    assert dropped.kind is FaultKind.DROPPED_WHEN_KEPT_ALIVE
 
 
 def test_latency_is_jittered_around_its_median() -> None:
