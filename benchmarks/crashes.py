@@ -72,7 +72,7 @@ def _counts(name: str, seed: int, verdict: Verdict) -> dict[str, Any]:
         "scenario": name,
         "seed": seed,
         "kills": len(run.kills),
-        "stops": len(run.stops),
+        "stops": len(run.driver.stops),
         "requests": len(verdict.arrivals),
         "repeats": verdict.repeats,
         "allowed": run.repeatable_pages + verdict.faulty_answers,
@@ -80,7 +80,7 @@ def _counts(name: str, seed: int, verdict: Verdict) -> dict[str, Any]:
         "candles compared": verdict.candles_compared,
         "seconds": round(run.seconds, 1),
         "victims": [victim.value for victim in run.kills],
-        "said": [stop[-200:] for stop in run.stops],
+        "said": [stop[-200:] for stop in run.driver.stops],
         "problems": verdict.problems,
     }
 

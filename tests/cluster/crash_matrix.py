@@ -11,15 +11,11 @@ is up to the machine.
 from __future__ import annotations
 
 import json
-import os
 import random
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
@@ -27,11 +23,9 @@ from typing import Protocol
 import psutil
 
 from adapters.simulator import SimulatorProcess
-from tests.cluster.kept_cluster import TREE, KeptCluster
+from tests.cluster.crash_driver import PATIENCE_SECONDS, Driver
+from tests.cluster.kept_cluster import KeptCluster
 
-PATIENCE_SECONDS = 90.0
-MOST_RUNS = 15
-COMPLETED, WRONG_INPUT, COMPLETED_WITH_FAILURES = 0, 2, 4
 WORKERS, CONCURRENCY, BATCH_SIZE = 2, 3, 3
 MOST_IN_FLIGHT = WORKERS * CONCURRENCY
 """Pages."""
@@ -128,169 +122,75 @@ def random_kills(seed: int, victims: Sequence[Victim], count: int, pages: int = 
     return tuple(Kill(dice.choice(list(victims)), moment, dice.uniform(0.0, 0.4)) for moment in moments)
 
 
-@dataclass
 class TrialRun:
-    """A trial under way: the exchange, the driver's process, and the record of what was done to it."""
+    """A trial under way: the exchange, the driver, and the record of what was done to them."""
 
-    trial: Trial
-    folder: Path
-    simulator: SimulatorProcess
-    cluster: KeptCluster | None = None
-    """Where the job runs; None: every driver brings a Ray of its own."""
-    environment: dict[str, str] = field(default_factory=dict)
-    kills: list[Victim] = field(default_factory=list)
-    stops: list[str] = field(default_factory=list)
-    """What every run that ended by itself, short of COMPLETED, had to say."""
-    repeatable_pages: int = 0
-    """Pages that were in flight at a kill or a stop, at most."""
-    seconds: float = 0.0
+    def __init__(self, trial: Trial, folder: Path, exchange: SimulatorProcess, cluster: KeptCluster | None) -> None:
+        self.trial = trial
+        self.folder, self.root, self.state = folder, folder / "data", folder / "state"
+        self.exchange = exchange
+        self.cluster = cluster
+        """Where the job runs; None: every driver brings a Ray of its own."""
+        self.symbols = [f"T{trial.seed}S{number:03}" for number in range(trial.symbols)]
+        self.driver = Driver(folder / "candles.toml", self.state)
+        self.kills: list[Victim] = []
+        self.seconds = 0.0
+        self._dice = random.Random(trial.seed)
 
-    def __post_init__(self) -> None:
-        self.root = self.folder / "data"
-        self.state = self.folder / "state"
-        self.path = self.folder / "candles.toml"
-        self.symbols = [f"T{self.trial.seed}S{number:03}" for number in range(self.trial.symbols)]
-        self._driver: subprocess.Popen[str] | None = None
-        self._runs = 0
-        self.is_completed = False
+    @property
+    def repeatable_pages(self) -> int:
+        """Pages that were in flight at the kills and the stops, at most."""
+        return sum(victim.pages_in_flight for victim in self.kills) + MOST_IN_FLIGHT * len(self.driver.stops)
 
     def play(self) -> None:
         """Everything the trial has in store, then on to COMPLETED."""
         self._write_settings()
         began_at = time.monotonic()
         try:
+            self.driver.be_running()
             for step in self.trial.steps:
                 step.happen(self)
-            while not self.is_completed:
-                self.await_driver()
+            while not self.driver.is_completed:
+                self.driver.be_running()
+                self.driver.wait()
         finally:
-            self._end_everything()
+            if self.driver.process_id:
+                self.kill(Victim.EVERYTHING)
+                self.driver.wait()
         self.seconds = time.monotonic() - began_at
-
-    @property
-    def requests(self) -> int:
-        """How many requests the exchange has seen."""
-        return int(self.simulator.report()["requests"])
 
     def reaches(self, requests: int) -> bool:
         """Wait until the exchange has seen so many requests; False when the job was completed before."""
         deadline = time.monotonic() + PATIENCE_SECONDS
-        while self.requests < requests:
-            assert time.monotonic() < deadline, f"{self.requests} of {requests} requests: {self.stops}"
-            self._be_running()
-            if self.is_completed:
-                return False
+        while not self.driver.is_completed and self.exchange.report()["requests"] < requests:
+            assert time.monotonic() < deadline, f"never {requests} requests: {self.driver.stops}"
+            self.driver.be_running()
             time.sleep(0.01)
-        self._be_running()
-        return not self.is_completed
+        self.driver.be_running()
+        return not self.driver.is_completed
 
     def kill(self, victim: Victim) -> None:
         """kill -9 of one process, of the driver, or of the driver with all that belongs to the job."""
         doomed = self._processes(victim)
-        if not doomed:
-            return
-        others = [process for process in doomed if not self._driver or process.pid != self._driver.pid]
         for process in doomed:
             _kill(process)
         # Not the driver: psutil would take its exit code away from the one who asks for it later.
-        psutil.wait_procs(others, timeout=10)
-        self.kills.append(victim)
-        self.repeatable_pages += victim.pages_in_flight
-
-    def await_driver(self) -> str:
-        """Wait until the driver has ended, take up what is left, and return what it said."""
-        self._be_running()
-        driver = self._driver
-        if driver is None:
-            return ""
-        out, err = driver.communicate(timeout=PATIENCE_SECONDS)
-        self._note_end(driver.returncode, out + err)
-        return out + err
-
-    def interrupt(self) -> None:
-        """Ctrl-C in the driver's terminal."""
-        self._be_running()
-        if self._driver:
-            self._driver.send_signal(signal.SIGINT)
-
-    def command(self, *words: str) -> subprocess.CompletedProcess[str]:
-        """Run another `candles` command to its end, as from a second terminal."""
-        return subprocess.run(
-            [sys.executable, "-m", "actors", *words],
-            cwd=TREE,
-            env=self._environment(),
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE_SECONDS,
-            check=False,
-        )
-
-    def _be_running(self) -> None:
-        """See to it that a driver runs, unless the job is completed."""
-        if self._driver and self._driver.poll() is not None:
-            out, err = self._driver.communicate()
-            self._note_end(self._driver.returncode, out + err)
-        if self._driver is None and not self.is_completed:
-            self._start()
-
-    def _note_end(self, exit_code: int, said: str) -> None:
-
-        self._driver = None
-        self.is_completed = exit_code == COMPLETED
-        if exit_code >= 0 and not self.is_completed:
-            self.stops.append(f"exit code {exit_code}: {said.strip()}")
-            self.repeatable_pages += MOST_IN_FLIGHT
-
-    def _start(self) -> None:
-        self._runs += 1
-        assert self._runs <= MOST_RUNS, f"not completed in {MOST_RUNS} runs: {self.stops}"
-        last = self.stops[-1] if self.stops else ""
-        words = ["resume", "binance"]
-        if self._runs == 1 or last.startswith(f"exit code {WRONG_INPUT}"):
-            words = ["collect", str(self.path)]
-        elif last.startswith(f"exit code {COMPLETED_WITH_FAILURES}"):
-            words = ["retry", "binance"]
-        self._driver = subprocess.Popen(
-            [sys.executable, "-m", "actors", *words],
-            cwd=TREE,
-            env=self._environment(),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
-
-    def _environment(self) -> dict[str, str]:
-        own = {"CANDLES_SETTINGS": str(self.path), "CANDLES_STATE_DIR": str(self.state)}
-        return os.environ | own | self.environment
-
-    def _write_settings(self) -> None:
-        self.path.write_text(
-            _SETTINGS.format(
-                base_url=self.simulator.base_url,
-                account=f"{self.trial.name}-{self.trial.seed}",
-                limit=self.trial.limit,
-                symbols=json.dumps(self.symbols),
-                workers=WORKERS,
-                batch_size=BATCH_SIZE,
-                concurrency=CONCURRENCY,
-                root=self.root,
-                address=self.cluster.address if self.cluster else "embedded",
-            )
-        )
+        psutil.wait_procs([process for process in doomed if process.pid != self.driver.process_id], timeout=10)
+        if doomed:
+            self.kills.append(victim)
 
     def _processes(self, victim: Victim) -> list[psutil.Process]:
-        driver = psutil.Process(self._driver.pid) if self._driver else None
-        if victim is Victim.DRIVER:
-            return [driver] if driver else []
-        top = psutil.Process(self.cluster.process_id) if self.cluster else driver
-        below = top.children(recursive=True) if top else []
-        if victim is not Victim.EVERYTHING:
-            return [process for process in below if self._is(victim, process)][:1]
-        if self.cluster:
-            below = [process for process in below if any(self._is(actor, process) for actor in _TITLES)]
-        return [*([driver] if driver else []), *below]
+        driver = _process(self.driver.process_id)
+        below = _descendants(self.cluster.process_id if self.cluster else self.driver.process_id)
+        match victim:
+            case Victim.DRIVER:
+                return driver
+            case Victim.EVERYTHING if self.cluster is None:
+                return driver + below
+            case Victim.EVERYTHING:
+                return driver + [process for process in below if any(self._is(actor, process) for actor in _TITLES)]
+        actors = [process for process in below if self._is(victim, process)]
+        return self._dice.sample(actors, 1) if actors else []
 
     def _is(self, victim: Victim, process: psutil.Process) -> bool:
         """A kept cluster has the limiters of other runs, too: ours has its record open."""
@@ -302,11 +202,19 @@ class TrialRun:
         except psutil.Error:
             return False
 
-    def _end_everything(self) -> None:
-        if self._driver:
-            for process in self._processes(Victim.EVERYTHING):
-                _kill(process)
-            self._driver.communicate(timeout=PATIENCE_SECONDS)
+    def _write_settings(self) -> None:
+        text = _SETTINGS.format(
+            base_url=self.exchange.base_url,
+            account=f"{self.trial.name}-{self.trial.seed}",
+            limit=self.trial.limit,
+            symbols=json.dumps(self.symbols),
+            workers=WORKERS,
+            batch_size=BATCH_SIZE,
+            concurrency=CONCURRENCY,
+            root=self.root,
+            address=self.cluster.address if self.cluster else "embedded",
+        )
+        (self.folder / "candles.toml").write_text(text)
 
 
 @contextmanager
@@ -314,8 +222,8 @@ def trial_run(trial: Trial, folder: Path, cluster: KeptCluster | None = None) ->
     """A run of the trial in that folder, with its exchange."""
     options = ["--limits", trial.limit, "--uplink-ms", "15", "--downlink-ms", "15", "--jitter", "1.0"]
     options += ["--seed", str(trial.seed), *(word for fault in trial.faults for word in ("--fault", fault))]
-    with SimulatorProcess(options) as simulator:
-        yield TrialRun(trial, folder, simulator, cluster)
+    with SimulatorProcess(options) as exchange:
+        yield TrialRun(trial, folder, exchange, cluster)
 
 
 def _kill(process: psutil.Process) -> None:
@@ -323,3 +231,17 @@ def _kill(process: psutil.Process) -> None:
         process.kill()
     except psutil.NoSuchProcess:
         return
+
+
+def _process(process_id: int | None) -> list[psutil.Process]:
+    try:
+        return [psutil.Process(process_id)] if process_id else []
+    except psutil.NoSuchProcess:
+        return []
+
+
+def _descendants(process_id: int | None) -> list[psutil.Process]:
+    try:
+        return [child for process in _process(process_id) for child in process.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return []

@@ -12,7 +12,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.cluster.crash_matrix import MOST_IN_FLIGHT, TrialRun
+from tests.cluster.crash_matrix import TrialRun
 
 AN_HOUR_SECONDS = 3600
 DISK_MIB = 8
@@ -68,14 +68,13 @@ class FillDisk:
             return
         ballast = run.folder / self.folder / "ballast"
         _fill(ballast, self.leaves_bytes)
-        said = run.await_driver()
-        assert run.is_completed or "No space left" in said or "full" in said, said
-        if not run.is_completed:
-            again = run.command("resume", "binance")
-            assert again.returncode in (1, 3), again
-            assert "Traceback" not in again.stderr, again.stderr
-            run.stops.append(f"exit code {again.returncode} on the full disk: {again.stdout}{again.stderr}")
-            run.repeatable_pages += MOST_IN_FLIGHT
+        said = run.driver.wait()
+        assert run.driver.is_completed or "No space left" in said or "full" in said, said
+        if not run.driver.is_completed:
+            run.driver.be_running()
+            again = run.driver.wait()
+            assert "Traceback" not in again, again
+            assert not run.driver.is_completed, again
         ballast.unlink()
 
 
@@ -95,8 +94,8 @@ class LockStore:
         with closing(sqlite3.connect(run.root / "jobs.sqlite", isolation_level=None)) as stranger:
             stranger.execute("BEGIN IMMEDIATE")
             if self.is_interrupted:
-                run.interrupt()
-                said = run.await_driver()
+                run.driver.interrupt()
+                said = run.driver.wait()
                 assert "Traceback" not in said, said
                 assert "locked" in said, said
             else:
@@ -116,10 +115,10 @@ class SetClockBack:
         if not run.reaches(self.after_requests):
             return
         if self.is_paused:
-            assert run.command("pause", "binance").returncode == 0
+            assert run.driver.command("pause", "binance").returncode == 0
         set_back(run)
         if self.is_paused:
-            resumed = run.command("resume", "binance")
+            resumed = run.driver.command("resume", "binance")
             assert resumed.returncode == 0, resumed
 
 
@@ -128,12 +127,12 @@ def with_a_clock(run: TrialRun) -> None:
     folder = run.folder / "clock"
     folder.mkdir()
     (folder / "sitecustomize.py").write_text(_CLOCK)
-    run.environment |= {"PYTHONPATH": str(folder), "CLOCK_OFFSET_FILE": str(folder / "offset_seconds")}
+    run.driver.environment |= {"PYTHONPATH": str(folder), "CLOCK_OFFSET_FILE": str(folder / "offset_seconds")}
 
 
 def set_back(run: TrialRun) -> None:
     """One hour more."""
-    path = Path(run.environment["CLOCK_OFFSET_FILE"])
+    path = Path(run.driver.environment["CLOCK_OFFSET_FILE"])
     before = int(path.read_text()) if path.exists() else 0
     new = path.with_suffix(".new")
     new.write_text(str(before - AN_HOUR_SECONDS))
@@ -142,7 +141,7 @@ def set_back(run: TrialRun) -> None:
 
 def clock_went_back(run: TrialRun) -> bool:
     """Whether the job's events show that it did."""
-    shown = json.loads(run.command("history", "binance", "--json").stdout)
+    shown = json.loads(run.driver.command("history", "binance", "--json").stdout)
     moments = [event["timestamp"] for event in shown["events"]]
     return moments != sorted(moments)
 

@@ -49,12 +49,12 @@ class Verdict:
     @cached_property
     def report(self) -> dict[str, Any]:
         """The exchange's own count."""
-        return self.run.simulator.report()
+        return self.run.exchange.report()
 
     @cached_property
     def arrivals(self) -> list[dict[str, Any]]:
         """Every request that reached the exchange."""
-        return self.run.simulator.arrivals()
+        return self.run.exchange.arrivals()
 
     @cached_property
     def pages_asked(self) -> Counter[tuple[str, int]]:
@@ -113,7 +113,7 @@ class Verdict:
         return [json.loads(row) for row in Market().klines(query, now_ms=END_MS)]
 
     def _job_problems(self) -> list[str]:
-        jobs = json.loads(self.run.command("jobs", "--json").stdout)
+        jobs = json.loads(self.run.driver.command("jobs", "--json").stdout)
         if len(jobs) != 1:
             return [f"{len(jobs)} jobs where there was one"]
         (job,) = jobs
@@ -122,7 +122,7 @@ class Verdict:
             problems.append(f"the job is {job['status']}, {job['symbols_completed']} symbols")
         if job["candles_saved"] > self.candles_compared or job["requests"] > len(self.arrivals):
             problems.append(f"{job['candles_saved']} candles in {job['requests']} requests are more than there were")
-        is_undisturbed = not self.run.kills and not self.run.stops
+        is_undisturbed = not self.run.kills and not self.run.driver.stops
         if is_undisturbed and (job["candles_saved"], job["requests"]) != (self.candles_compared, len(self.arrivals)):
             problems.append(
                 f"the summary's {job['candles_saved']} candles, {job['requests']} requests are not the truth"
@@ -130,7 +130,7 @@ class Verdict:
         return problems + self._history_problems(job["job_id"])
 
     def _history_problems(self, job_id: str) -> list[str]:
-        shown = self.run.command("history", job_id, "--json")
+        shown = self.run.driver.command("history", job_id, "--json")
         if shown.returncode:
             return [f"the history cannot be read: {shown.stderr}"]
         events = json.loads(shown.stdout)["events"]
