@@ -28,6 +28,7 @@ from actors.permit_client import PermitClient
 from actors.rate_limiter import RateLimiter
 from actors.runners import Runners
 from actors.settings import BrokerSettings, Settings
+from adapters.atomic_file import make_folder
 from adapters.brokers.binance import DEFAULT_LIMITS, BinanceGateway
 from adapters.candle_export import export
 from adapters.candle_files import CandleFiles
@@ -180,7 +181,7 @@ class CollectionService(JobService):
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        settings.storage.root.mkdir(parents=True, exist_ok=True)
+        make_folder(settings.storage.root)
         catalog = JobCatalog(JobJournal.sqlite(events_path(settings)), BinanceGateway.max_candles_per_page)
         runner = JobRunner(
             Runners(settings.storage.root / ".runners"),
