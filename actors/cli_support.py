@@ -21,6 +21,7 @@ from domain.jobs import JobStatus
 from domain.progress import Progress
 
 if TYPE_CHECKING:
+    from actors.limiter_operator import LimiterOperator
     from actors.service import CollectionService
 
 COMPLETED, FAILED, WRONG_INPUT, PAUSED, COMPLETED_WITH_FAILURES, CANCELLED = range(6)
@@ -37,6 +38,13 @@ def open_service(chosen: settings.Settings) -> CollectionService:
     return CollectionService(chosen)
 
 
+def open_limiter(broker: str, account: str, cluster: str | None = None) -> LimiterOperator:
+    """The real way to an account's limiter; imported only now as well."""
+    from actors.service import limiter_operator
+
+    return limiter_operator(broker, account, cluster)
+
+
 def program_name() -> str:
     """How this program can be called again from the same place."""
     called = Path(sys.argv[0])
@@ -50,6 +58,7 @@ class App:
     """What a command works with; tests put in a service of their own."""
 
     open_service: Callable[[settings.Settings], CollectionService] = open_service
+    open_limiter: Callable[[str, str, str | None], LimiterOperator] = open_limiter
     program: str = field(default_factory=program_name)
 
     def command_line(self, command: str, job_id: str, chosen: settings.Settings) -> str:
