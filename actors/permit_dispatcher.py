@@ -86,9 +86,10 @@ class PermitDispatcher:
                 continue
             tokens = head.request.tokens
             permits = min(head.request.permits, lease_permits(self._account.limits, tokens))
-            if not self._shaper.is_ready(tokens, permits):
+            evenly = self.queue.has_rival(head, self._shaper.window_seconds)
+            if not self._shaper.is_ready(tokens, permits, evenly):
                 # Whoever is head by then uses what was shaped.
-                await self._shaper.shape(tokens, permits, self._changed)
+                await self._shaper.shape(tokens, permits, evenly, self._changed)
                 continue
             delay_seconds = self._account.wait_seconds(head.request, permits)
             if delay_seconds > 0:

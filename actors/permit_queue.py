@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from domain.fair_shares import JobShares
+from domain.fair_shares import PRIORITY_WEIGHTS, JobShares
 from domain.grants import JobWaiting, PermitRequest, Priority
 from domain.permits import LentPermit
 
@@ -70,6 +70,7 @@ class PermitQueue:
         self._places: dict[str, Waiting] = {}
         self._lines: dict[tuple[str, Priority], OrderedDict[str, Waiting]] = {}
         self._shares = JobShares()
+        self._asked_last: OrderedDict[tuple[str, Priority], float] = OrderedDict()
         self._unattended: OrderedDict[str, Waiting] = OrderedDict()
 
     def __len__(self) -> int:
@@ -90,6 +91,8 @@ class PermitQueue:
         waiting.attended += 1
         self._unattended.pop(ticket, None)
         self._shares.begin(*waiting.job)
+        self._asked_last[waiting.job] = self._clock()
+        self._asked_last.move_to_end(waiting.job)
         return waiting
 
     def leave(self, waiting: Waiting, comes_back: bool) -> None:
@@ -111,6 +114,15 @@ class PermitQueue:
                 if waiting.is_there(now):
                     return waiting
         return None
+
+    def has_rival(self, waiting: Waiting, within_seconds: float) -> bool:
+        """Whether a job of no lower priority than this one's waits too, or has asked lately."""
+        lately = self._clock() - within_seconds
+        while self._asked_last and next(iter(self._asked_last.values())) < lately:
+            self._asked_last.popitem(last=False)
+        others = (self._asked_last.keys() | self._lines.keys()) - {waiting.job}
+        weight = PRIORITY_WEIGHTS[waiting.request.priority]
+        return any(PRIORITY_WEIGHTS[priority] >= weight for _, priority in others)
 
     def jobs(self) -> tuple[JobWaiting, ...]:
         """The jobs that wait, and what they get of all tokens."""
