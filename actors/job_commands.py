@@ -41,7 +41,7 @@ def pause(job: CollectionJob) -> None:
 
 def cancel(job: CollectionJob) -> None:
     """Give up, unless ended."""
-    if not job.is_finished:
+    if not job.status.is_final:
         job.cancel(reason=CANCEL, timestamp=now())
 
 

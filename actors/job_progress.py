@@ -7,8 +7,10 @@ from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import reduce
 
 from domain.batches import BatchReport
+from domain.findings import added
 from domain.grants import LimiterStatus
 from domain.jobs import CollectionJob
 from domain.ports import ProgressEvent
@@ -41,6 +43,8 @@ class JobTally:
         self._ended_at: float | None = None
         self._live: dict[int, Counter[str]] = {}
         self._left_behind: dict[int, Counter[str]] = {}
+        self._live_findings: dict[int, dict[str, int]] = {}
+        self._findings_left_behind: dict[int, dict[str, int]] = {}
         self._first_pages_done: int | None = None
         self._recent: deque[tuple[float, int]] = deque()
         self.version = 0
@@ -57,6 +61,7 @@ class JobTally:
             done=event.symbols_done,
             failed=event.symbols_failed,
         )
+        self._live_findings[event.batch] = added(self._live_findings.get(event.batch, {}), event.findings)
         if event.requests:
             self._recent.append((self._clock(), event.requests))
         self.version += 1
@@ -65,6 +70,8 @@ class JobTally:
         """The batch's counts are in the aggregate now."""
         self._live.pop(batch, None)
         self._left_behind.pop(batch, None)
+        self._live_findings.pop(batch, None)
+        self._findings_left_behind.pop(batch, None)
         self.version += 1
 
     def lost(self, batch: int) -> None:
@@ -72,6 +79,8 @@ class JobTally:
         live = self._live.pop(batch, Counter())
         left_behind = self._left_behind.setdefault(batch, Counter())
         left_behind.update({name: live[name] for name in ("candles", "quarantined", "requests")})
+        found = self._live_findings.pop(batch, {})
+        self._findings_left_behind[batch] = added(self._findings_left_behind.get(batch, {}), found)
         self.version += 1
 
     def with_left_behind(self, report: BatchReport) -> BatchReport:
@@ -82,6 +91,7 @@ class JobTally:
             candles_saved=report.candles_saved + left_behind["candles"],
             candles_quarantined=report.candles_quarantined + left_behind["quarantined"],
             requests=report.requests + left_behind["requests"],
+            findings=added(report.findings, self._findings_left_behind.get(report.batch, {})),
         )
 
     def end(self) -> None:
@@ -94,6 +104,7 @@ class JobTally:
     ) -> Progress:
         """The job as it stands, or as it stood at a moment."""
         live: Counter[str] = sum((*self._live.values(), *self._left_behind.values()), Counter())
+        told_findings = (*self._live_findings.values(), *self._findings_left_behind.values())
         pages_done = self._pages_done(job, live)
         elapsed_seconds = (self._ended_at or self._clock()) - self._began_at
         failures = list(job.failed_symbols.values())[:FAILURES_SHOWN]
@@ -119,6 +130,8 @@ class JobTally:
             mean_call_seconds=limiter.mean_call_seconds if limiter else 0.0,
             limits=tuple(window.limit for window in limiter.windows) if limiter else (),
             sealed_seconds=limiter.sealed_seconds if limiter else 0.0,
+            sealed_reason=limiter.sealed_reason if limiter and limiter.sealed_seconds else "",
+            findings=reduce(added, told_findings, job.findings),
             failed_symbols={failure.symbol: f"{failure.kind}: {failure.message}" for failure in failures},
             is_attended=is_attended,
         )

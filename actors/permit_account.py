@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from itertools import takewhile
 
-from domain.errors import LimiterUnavailable, StorageUnavailable
+from actors.permit_books import PermitBooks
+from domain.errors import LimiterUnavailable
 from domain.grants import Outcome, PermitRequest, Settlement, WindowStatus
 from domain.leases import MOST_PERMITS, permit_ids
+from domain.permit_log import PermitLog
 from domain.permits import LentPermit, PermitLedger
 from domain.ports import PermitRecord, RecordedPermits
 from domain.rates import AccountLimits
@@ -18,12 +19,14 @@ from domain.refusals import RefusalStreak
 class PermitAccount:
     """What holds for the account now. Whatever cannot be noted raises LimiterUnavailable and is not granted."""
 
-    def __init__(self, limits: AccountLimits, record: PermitRecord, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, limits: AccountLimits, record: PermitRecord, clock: Callable[[], float], log: PermitLog | None = None
+    ) -> None:
         self.limits = limits
         self.ledger = PermitLedger(limits.limits)
         self.note = ""
         self.sealed_reason = ""
-        self._record = record
+        self._books = PermitBooks(record, log, clock)
         self._clock = clock
         self._refusals = _refusals_of(limits)
         self._is_open = False
@@ -36,7 +39,7 @@ class PermitAccount:
     def open(self) -> None:
         """Take the account if that was not done; raises LimiterUnavailable when another process has it."""
         if not self._is_open:
-            known = self._record.open()
+            known = self._books.open()
             self.note = known.note
             self._rebuild(known)
             self._is_open = True
@@ -44,16 +47,15 @@ class PermitAccount:
     def close(self) -> None:
         """Let go of the account; idempotent."""
         self._is_open = False
-        self._record.close()
+        self._books.close()
 
     def agree(self, limits: AccountLimits) -> bool:
         """Hold to the stricter of both from now on; False if that changes nothing."""
         stricter = self.limits.stricter(limits)
         if stricter == self.limits:
             return False
-        with _noting():
-            self._record.agree(stricter)
-        self._rebuild(self._record.known())
+        self._books.agree(stricter)
+        self._rebuild(self._books.known())
         return True
 
     def seal(self, retry_after_seconds: float | None, reason: str) -> None:
@@ -62,8 +64,7 @@ class PermitAccount:
         until = now + self._refusals.silence_seconds(retry_after_seconds, now, self.ledger.sealed_until)
         self.ledger.seal(until)
         self.sealed_reason = reason
-        with _noting():
-            self._record.seal(until)
+        self._books.seal(until)
 
     def check_possible(self, request: PermitRequest) -> None:
         """Raise PermitImpossible when some window is smaller than one permit of the request."""
@@ -86,8 +87,7 @@ class PermitAccount:
         over_by = now + self.limits.longest_flight_seconds
         lent = self.ledger.lend_all(permit_ids(ticket, permits), request.tokens, now, over_by, request.pool)
         try:
-            with _noting():
-                self._record.lent(lent)
+            self._books.lent(request.job_id, lent)
         except LimiterUnavailable:
             for permit in lent:
                 self.ledger.void(permit.permit_id, now)
@@ -100,8 +100,7 @@ class PermitAccount:
         unused = self.lent(ticket)
         for permit in unused:
             self.ledger.void(permit.permit_id, now)
-            with _noting():
-                self._record.void(permit.permit_id)
+            self._books.void(permit.permit_id)
         return unused
 
     def take_back(self, settlement: Settlement) -> LentPermit | None:
@@ -114,9 +113,8 @@ class PermitAccount:
         for usage in settlement.usage:
             self.ledger.see(settlement.permit_id, usage, ended_at, now)
         permit = self.ledger.settle(settlement.permit_id, self._over_at(settlement, ended_at), now)
-        with _noting():
-            if permit is not None:
-                self._record.over(permit)
+        if permit is not None:
+            self._books.over(permit, settlement.outcome)
         return permit
 
     def windows(self) -> tuple[WindowStatus, ...]:
@@ -138,16 +136,12 @@ class PermitAccount:
         predecessor, self.ledger = self.ledger, PermitLedger(self.limits.limits)
         self.ledger.restore(known.permits, known.sealed_until)
         self.ledger.inherit_others(predecessor)
-        self.ledger.seal(known.complete_since + self.ledger.longest_window_seconds)
+        self._books.hold_to(self.limits.limits)
+        knows_all_from = known.complete_since + self.ledger.longest_window_seconds
+        if knows_all_from > max(self._clock(), self.ledger.sealed_until):
+            self.sealed_reason = known.note
+        self.ledger.seal(knows_all_from)
 
 
 def _refusals_of(limits: AccountLimits) -> RefusalStreak:
     return RefusalStreak(limits.shortest.window_seconds, limits.longest_flight_seconds)
-
-
-@contextmanager
-def _noting() -> Iterator[None]:
-    try:
-        yield
-    except StorageUnavailable as error:
-        raise LimiterUnavailable(f"no permit is granted without its record: {error}") from error

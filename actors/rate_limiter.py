@@ -14,6 +14,7 @@ from actors.permit_queue import PermitQueue, ReturnedTickets, Waiting
 from actors.run_control import RunControl
 from domain.errors import LimiterUnavailable
 from domain.grants import Lease, LimiterStatus, Outcome, PermitRequest, Settlement
+from domain.permit_log import PermitLog
 from domain.permits import LentPermit
 from domain.ports import PermitRecord
 from domain.rates import AccountLimits
@@ -36,8 +37,9 @@ class RateLimiter:
         open_record: Callable[[AccountLimits], PermitRecord],
         metrics: LimiterMetrics | None = None,
         clock: Callable[[], float] = time.monotonic,
+        log: PermitLog | None = None,
     ) -> None:
-        self._account = PermitAccount(limits, open_record(limits), clock)
+        self._account = PermitAccount(limits, open_record(limits), clock, log)
         self._tally = LimiterTally(metrics)
         self._clock = clock
         self._control = RunControl()
