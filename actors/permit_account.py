@@ -26,6 +26,8 @@ class PermitAccount:
         self.ledger = PermitLedger(limits.limits)
         self.note = ""
         self.sealed_reason = ""
+        self.seals = 0
+        self._refused_at = self._refused_until = float("-inf")
         self._books = PermitBooks(record, log, clock)
         self._clock = clock
         self._refusals = _refusals_of(limits)
@@ -35,6 +37,11 @@ class PermitAccount:
     def sealed_seconds(self) -> float:
         """For how long nothing is granted."""
         return max(0.0, self.ledger.sealed_until - self._clock())
+
+    @property
+    def seal_seconds(self) -> float:
+        """How long the latest seal of the broker is, or was, from its beginning to its end; 0 if there was none."""
+        return self._refused_until - self._refused_at if self.seals else 0.0
 
     def open(self) -> None:
         """Take the account if that was not done; raises LimiterUnavailable when another process has it."""
@@ -62,6 +69,10 @@ class PermitAccount:
         """Grant nothing until the broker takes requests again; see `RefusalStreak`."""
         now = self._clock()
         until = now + self._refusals.silence_seconds(retry_after_seconds, now, self.ledger.sealed_until)
+        if now >= self._refused_until:
+            self.seals += 1
+            self._refused_at = now
+        self._refused_until = max(until, self._refused_until)
         self.ledger.seal(until)
         self.sealed_reason = reason
         self._books.seal(until)
