@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 
 from actors.job_progress import JobTally
+from actors.moments import now
 from domain.errors import IllegalTransition
 from domain.history import HistoryEntry
 from domain.jobs import TRANSITIONS, CollectionJob, JobStatus
@@ -34,7 +35,7 @@ class JobCatalog:
 
         One that was cancelled does not, nor one that finished before the open end moved on.
         """
-        return self._standing_id(request) or self._store.submit(request, datetime.now(UTC))
+        return self._standing_id(request) or self._store.submit(request, now())
 
     def standing(self, request: CollectionRequest) -> Progress | None:
         """The job that `find_or_submit` would find; None where it would submit a new one."""
@@ -59,7 +60,7 @@ class JobCatalog:
     def cancel(self, job_id: str) -> Progress:
         """Give up a job that nobody runs."""
         job = self._store.job(job_id)
-        job.cancel(reason="cancel", timestamp=datetime.now(UTC))
+        job.cancel(reason="cancel", timestamp=now())
         self._store.save(job)
         return self.progress(job_id)
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
+from actors.moments import now
 from actors.seal_watch import Seal
 from domain.jobs import TOO_MANY_FAILURES, CollectionJob, JobStatus
 from domain.requests import OnTooManyFailures
@@ -69,8 +68,3 @@ def conclude(job: CollectionJob, reason: str, on_too_many_failures: OnTooManyFai
         job.fail(reason=reason, timestamp=now())
     else:
         job.pause(reason=reason or "workers_stopped", timestamp=now())
-
-
-def now() -> datetime:
-    """This moment."""
-    return datetime.now(UTC)

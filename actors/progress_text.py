@@ -13,7 +13,7 @@ from domain.progress import Progress
 from domain.rates import Counts, RateLimit, ideal_makespan_seconds
 
 FAILURES_LISTED = 10
-LONGEST_REASON = 120
+LONGEST_REASON = 240
 
 
 def duration_text(seconds: float) -> str:

@@ -10,7 +10,6 @@ import os
 import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -28,10 +27,12 @@ from actors.job_coordinator import JobCoordinator
 from actors.job_planner import JobPlan, JobPlanner
 from actors.job_runner import JobRunner
 from actors.job_service import JobService
+from actors.moments import now
 from actors.permit_client import PermitClient
 from actors.rate_limiter import RateLimiter
 from actors.runners import Runners
 from actors.settings import BrokerSettings, Settings
+from adapters.atomic_file import make_folder
 from adapters.audit_plot import draw
 from adapters.brokers.binance import DEFAULT_LIMITS, KLINES_WEIGHT, BinanceGateway
 from adapters.candle_export import export
@@ -189,7 +190,7 @@ class CollectionService(JobService):
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        settings.storage.root.mkdir(parents=True, exist_ok=True)
+        make_folder(settings.storage.root)
         catalog = JobCatalog(JobJournal.sqlite(events_path(settings)), BinanceGateway.max_candles_per_page)
         runner = JobRunner(
             Runners(settings.storage.root / ".runners"),
@@ -203,7 +204,7 @@ class CollectionService(JobService):
     def request(self) -> CollectionRequest:
         """What the settings ask for; without an end, up to the last bar that has closed."""
         limits_for(self._settings.require_broker())
-        request = request_from(self._settings, gateway_for(self._settings.require_broker()), datetime.now(UTC))
+        request = request_from(self._settings, gateway_for(self._settings.require_broker()), now())
         calendar_for(self._settings, request)  # an unknown name is the user's mistake, and said before anything starts
         return request
 

@@ -64,7 +64,9 @@ def _parser() -> argparse.ArgumentParser:
     add("--uplink-ms", type=float, default=calm.uplink_median_seconds * 1000, help="median way in")
     add("--downlink-ms", type=float, default=calm.downlink_median_seconds * 1000, help="median way out")
     add("--jitter", type=float, default=calm.sigma, help="sigma of the lognormal latency")
-    add("--late-share", type=float, default=calm.late_share, help="share of requests that take --late-ms longer, 0 to 1")
+    add(
+        "--late-share", type=float, default=calm.late_share, help="share of requests that take --late-ms longer, 0 to 1"
+    )
     add("--late-ms", type=float, default=calm.late_seconds * 1000, help="how much longer these take on the way in")
     add(
         "--fault",

@@ -21,7 +21,8 @@ ONE_MINUTE_SECONDS = 60.0
 class Arrival:
     """One request: when it arrived (monotonic seconds), and the status it got (0: none yet).
 
-    `lag_seconds` is how much later that was than the drawn latency would have it: the server was busy.
+    `start_ms` is the startTime it asked for; `fault` names what the script had go wrong with its answer.
+    `lag_seconds` is how much later it arrived than the drawn latency would have it: the server was busy.
     """
 
     at_seconds: float
@@ -29,8 +30,10 @@ class Arrival:
     symbol: str
     weight: int
     client: str
+    start_ms: str = ""
     status: int = 0
     lag_seconds: float = 0.0
+    fault: str = ""
 
 
 class ArrivalLog:
@@ -55,10 +58,10 @@ class ArrivalLog:
         return self._minute.counted
 
     def arrive(
-        self, path: str, symbol: str, weight: int, client: str, lag_seconds: float = 0.0
+        self, path: str, symbol: str, weight: int, client: str, start_ms: str = "", lag_seconds: float = 0.0
     ) -> tuple[Arrival, float | None]:
         """Note an arrival; with it, how long its sender has to stay away: None when it fits every window."""
-        arrival = Arrival(self._monotonic(), path, symbol, weight, client, lag_seconds=lag_seconds)
+        arrival = Arrival(self._monotonic(), path, symbol, weight, client, start_ms, lag_seconds=lag_seconds)
         self.arrivals.append(arrival)
         self._minute.add(arrival.at_seconds, weight)
         waits = [window.add(arrival.at_seconds, weight) for window in self._windows]

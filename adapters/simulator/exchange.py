@@ -89,7 +89,12 @@ class SimulatedExchange:
         if mishap is not None and mishap.kind is FaultKind.LOST:
             return await answer_with(mishap, request, web.Response())
         arrival, wait_seconds = self.arrivals.arrive(
-            request.path, symbol, WEIGHTS.get(request.path, 1), _client_of(request), lag_seconds
+            request.path,
+            symbol,
+            WEIGHTS.get(request.path, 1),
+            _client_of(request),
+            request.query.get("startTime", ""),
+            lag_seconds,
         )
         response = await self._answer(request, handler, wait_seconds)
         return await self._send(request, response, arrival, mishap)
@@ -132,6 +137,7 @@ class SimulatedExchange:
         if mishap is None or response.status == 429:
             arrival.status = response.status
             return response
+        arrival.fault = mishap.kind.value
         answer = await answer_with(mishap, request, response)
         arrival.status = answer.status
         return answer

@@ -71,7 +71,7 @@ def test_a_paused_job_says_why_and_has_no_rate() -> None:
 def test_a_reason_of_many_lines_is_cut_to_one() -> None:
     assert progress_text.one_line("") == ""
     assert progress_text.one_line("\x1b[36mfirst\x1b[39m\nsecond") == "first"
-    assert progress_text.one_line("x" * 300) == "x" * 117 + "..."
+    assert progress_text.one_line("x" * 500) == "x" * 237 + "..."
     assert (
         progress_text.state_text(ended(JobStatus.PAUSED, reason="worker died:\nTraceback")) == "PAUSED (worker died:)"
     )
