@@ -6,6 +6,7 @@ from collections.abc import Callable
 from itertools import takewhile
 
 from actors.permit_books import PermitBooks
+from actors.pool_turns import PoolTurns
 from domain.errors import LimiterUnavailable
 from domain.grants import Outcome, PermitRequest, Settlement, WindowStatus
 from domain.leases import MOST_PERMITS, permit_ids
@@ -30,6 +31,7 @@ class PermitAccount:
         self._refused_at = self._refused_until = float("-inf")
         self._books = PermitBooks(record, log, clock)
         self._clock = clock
+        self.turns = PoolTurns(lambda: self.ledger, clock)
         self._refusals = _refusals_of(limits)
         self._is_open = False
 
@@ -88,10 +90,6 @@ class PermitAccount:
         numbered = map(self.ledger.lent, permit_ids(ticket, MOST_PERMITS))
         return tuple(permit for permit in takewhile(bool, numbered) if permit)
 
-    def wait_seconds(self, request: PermitRequest, permits: int) -> float:
-        """How long until so many permits of the request may be lent together; 0 means now."""
-        return self.ledger.wait_seconds(request.tokens, self._clock(), request.pool, permits)
-
     def lend(self, ticket: str, request: PermitRequest, permits: int) -> tuple[LentPermit, ...]:
         """Lend permits to a ticket, noted before they are handed out."""
         now = self._clock()
@@ -144,6 +142,8 @@ class PermitAccount:
         if known.agreed:
             self.limits = self.limits.stricter(known.agreed)
         self._refusals = _refusals_of(self.limits)
+        # Who waits is asked anew: what they want may have become impossible.
+        self.turns = PoolTurns(lambda: self.ledger, self._clock)
         predecessor, self.ledger = self.ledger, PermitLedger(self.limits.limits)
         self.ledger.restore(known.permits, known.sealed_until)
         self.ledger.inherit_others(predecessor)
