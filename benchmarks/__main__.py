@@ -13,13 +13,13 @@ from pathlib import Path
 
 from rich.console import Console
 
-from benchmarks import collection, limiters, memory, rate_plot, shutdown
+from benchmarks import collection, limiters, memory, persistence, rate_plot, shutdown
 from benchmarks.tables import Table
 
 FOLDER = Path(__file__).parent
 PLOT = "rate_against_limit.svg"
 MIN_WIDTH = 130
-PARTS = ("limiters", "collection", "memory", "shutdown")
+PARTS = ("limiters", "collection", "persistence", "memory", "shutdown")
 
 
 def main() -> None:
@@ -46,6 +46,8 @@ def _measure(part: str, quick: bool) -> Table:
         return limiters.table(runs)
     if part == "collection":
         return collection.measure(pages_per_symbol=1 if quick else 3)
+    if part == "persistence":
+        return persistence.measure(permits=2_000 if quick else 20_000)
     if part == "memory":
         return memory.measure([100, 500] if quick else [100, 1000, 5000])
     return shutdown.measure(repetitions=1 if quick else 3)
