@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, cast
 
@@ -50,6 +49,9 @@ async def _unless_gone(call: Any) -> Any:
         return await call
     except RayActorError as error:
         raise LimiterUnavailable(f"the rate limiter is gone: {error}") from error
+    except RayTaskError as error:
+        # As it was raised: its own text is a traceback.
+        raise error.cause from None
 
 
 class RemoteJobRepository:
@@ -148,11 +150,11 @@ class JobHandle:
 
     def pause(self, now: bool = False) -> Progress:
         """Begin no symbol any more; returns when all that was begun is finished and PAUSED recorded."""
-        return self._ask(self._actor.pause, now, time.time_ns(), patience_seconds=None)
+        return self._ask(self._actor.pause, now, patience_seconds=None)
 
     def resume(self) -> Progress:
         """Go on after a pause."""
-        return self._ask(self._actor.resume, time.time_ns())
+        return self._ask(self._actor.resume)
 
     def shutdown(self) -> Progress:
         """Stop within a second, with the state saved."""
