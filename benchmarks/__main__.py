@@ -14,12 +14,13 @@ from pathlib import Path
 from rich.console import Console
 
 from benchmarks import collection, limiters, memory, rate_plot, shutdown
+from benchmarks.storage import measurement as storage
 from benchmarks.tables import Table
 
 FOLDER = Path(__file__).parent
 PLOT = "rate_against_limit.svg"
 MIN_WIDTH = 130
-PARTS = ("limiters", "collection", "memory", "shutdown")
+PARTS = ("limiters", "collection", "storage", "memory", "shutdown")
 
 
 def main() -> None:
@@ -46,6 +47,8 @@ def _measure(part: str, quick: bool) -> Table:
         return limiters.table(runs)
     if part == "collection":
         return collection.measure(pages_per_symbol=1 if quick else 3)
+    if part == "storage":
+        return storage.measure(quick)[0]
     if part == "memory":
         return memory.measure([100, 500] if quick else [100, 1000, 5000])
     return shutdown.measure(repetitions=1 if quick else 3)
