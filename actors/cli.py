@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from actors import cli_collect, cli_files, cli_jobs
+from actors import cli_audit, cli_collect, cli_files, cli_jobs, cli_plan
 from actors.cli_support import App, SentenceGroup
 
 
@@ -22,6 +22,7 @@ def commands(ctx: click.Context) -> None:
 
 for command in (
     cli_files.init,
+    cli_plan.plan,
     cli_collect.collect,
     cli_jobs.jobs,
     cli_jobs.status,
@@ -32,7 +33,9 @@ for command in (
     cli_jobs.cancel,
     cli_collect.retry,
     cli_jobs.history,
+    cli_audit.audit,
     cli_files.export,
+    cli_files.mirror,
     cli_files.demo,
 ):
     commands.add_command(command)

@@ -26,9 +26,10 @@ from domain.errors import (
     StaleEpoch,
     StorageError,
 )
-from domain.ports import BrokerGateway, CandleRepository, EventEmitter, IRateLimiter, JobRepository
+from domain.ports import BrokerGateway, CandleRepository, EventEmitter, IRateLimiter, JobRepository, TradingCalendar
 from domain.requests import CollectionRequest
 from domain.retries import RetryPolicy
+from domain.sessions import AlwaysOpen
 
 CLOSE_GRACE_SECONDS = 0.2
 """How long permits may take to be given back at the end; those that are not count longer, never shorter."""
@@ -68,6 +69,7 @@ class CollectionWorker:
         random01: Callable[[], float] = random.random,
         clock: Callable[[], float] = time.time,
         run_blocking: RunBlocking = asyncio.to_thread,
+        calendar: TradingCalendar | None = None,
     ) -> None:
         self._job_repo = job_repo
         self._rate_limiter = rate_limiter
@@ -84,6 +86,7 @@ class CollectionWorker:
             random01,
             clock,
             run_blocking,
+            calendar or AlwaysOpen(),
         )
         self._in_flight: list[str] = []
         self._batch: int | None = None
@@ -168,7 +171,8 @@ class CollectionWorker:
 
     async def _collect_batch(self, request: CollectionRequest, work: BatchWork) -> BatchReport:
         """Collect as many of the batch's symbols as the control lets begin, `concurrency` at a time."""
-        permits = GuardedPermits(self._rate_limiter.bound_to(self._job_id), self._control)
+        source = self._rate_limiter.bound_to(self._job_id, request.priority)
+        permits = GuardedPermits(source, self._control)
         tally = BatchTally(work, self._name, self._emitter, permits)
         waiting = deque(work.symbols)
         self._batch = work.batch
@@ -190,12 +194,14 @@ class CollectionWorker:
         while waiting and self._control.may_begin:
             symbol = waiting.popleft()
             self._in_flight.append(symbol)
+            began_at = asyncio.get_running_loop().time()
             try:
                 await self._collect_symbol(symbol, request, permits, tally)
             except Interrupted:
                 return
             finally:
                 self._in_flight.remove(symbol)
+                tally.worked(asyncio.get_running_loop().time() - began_at)
 
     async def _collect_symbol(
         self, symbol: str, request: CollectionRequest, permits: GuardedPermits, tally: BatchTally

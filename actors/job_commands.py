@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
+from actors.moments import now
 from domain.jobs import TOO_MANY_FAILURES, CollectionJob, JobStatus
 from domain.requests import OnTooManyFailures
 
@@ -41,7 +40,7 @@ def pause(job: CollectionJob) -> None:
 
 def cancel(job: CollectionJob) -> None:
     """Give up, unless ended."""
-    if not job.is_finished:
+    if not job.status.is_final:
         job.cancel(reason=CANCEL, timestamp=now())
 
 
@@ -62,8 +61,3 @@ def conclude(job: CollectionJob, reason: str, on_too_many_failures: OnTooManyFai
         job.fail(reason=reason, timestamp=now())
     else:
         job.pause(reason=reason or "workers_stopped", timestamp=now())
-
-
-def now() -> datetime:
-    """This moment."""
-    return datetime.now(UTC)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 
 from click import unstyle
 
+from domain.findings import OF_THE_CALENDAR
 from domain.jobs import JobStatus
 from domain.progress import Progress
 from domain.rates import Counts, RateLimit, ideal_makespan_seconds
 
 FAILURES_LISTED = 10
-LONGEST_REASON = 120
+LONGEST_REASON = 240
 
 
 def duration_text(seconds: float) -> str:
@@ -56,12 +58,15 @@ def candles_text(progress: Progress) -> str:
 
 
 def state_text(progress: Progress) -> str:
-    """The status with its reason, and whether the broker has shut the account out for a while."""
+    """The status with its reason, and why nothing may be sent for a while."""
     state = str(progress.status)
     if progress.reason and progress.status not in (JobStatus.RUNNING, JobStatus.PENDING):
         state = f"{state} ({one_line(progress.reason)})"
     if progress.status is JobStatus.RUNNING and progress.sealed_seconds > 0:
-        state = f"{state}, sealed by the broker for {duration_text(progress.sealed_seconds)}"
+        seconds = duration_text(progress.sealed_seconds)
+        reason = one_line(progress.sealed_reason)
+        silence = f"nothing is sent for {seconds} ({reason})" if reason else f"sealed by the broker for {seconds}"
+        state = f"{state}, {silence}"
     return state
 
 
@@ -111,6 +116,7 @@ def summary(progress: Progress, requests_before: int | None = None) -> list[str]
         f"  symbols   {progress.symbols_completed:,} of {progress.symbols_total:,} complete"
         + (f", {progress.symbols_failed:,} failed" if progress.symbols_failed else ""),
         f"  candles   {progress.candles_saved:,} saved, {progress.candles_quarantined:,} quarantined",
+        *_findings_lines(progress.findings),
         f"  requests  {_requests_text(progress, requests_before)}",
     ]
     failed = list(progress.failed_symbols.items())[:FAILURES_LISTED]
@@ -118,6 +124,13 @@ def summary(progress: Progress, requests_before: int | None = None) -> list[str]
     if progress.symbols_failed > len(failed) > 0:
         lines.append(f"  failed    ... and {progress.symbols_failed - len(failed):,} more")
     return lines
+
+
+def _findings_lines(findings: Mapping[str, int]) -> list[str]:
+    """The reasons of refused bars, the most frequent first, then what the calendar does not explain."""
+    reasons = sorted((name for name in findings if name not in OF_THE_CALENDAR), key=lambda name: -findings[name])
+    lines = [f"  refused   {findings[name]:,} bars: {name}" for name in reasons]
+    return lines + [f"  calendar  {findings[name]:,} bars {name}" for name in OF_THE_CALENDAR if name in findings]
 
 
 def _requests_text(progress: Progress, requests_before: int | None) -> str:

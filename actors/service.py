@@ -10,7 +10,7 @@ import os
 import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -18,29 +18,41 @@ from uuid import uuid4
 import platformdirs
 
 from actors import ray_session
+from actors.account_limits import account_limits, check_fits
 from actors.collection_requests import request_from
 from actors.collection_worker import CollectionWorker
+from actors.job_auditor import AuditReport, JobAuditor
 from actors.job_catalog import JobCatalog
 from actors.job_coordinator import JobCoordinator
+from actors.job_planner import JobPlan, JobPlanner
 from actors.job_runner import JobRunner
 from actors.job_service import JobService
+from actors.moments import now
 from actors.permit_client import PermitClient
 from actors.rate_limiter import RateLimiter
 from actors.runners import Runners
 from actors.settings import BrokerSettings, Settings
-from adapters.brokers.binance import DEFAULT_LIMITS, BinanceGateway
+from adapters.atomic_file import make_folder
+from adapters.audit_plot import draw
+from adapters.brokers.binance import DEFAULT_LIMITS, KLINES_WEIGHT, BinanceGateway
 from adapters.candle_export import export
 from adapters.candle_files import CandleFiles
-from adapters.candle_reader import CandleReader
 from adapters.job_journal import JobJournal
-from adapters.permit_record import PermitRecordFile
+from adapters.parquet_mirror import MirrorReport, ParquetMirror
+from adapters.permit_log import PermitLogFile
+from adapters.permit_log_reader import read_trail
+from adapters.permit_record import PermitRecordFile, boot_identity
+from adapters.segment_listing import bytes_per_bar
 from adapters.simulator import SimulatorProcess
+from adapters.simulator.count import server_count
+from adapters.trading_calendars import TradingCalendars
 from domain.errors import SettingsError
-from domain.rates import AccountLimits, RateLimit
+from domain.ports import TradingCalendar
+from domain.rates import AccountLimits
 from domain.requests import CollectionRequest
 
 STATE_FOLDER_VARIABLE = "CANDLES_STATE_DIR"
-"""Where the permit records of this user's accounts lie; by default the platform's state folder."""
+"""Where the permit records and logs of this user's accounts lie; by default the platform's state folder."""
 
 
 def gateway_for(broker: BrokerSettings) -> BinanceGateway:
@@ -52,15 +64,18 @@ def gateway_for(broker: BrokerSettings) -> BinanceGateway:
 
 def limits_for(broker: BrokerSettings) -> AccountLimits:
     """What the settings allow the account, or what the broker documents."""
-    limits = broker.limits or tuple(RateLimit.parse(text) for text in DEFAULT_LIMITS)
-    return AccountLimits(
-        broker.gateway, broker.account, limits, broker.timeout_seconds, stray_seconds=broker.timeout_seconds
-    )
+    return account_limits(broker, gateway_for(broker), DEFAULT_LIMITS)
 
 
 def state_folder() -> Path:
-    """The folder of the permit records."""
+    """The folder of the permit records and logs."""
     return Path(os.environ.get(STATE_FOLDER_VARIABLE) or platformdirs.user_state_path("candle-collector"))
+
+
+def calendar_for(settings: Settings, request: CollectionRequest) -> TradingCalendar:
+    """The calendar of a request as a value, with the settings' overrides. Raises SettingsError."""
+    overrides = settings.job.calendar_overrides if settings.job else ()
+    return TradingCalendars(overrides).named(request.calendar, request.span)
 
 
 def simulated_exchange(options: Sequence[str] = ()) -> SimulatorProcess:
@@ -88,14 +103,17 @@ class LimiterBuilder:
     folder: Path
     holder: str
     session: str
+    audit_days: int
 
     def __call__(self) -> dict[str, Any]:
         from actors.metrics import RayLimiterMetrics
 
+        broker, account = self.limits.broker, self.limits.account
         return {
             "limits": self.limits,
             "open_record": lambda limits: PermitRecordFile(self.folder, limits, self.holder, self.session),
-            "metrics": RayLimiterMetrics(self.limits.broker, self.limits.account),
+            "metrics": RayLimiterMetrics(broker, account),
+            "log": PermitLogFile(self.folder, broker, account, boot_identity(), kept_days=self.audit_days),
         }
 
 
@@ -108,6 +126,7 @@ class WorkerBuilder:
     name: str
     limiter: Any
     coordinator: Any
+    calendar: TradingCalendar
 
     def __call__(self) -> dict[str, Any]:
         from actors.handles import RemoteJobRepository, RemoteRateLimiter
@@ -123,6 +142,7 @@ class WorkerBuilder:
             "event_emitter": coordinator,
             "name": self.name,
             "job_id": self.job_id,
+            "calendar": self.calendar,
         }
 
 
@@ -134,6 +154,7 @@ class CoordinatorBuilder:
     job_id: str
     limiter: Any
     options: dict[str, Any]
+    calendar: TradingCalendar
 
     def __call__(self) -> dict[str, Any]:
         import ray
@@ -145,7 +166,7 @@ class CoordinatorBuilder:
         worker_class = as_actor(CollectionWorker, num_cpus=0, max_restarts=0, max_concurrency=100, **self.options)
 
         def new_worker(name: str) -> RemoteWorker:
-            builder = WorkerBuilder(self.settings, self.job_id, name, self.limiter, me)
+            builder = WorkerBuilder(self.settings, self.job_id, name, self.limiter, me, self.calendar)
             named = worker_class.options(name=f"{name}:{self.job_id}", namespace=ray_session.NAMESPACE)
             return RemoteWorker(name, named.remote(builder))
 
@@ -169,7 +190,7 @@ class CollectionService(JobService):
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        settings.storage.root.mkdir(parents=True, exist_ok=True)
+        make_folder(settings.storage.root)
         catalog = JobCatalog(JobJournal.sqlite(events_path(settings)), BinanceGateway.max_candles_per_page)
         runner = JobRunner(
             Runners(settings.storage.root / ".runners"),
@@ -182,7 +203,18 @@ class CollectionService(JobService):
 
     def request(self) -> CollectionRequest:
         """What the settings ask for; without an end, up to the last bar that has closed."""
-        return request_from(self._settings, gateway_for(self._settings.require_broker()), datetime.now(UTC))
+        limits_for(self._settings.require_broker())
+        request = request_from(self._settings, gateway_for(self._settings.require_broker()), now())
+        calendar_for(self._settings, request)  # an unknown name is the user's mistake, and said before anything starts
+        return request
+
+    def plan(self) -> JobPlan:
+        """What collecting would take now; no request is made."""
+        broker, candles = self._settings.require_broker(), CandleFiles(self._settings.storage.root)
+        measure = partial(bytes_per_bar, candles.root)
+        limits = limits_for(broker).limits
+        planner = JobPlanner(self._catalog, candles, gateway_for(broker), limits, KLINES_WEIGHT, measure)
+        return planner.plan(self.request())
 
     def export(self, out: Path, format: str, job: str | None = None, symbols: Sequence[str] = ()) -> list[Path]:
         """Write candles to files: a job's, or those of the settings file, all or the named symbols."""
@@ -194,7 +226,27 @@ class CollectionService(JobService):
         for dataset in datasets:
             if dataset not in stored:
                 raise SettingsError(f"no {dataset.interval} candles of {dataset.symbol} are stored: collect them first")
-        return export(CandleReader(candles), datasets, request.span, format, out)
+        return export(candles, datasets, request.span, format, out)
+
+    def mirror(self, out: Path, job: str | None = None) -> MirrorReport:
+        """Bring a Parquet mirror up to date: a job's candles, or all that are stored."""
+        candles = CandleFiles(self._settings.storage.root)
+        mirror = ParquetMirror(candles.root, out)
+        if job is None:
+            return mirror.update(candles.datasets(), is_whole_store=True)
+        request, gateway = self._catalog.request(self._catalog.find(job)), gateway_for(self._settings.require_broker())
+        return mirror.update(gateway.dataset(symbol, request.interval) for symbol in request.symbols)
+
+    def audit(self, job: str, plot: Path | None = None) -> AuditReport:
+        """What the log of permits proves of a job; see `JobAuditor`."""
+        base_url = self._settings.broker.base_url if self._settings.broker else None
+        auditor = JobAuditor(
+            self._catalog,
+            lambda broker, account: read_trail(state_folder(), broker, account),
+            lambda: server_count(base_url),
+            draw,
+        )
+        return auditor.audit(job, plot)
 
     def _new_coordinator(self, job_id: str) -> Any:
         options = ray_session.on_this_node()
@@ -202,13 +254,15 @@ class CollectionService(JobService):
         coordinator_class = as_actor(
             JobCoordinator, num_cpus=0, max_restarts=-1, max_task_retries=-1, max_concurrency=1000, **options
         )
-        builder = CoordinatorBuilder(self._settings, job_id, limiter, options)
+        calendar = calendar_for(self._settings, self._catalog.request(job_id))
+        builder = CoordinatorBuilder(self._settings, job_id, limiter, options, calendar)
         return coordinator_class.options(name=f"job:{job_id}", namespace=ray_session.NAMESPACE).remote(builder)
 
     def _limiter(self, options: dict[str, Any]) -> Any:
         from actors.handles import agree
 
-        limits = limits_for(self._settings.require_broker())
+        broker = self._settings.require_broker()
+        limits = limits_for(broker)
         holder = f"process {os.getpid()} on {socket.gethostname()}"
         limiter_class = as_actor(
             RateLimiter, num_cpus=0, max_restarts=-1, max_task_retries=-1, max_concurrency=10_000, **options
@@ -216,6 +270,6 @@ class CollectionService(JobService):
         name = f"limiter:{limits.broker}:{limits.account}"
         limiter = limiter_class.options(
             name=name, namespace=ray_session.NAMESPACE, lifetime="detached", get_if_exists=True
-        ).remote(LimiterBuilder(limits, state_folder(), holder, uuid4().hex))
-        agree(limiter, limits)
+        ).remote(LimiterBuilder(limits, state_folder(), holder, uuid4().hex, broker.audit_days))
+        check_fits(agree(limiter, limits).limits, gateway_for(broker))
         return limiter

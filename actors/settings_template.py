@@ -9,6 +9,7 @@ gateway = "binance"                      # public spot candles: no key is needed
 # account = "default"                    # whose limit it is: jobs of one account share one limiter
 limits = ["15/1s", "6000w/60s"]          # every window holds; "w" counts weight. Left out: what the broker documents
 # timeout_seconds = 10
+# audit_days = 90                        # how long the log is kept that `candles audit` proves a run with
 
 [job]
 symbols = ["BTCUSDT", "ETHUSDT"]         # or symbols_file = "symbols.txt": one a line, # for comments
@@ -21,7 +22,7 @@ end = 2024-04-01T00:00:00Z               # exclusive. Left out: up to the last b
 # max_failures = "10%"                   # or a count of symbols
 # on_too_many_failures = "pause"         # or "fail", for runs that nobody watches
 # priority = "bulk"                      # or "interactive": served first beside other jobs of the account
-# calendar = "24/7"                      # the sessions in which bars are expected, e.g. "XNYS"
+# calendar = "24/7"                      # sessions in which bars are expected, like "XNYS"; more: calendar_overrides
 # settle_seconds = 0                     # bars younger than this are asked for again once they are older
 
 [storage]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from adapters.in_memory_broker import InMemoryGateway, InMemoryPermit, InMemoryRateLimiter
 from adapters.in_memory_candles import InMemoryCandleRepository
 from adapters.in_memory_jobs import InMemoryJobRepository, RecordingEmitter
+from adapters.in_memory_permit_log import InMemoryPermitLog
 from adapters.in_memory_permits import InMemoryPermitRecord
 
 __all__ = [
@@ -12,6 +13,7 @@ __all__ = [
     "InMemoryGateway",
     "InMemoryJobRepository",
     "InMemoryPermit",
+    "InMemoryPermitLog",
     "InMemoryPermitRecord",
     "InMemoryRateLimiter",
     "RecordingEmitter",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from domain.errors import LimiterUnavailable, StorageUnavailable
@@ -58,10 +59,10 @@ class InMemoryPermitRecord:
             permits, memory.sealed_until, memory.complete_since, memory.agreed.get(self._session), note
         )
 
-    def lent(self, permit: LentPermit) -> None:
-        """Remember the permit."""
+    def lent(self, permits: Sequence[LentPermit]) -> None:
+        """Remember the permits."""
         self._check_writable()
-        self.memory.permits[permit.permit_id] = permit
+        self.memory.permits.update((permit.permit_id, permit) for permit in permits)
 
     def over(self, permit: LentPermit) -> None:
         """Remember that it is over."""

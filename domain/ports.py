@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, Protocol
 
@@ -13,6 +14,7 @@ from domain.candle_ports import CandleRepository as CandleRepository
 from domain.candle_ports import CollectingClaim as CollectingClaim
 from domain.candle_ports import DamagedSegment as DamagedSegment
 from domain.candles import Dataset, Interval, RawCandles
+from domain.grants import Priority
 from domain.history import HistoryEntry
 from domain.jobs import CollectionJob
 from domain.permits import LentPermit
@@ -21,6 +23,7 @@ from domain.progress import Progress
 from domain.rates import AccountLimits
 from domain.requests import CollectionRequest
 from domain.timespan import TimeSpan
+from domain.usage import BrokerUsage
 
 
 class Permit(Protocol):
@@ -35,16 +38,21 @@ class Permit(Protocol):
         Raises PermitExpired when the permit was held too long: write nothing and take another one.
         """
 
-    def answered(self) -> None:
-        """Say that the response headers are in: the request has arrived and is over."""
+    def answered(self, usage: Sequence[BrokerUsage] = ()) -> None:
+        """Say that the response headers are in: the request has arrived and is over.
+
+        `usage` is what they tell of the broker's own counts; it can only slow the account down.
+        """
 
 
 class PermitSource(Protocol):
     """Where a gateway takes its permits: one for each request on the wire, retries included."""
 
-    def acquire(self, tokens: int = 1) -> AbstractAsyncContextManager[Permit]:
-        """Wait for a permit. Leaving the context gives it back: unused if never `sent`, and as a
-        stray (counted longer, it may still arrive) if sent but never `answered`.
+    def acquire(self, tokens: int = 1, pool: str = "") -> AbstractAsyncContextManager[Permit]:
+        """Wait for a permit of the broker's budget `pool`.
+
+        Leaving the context gives it back: unused if never `sent`, and as a stray (counted longer, it
+        may still arrive) if sent but never `answered`.
 
         Raises PermitImpossible when a window is smaller than `tokens`, LimiterUnavailable when the
         limiter is shut down.
@@ -60,7 +68,7 @@ class PermitSource(Protocol):
 class IRateLimiter(PermitSource, Protocol):
     """The limiter of one broker account, as a worker sees it."""
 
-    def bound_to(self, job_id: str) -> PermitSource:
+    def bound_to(self, job_id: str, priority: Priority = Priority.BULK) -> PermitSource:
         """The same account's permits, taken in the name of that job."""
 
     async def close(self) -> None:
@@ -90,10 +98,15 @@ class CandlePage:
 
 
 class BrokerGateway(Protocol):
-    """A broker's candle API. Opens its session lazily, inside the actor that uses it."""
+    """A broker's candle API. Opens its session lazily, inside the actor that uses it.
+
+    Each request on the wire costs `tokens_per_request` of the broker's budget `pool` ("" where it has but one).
+    """
 
     name: str
     max_candles_per_page: int
+    tokens_per_request: int
+    pool: str
 
     def dataset(self, symbol: str, interval: Interval) -> Dataset:
         """The dataset of a symbol, with the broker's grid; SettingsError for an interval it lacks."""
@@ -106,6 +119,19 @@ class BrokerGateway(Protocol):
 
     async def close(self) -> None:
         """Close the session; fetching again opens another."""
+
+
+class TradingCalendar(Protocol):
+    """When a market is open. A plain value: it reads nothing and travels to whoever needs it."""
+
+    @property
+    def name(self) -> str: ...
+
+    def expected(self, dataset: Dataset, span: TimeSpan) -> list[TimeSpan]:
+        """The runs of bars in which candles are expected: sorted, disjoint, inside the span, on its grid.
+
+        Raises ValueError for a span of which the calendar has not been told.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +150,8 @@ class ProgressEvent:
     symbols_failed: int = 0
     pages_skipped: int = 0
     """Planned pages that need no request: their candles are stored already, or their symbol failed."""
+    findings: Mapping[str, int] = field(default_factory=dict)
+    """Bars by what was noticed of them: see `domain.findings`."""
 
 
 class EventEmitter(Protocol):
@@ -184,8 +212,8 @@ class PermitRecord(Protocol):
     def known(self) -> RecordedPermits:
         """What is known now."""
 
-    def lent(self, permit: LentPermit) -> None:
-        """Note a permit; it survives this process once this returns."""
+    def lent(self, permits: Sequence[LentPermit]) -> None:
+        """Note permits that were granted together, all or none; they survive this process once this returns."""
 
     def over(self, permit: LentPermit) -> None:
         """Note that a permit's request is over."""
@@ -209,10 +237,11 @@ class JobStore(Protocol):
     Every method raises EventStoreUnavailable when the store cannot be read or written.
     """
 
-    def submit(self, request: CollectionRequest, timestamp: datetime) -> str:
+    def submit(self, request: CollectionRequest, timestamp: datetime, anew: bool = False) -> str:
         """Store a new PENDING job and its plan, both or neither; the id of a job that exists is only returned.
 
-        A cancelled job is left as it is: its successor gets an id of its own.
+        A cancelled job is left as it is: its successor gets an id of its own. So does, with `anew`, that of
+        any job that has ended.
         """
 
     def job(self, job_id: str) -> CollectionJob:

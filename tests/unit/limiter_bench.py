@@ -14,7 +14,7 @@ from actors.permit_client import PermitClient
 from actors.rate_limiter import RateLimiter
 from adapters.in_memory_permits import InMemoryPermitRecord, PermitMemory
 from domain.errors import PermitExpired
-from domain.grants import Grant, LimiterStatus, Outcome, Settlement
+from domain.grants import Lease, LimiterStatus, Outcome, PermitRequest, Settlement
 from domain.ports import Permit, PermitSource
 from domain.rates import AccountLimits, RateLimit
 
@@ -55,22 +55,22 @@ def now() -> float:
 
 async def used_up(limiter: RateLimiter, permits: int) -> list[str]:
     """Take so many permits and say nothing more of them."""
-    grants = [await limiter.acquire(ticket=f"used {number}") for number in range(permits)]
-    return [grant.permit_id for grant in grants if grant]
+    leases = [await limiter.acquire(PermitRequest(f"used {number}")) for number in range(permits)]
+    return [permit_id for lease in leases if lease for permit_id in lease.permit_ids]
 
 
 def answered(permit_ids: Sequence[str], seconds_ago: float = 0.0) -> list[Settlement]:
     return [Settlement(permit_id, Outcome.ANSWERED, seconds_ago) for permit_id in permit_ids]
 
 
-async def ask_until_granted(limiter: RateLimiter, ticket: str, order: list[str], job_id: str = "") -> Grant:
-    while (grant := await limiter.acquire(ticket=ticket, job_id=job_id)) is None:
+async def ask_until_granted(limiter: RateLimiter, ticket: str, order: list[str], job_id: str = "") -> Lease:
+    while (lease := await limiter.acquire(PermitRequest(ticket, job_id=job_id))) is None:
         pass
     order.append(ticket)
-    return grant
+    return lease
 
 
-async def start(*waiting: asyncio.Task[Grant]) -> None:
+async def start(*waiting: asyncio.Task[Lease]) -> None:
     await asyncio.sleep(0.001)
     assert not any(task.done() for task in waiting)
 
@@ -164,7 +164,7 @@ class BarePermits:
         self._bucket = AsyncLimiter(amount, window_seconds)
 
     @asynccontextmanager
-    async def acquire(self, tokens: int = 1) -> AsyncIterator[Permit]:
+    async def acquire(self, tokens: int = 1, pool: str = "") -> AsyncIterator[Permit]:
         await self._bucket.acquire(tokens)
         yield _BarePermit(tokens)
 
@@ -194,10 +194,8 @@ class RemoteCalls:
         self._up = asyncio.Event()
         self._up.set()
 
-    async def acquire(
-        self, tokens: int = 1, ticket: str | None = None, settled: Sequence[Settlement] = (), job_id: str = ""
-    ) -> Grant | None:
-        return await self._call(lambda: self.limiter.acquire(tokens, ticket, tuple(settled), job_id))
+    async def acquire(self, request: PermitRequest, settled: Sequence[Settlement] = ()) -> Lease | None:
+        return await self._call(lambda: self.limiter.acquire(request, tuple(settled)))
 
     async def settle(self, settled: Sequence[Settlement]) -> None:
         await self._call(lambda: self.limiter.settle(tuple(settled)))

@@ -18,6 +18,7 @@ from domain.errors import (
     StorageUnavailable,
     SymbolRejected,
 )
+from domain.grants import Priority
 from domain.ports import CandlePage, PageRequest, PermitSource, ProgressEvent
 from domain.retries import RetryPolicy
 from domain.timespan import TimeSpan
@@ -75,7 +76,7 @@ async def test_the_sum_of_all_events_is_the_report_and_every_planned_page_is_tol
     total = {
         field.name: sum(getattr(event, field.name) for event in bench.emitter.events)
         for field in fields(ProgressEvent)
-        if field.name not in ("worker", "batch", "epoch", "kind")
+        if field.name not in ("worker", "batch", "epoch", "kind", "findings")
     }
     assert total == {
         "pages": report.pages,
@@ -295,7 +296,7 @@ async def test_the_worker_gives_everything_back_at_the_end_and_is_named_after_it
     await bench.run()
     assert bench.gateway.closed
     assert bench.limiter.closed
-    assert bench.limiter.bound_jobs == ["memory-job"]
+    assert bench.limiter.bound_jobs == [("memory-job", Priority.BULK)]
     assert repr(bench.worker) == "CollectionWorker(memory-job, worker-1)"
 
 

@@ -20,6 +20,7 @@ from hypothesis import strategies as some
 
 from adapters.event_encoding import MAX_EVENT_BYTES, MsgpackTranscoder, ZstdCompressor
 from domain.jobs import CollectionJob, JobStatus
+from domain.pace import NOTHING_TIMED, Pace
 from domain.plans import CollectionPlan
 from domain.requests import FailureAllowance
 
@@ -125,6 +126,15 @@ def test_jobs_stored_by_the_first_version_load_for_ever() -> None:
     assert (job.candles_saved, job.candles_quarantined, job.pages, job.requests) == (6000, 18, 24, 30)
     assert job.started_at == datetime(2024, 3, 1, 12, 1, 0, 123456, tzinfo=UTC)
     assert job.failed_symbols["BBB"].message == "503 after 5 tries"
+
+
+def test_times_of_calls_load_for_ever_and_batches_without_them_tell_none() -> None:
+    paced = project_aggregate(None, golden_events("paced_job_events_1.json"))
+    assert isinstance(paced, CollectionJob)
+    assert (paced.status, paced.requests, paced.pace) == (JobStatus.COMPLETED, 6, Pace(6, 0.375, 3.75))
+    unpaced = project_aggregate(None, golden_events("job_events_1.json"))
+    assert isinstance(unpaced, CollectionJob)
+    assert unpaced.pace == NOTHING_TIMED
 
 
 def test_plans_stored_by_the_first_version_load_for_ever() -> None:

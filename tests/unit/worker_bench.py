@@ -18,6 +18,7 @@ from adapters.in_memory import (
     RecordingEmitter,
 )
 from domain.candles import Candles, Interval
+from domain.ports import TradingCalendar
 from domain.requests import CollectionRequest
 from domain.retries import RetryPolicy
 from domain.timespan import TimeSpan
@@ -57,6 +58,7 @@ class Bench:
         market: Mapping[str, Candles] | None = None,
         policy: RetryPolicy | None = None,
         before_blocking: Callable[[Callable[..., Any]], Awaitable[None]] | None = None,
+        calendar: TradingCalendar | None = None,
         span: TimeSpan | None = None,
         settle_seconds: int = 0,
         clock: Callable[[], float] = time.time,
@@ -94,6 +96,7 @@ class Bench:
             random01=lambda: 0.5,
             clock=clock,
             run_blocking=self._run_inline,
+            calendar=calendar,
         )
 
     async def _run_inline(self, call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
