@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from actors import cli_collect, cli_files, cli_jobs
+from actors import cli_collect, cli_files, cli_jobs, cli_proof
 from actors.cli_support import App, SentenceGroup
 
 
@@ -32,6 +32,9 @@ for command in (
     cli_jobs.cancel,
     cli_collect.retry,
     cli_jobs.history,
+    cli_proof.gaps,
+    cli_proof.quarantine,
+    cli_proof.verify,
     cli_files.export,
     cli_files.demo,
 ):

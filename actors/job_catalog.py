@@ -28,11 +28,14 @@ class JobCatalog:
         """The one job whose id begins so."""
         return self._store.find(prefix)
 
-    def find_or_submit(self, request: CollectionRequest) -> str:
+    def find_or_submit(self, request: CollectionRequest, anew: bool = False) -> str:
         """The job of that request; a new one if there is none that still counts.
 
-        One that was cancelled does not, nor one that finished before the open end moved on.
+        One that was cancelled does not, nor one that finished before the open end moved on, nor, with
+        `anew`, any that has finished.
         """
+        if anew:
+            return self._store.submit(request, datetime.now(UTC), anew=True)
         job_id = self._store.latest(request_key_of(request))
         if job_id is None or self._is_outgrown(job_id, request):
             return self._store.submit(request, datetime.now(UTC))
