@@ -31,9 +31,8 @@ def gap_rows(one: Completeness, show_all: bool) -> Iterator[tuple[str, ...]]:
     for damage in one.damaged:
         yield (*head, "damaged", "", "", "", f"{damage.path}: {damage.reason}")
     for name, what, note in (*LISTED, *(LISTED_ON_REQUEST if show_all else ())):
-        spans: Spans = getattr(one, name)
-        for span in spans:
-            yield (*head, what, moment_text(span.start), moment_text(span.end), f"{one.bars([span]):,}", note)
+        for span, bars in _runs(one, name):
+            yield (*head, what, moment_text(span.start), moment_text(span.end), f"{bars:,}", note)
 
 
 def gaps_summary(judged: Sequence[Completeness]) -> str:
@@ -55,7 +54,7 @@ def gaps_json(one: Completeness) -> dict[str, Any]:
         "complete": one.is_complete,
         "bars_expected": one.bars(one.expected),
         "bars_stored": one.bars(one.stored),
-        **{name: [_span_json(one, span) for span in getattr(one, name)] for name in names},
+        **{name: [_span_json(span, bars) for span, bars in _runs(one, name)] for name in names},
         "damaged": [{"path": damage.path, "reason": damage.reason} for damage in one.damaged],
     }
 
@@ -140,5 +139,10 @@ def _identity(one: Completeness) -> dict[str, Any]:
     }
 
 
-def _span_json(one: Completeness, span: TimeSpan) -> dict[str, Any]:
-    return {"start": span.start.isoformat(), "end": span.end.isoformat(), "bars": one.bars([span])}
+def _runs(one: Completeness, name: str) -> list[tuple[TimeSpan, int]]:
+    spans: Spans = getattr(one, name)
+    return one.gap_runs if name == "gaps" else [(span, one.bars([span])) for span in spans]
+
+
+def _span_json(span: TimeSpan, bars: int) -> dict[str, Any]:
+    return {"start": span.start.isoformat(), "end": span.end.isoformat(), "bars": bars}

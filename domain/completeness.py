@@ -74,6 +74,19 @@ class Completeness:
         """Whether asking again could bring anything."""
         return not self.is_complete or bool(self.gaps)
 
+    @property
+    def gap_runs(self) -> list[tuple[TimeSpan, int]]:
+        """Gaps as a person counts them, each with its bars: nights and weekends do not divide one."""
+        closed = set(self.closed)
+        runs: list[tuple[TimeSpan, int]] = []
+        for gap in self.gaps:
+            if runs and TimeSpan(runs[-1][0].end_ms, gap.start_ms) in closed:
+                earlier, bars = runs.pop()
+                runs.append((TimeSpan(earlier.start_ms, gap.end_ms), bars + self.bars([gap])))
+            else:
+                runs.append((gap, self.bars([gap])))
+        return runs
+
     def bars(self, spans: Sequence[TimeSpan]) -> int:
         """How many bars the spans have room for."""
         return bars_in(spans, self.dataset)
