@@ -19,12 +19,14 @@ import platformdirs
 
 from actors import ray_session
 from actors.account_limits import account_limits, check_fits
+from actors.candle_proof import CandleProof
 from actors.collection_requests import request_from
 from actors.collection_worker import CollectionWorker
 from actors.job_auditor import AuditReport, JobAuditor
 from actors.job_catalog import JobCatalog
 from actors.job_coordinator import JobCoordinator
 from actors.job_planner import JobPlan, JobPlanner
+from actors.job_proof import JobProof
 from actors.job_runner import JobRunner
 from actors.job_service import JobService
 from actors.limiter_operator import LimiterOperator, LimiterSearch
@@ -53,6 +55,7 @@ from domain.leases import LeaseTerms
 from domain.ports import TradingCalendar
 from domain.rates import AccountLimits
 from domain.requests import CollectionRequest
+from domain.sessions import SessionOverride
 
 STATE_FOLDER_VARIABLE = "CANDLES_STATE_DIR"
 """Where the permit records and logs of this user's accounts lie; by default the platform's state folder."""
@@ -75,10 +78,10 @@ def state_folder() -> Path:
     return Path(os.environ.get(STATE_FOLDER_VARIABLE) or platformdirs.user_state_path("candle-collector"))
 
 
-def calendar_for(settings: Settings, request: CollectionRequest) -> TradingCalendar:
-    """The calendar of a request as a value, with the settings' overrides. Raises SettingsError."""
-    overrides = settings.job.calendar_overrides if settings.job else ()
-    return TradingCalendars(overrides).named(request.calendar, request.span)
+def candle_proof(root: Path, overrides: Sequence[SessionOverride]) -> CandleProof:
+    """What the candles under a folder prove by themselves, with these overrides of their calendars."""
+    files = CandleFiles(root)
+    return CandleProof(files, files.quarantined, TradingCalendars(overrides).named, now)
 
 
 def simulated_exchange(options: Sequence[str] = ()) -> SimulatorProcess:
@@ -204,6 +207,8 @@ class CollectionService(JobService):
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self._overrides = settings.job.calendar_overrides if settings.job else ()
+        self._calendars = TradingCalendars(self._overrides)
         make_folder(settings.storage.root)
         catalog = JobCatalog(JobJournal.sqlite(events_path(settings)), BinanceGateway.max_candles_per_page)
         runner = JobRunner(
@@ -219,7 +224,8 @@ class CollectionService(JobService):
         """What the settings ask for; without an end, up to the last bar that has closed."""
         limits_for(self._settings.require_broker())
         request = request_from(self._settings, gateway_for(self._settings.require_broker()), now())
-        calendar_for(self._settings, request)  # an unknown name is the user's mistake, and said before anything starts
+        # An unknown name is the user's mistake, and said before anything starts.
+        self._calendars.named(request.calendar, request.span)
         return request
 
     def plan(self) -> JobPlan:
@@ -263,13 +269,20 @@ class CollectionService(JobService):
         )
         return auditor.audit(job, plot)
 
+    def proof(self) -> JobProof:
+        """What is there of a job or a symbol, what is not, and what can be done about it; no request is made."""
+        gateway = gateway_for(self._settings.require_broker())
+        proof = candle_proof(self._settings.storage.root, self._overrides)
+        return JobProof(self._settings, self._catalog, proof, gateway.dataset)
+
     def _new_coordinator(self, job_id: str) -> Any:
         options = ray_session.on_this_node()
         limiter = self._limiter(options)
         coordinator_class = as_actor(
             JobCoordinator, num_cpus=0, max_restarts=-1, max_task_retries=-1, max_concurrency=1000, **options
         )
-        calendar = calendar_for(self._settings, self._catalog.request(job_id))
+        request = self._catalog.request(job_id)
+        calendar = self._calendars.named(request.calendar, request.span)
         builder = CoordinatorBuilder(self._settings, job_id, limiter, options, calendar)
         return coordinator_class.options(name=f"job:{job_id}", namespace=ray_session.NAMESPACE).remote(builder)
 
