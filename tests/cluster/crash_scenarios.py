@@ -24,12 +24,14 @@ WRONG = (
 )  # fmt: skip
 """A single symbol is refused by mistake: one that is listed. The job completes without it, and `retry` gets it."""
 
-INCOMPLETE = (
-    "late_bars,probability=0.1,times=1,bars=1", "late_bars,probability=0.1,times=1,bars=250",
-    "first_bars,probability=0.1,times=1,bars=0", "first_bars,probability=0.1,times=1,bars=400",
-    "last_bars,probability=0.1,times=1,bars=600", "last_bars,probability=0.1,times=1,bars=999",
+INCOMPLETE = tuple(
+    f"{fault},symbol=T{{seed}}S{number:03},probability=0.3,times=1"
+    for number, fault in enumerate(
+        ("late_bars,bars=1", "late_bars,bars=250", "first_bars,bars=0", "first_bars,bars=400", "last_bars,bars=600",
+         "last_bars,bars=999")
+    )
 )  # fmt: skip
-"""No two alike: a server that leaves out the same bars twice over is believed, for so it would look if it had none."""
+"""Once for a symbol: a server that leaves out the same bars twice over is believed, for so it looks if it has none."""
 
 Plan = Callable[[int], tuple[Step, ...]]
 
@@ -47,7 +49,7 @@ class Scenario:
 
     def judge(self, name: str, seed: int, folder: Path, cluster: KeptCluster | None = None) -> Verdict:
         """Play it, in that cluster or embedded; raises NotPermitted where the machine lacks what it takes."""
-        trial = Trial(name, seed, self.plan(seed), self.faults)
+        trial = Trial(name, seed, self.plan(seed), tuple(fault.format(seed=seed) for fault in self.faults))
         with ExitStack() as stack:
             run: TrialRun = stack.enter_context(trial_run(trial, folder, cluster))
             if self.small_disk:
