@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.cluster.crash_matrix import Kill, Step, Trial, TrialRun, Victim, random_kills, trial_run
+from tests.cluster.crash_matrix import Step, Trial, TrialRun, Victim, random_kills, trial_run
 from tests.cluster.crash_mishaps import FillDisk, LockStore, SetClockBack, clock_went_back, small_disk, with_a_clock
 from tests.cluster.crash_verdict import Verdict
 from tests.cluster.kept_cluster import KeptCluster
@@ -73,8 +73,8 @@ def _steps(*steps: Step) -> Plan:
 
 
 def _on_a_clock(seed: int) -> tuple[Step, ...]:
-    first, second, third = random_kills(seed, list(Victim), 3, pages=25)
-    return (SetClockBack(4), first, second, third, SetClockBack(30, is_paused=True), Kill(Victim.EVERYTHING, 40))
+    kills = random_kills(seed, list(Victim), 3, pages=30)
+    return (SetClockBack(4), *kills, SetClockBack(35, is_paused=True))
 
 
 SCENARIOS = {
