@@ -27,7 +27,7 @@ from tests.unit.worker_bench import Bench, bars, minutes, names
 
 UNREACHED = [RateLimit.parse("100000/1s")]
 spans_by_symbol = some.lists(
-    some.lists(some.tuples(some.integers(0, 40), some.integers(1, 25)), max_size=3), min_size=1, max_size=7
+    some.lists(some.tuples(some.integers(0, 40), some.integers(4, 25)), max_size=3), min_size=1, max_size=7
 )
 
 
