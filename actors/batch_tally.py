@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
 from actors.guarded_permits import GuardedPermits
 from domain.batches import BatchReport, BatchWork, SymbolFailure
+from domain.findings import added
+from domain.pace import Pace
 from domain.ports import EventEmitter, ProgressEvent
 
 
@@ -25,19 +28,26 @@ class BatchTally:
         self._candles = 0
         self._quarantined = 0
         self._pages = 0
+        self._findings: dict[str, int] = {}
         self._requests_told = 0
+        self._lane_seconds = 0.0
 
-    def saved(self, candles: int, quarantined: int, pages: int) -> None:
+    def saved(self, candles: int, quarantined: int, pages: int, findings: Mapping[str, int]) -> None:
         """An answer is on disk; `pages` is 0 while a part of its page is still to come."""
         self._candles += candles
         self._quarantined += quarantined
         self._pages += pages
-        self._tell("page", pages=pages, candles=candles, quarantined=quarantined)
+        self._findings = added(self._findings, findings)
+        self._tell("page", pages=pages, candles=candles, quarantined=quarantined, findings=added(findings, {}))
 
     def skipped(self, pages: int) -> None:
         """So many planned pages need no request."""
         if pages > 0:
             self._tell("symbol", pages_skipped=pages)
+
+    def worked(self, seconds: float) -> None:
+        """A lane had its hands full for so long, waits for permits included."""
+        self._lane_seconds += seconds
 
     def completed(self, symbol: str) -> None:
         """The symbol is proven complete."""
@@ -61,9 +71,11 @@ class BatchTally:
             candles_quarantined=self._quarantined,
             pages=self._pages,
             requests=self._permits.requests,
+            findings=self._findings,
+            pace=self._permits.pace + Pace(lane_seconds=self._lane_seconds - self._permits.waited_seconds),
         )
 
-    def _tell(self, kind: Literal["page", "symbol", "batch"], **counts: int) -> None:
+    def _tell(self, kind: Literal["page", "symbol", "batch"], **counts: Any) -> None:
         requests = self._permits.requests - self._requests_told
         self._requests_told = self._permits.requests
         self._emitter.emit(

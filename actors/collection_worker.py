@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -25,9 +26,10 @@ from domain.errors import (
     StaleEpoch,
     StorageError,
 )
-from domain.ports import BrokerGateway, CandleRepository, EventEmitter, IRateLimiter, JobRepository
+from domain.ports import BrokerGateway, CandleRepository, EventEmitter, IRateLimiter, JobRepository, TradingCalendar
 from domain.requests import CollectionRequest
 from domain.retries import RetryPolicy
+from domain.sessions import AlwaysOpen
 
 CLOSE_GRACE_SECONDS = 0.2
 """How long permits may take to be given back at the end; those that are not count longer, never shorter."""
@@ -65,7 +67,9 @@ class CollectionWorker:
         job_id: str = "",
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         random01: Callable[[], float] = random.random,
+        clock: Callable[[], float] = time.time,
         run_blocking: RunBlocking = asyncio.to_thread,
+        calendar: TradingCalendar | None = None,
     ) -> None:
         self._job_repo = job_repo
         self._rate_limiter = rate_limiter
@@ -80,7 +84,9 @@ class CollectionWorker:
             retry_policy or RetryPolicy(),
             sleep,
             random01,
+            clock,
             run_blocking,
+            calendar or AlwaysOpen(),
         )
         self._in_flight: list[str] = []
         self._batch: int | None = None
@@ -188,18 +194,20 @@ class CollectionWorker:
         while waiting and self._control.may_begin:
             symbol = waiting.popleft()
             self._in_flight.append(symbol)
+            began_at = asyncio.get_running_loop().time()
             try:
                 await self._collect_symbol(symbol, request, permits, tally)
             except Interrupted:
                 return
             finally:
                 self._in_flight.remove(symbol)
+                tally.worked(asyncio.get_running_loop().time() - began_at)
 
     async def _collect_symbol(
         self, symbol: str, request: CollectionRequest, permits: GuardedPermits, tally: BatchTally
     ) -> None:
         dataset = self._tools.gateway.dataset(symbol, request.interval)
-        collection = SymbolCollection(self._tools, dataset, request.span, permits, tally)
+        collection = SymbolCollection(self._tools, dataset, request, permits, tally)
         try:
             await collection.collect()
         except CollectorError as error:

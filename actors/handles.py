@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, cast
 
@@ -51,6 +50,9 @@ async def _unless_gone(call: Any) -> Any:
         return await call
     except RayActorError as error:
         raise LimiterUnavailable("the rate limiter has ended") from error
+    except RayTaskError as error:
+        # As it was raised: its own text is a traceback.
+        raise error.cause from None
 
 
 class RemoteJobRepository:
@@ -149,11 +151,11 @@ class JobHandle:
 
     def pause(self, now: bool = False) -> Progress:
         """Begin no symbol any more; returns when all that was begun is finished and PAUSED recorded."""
-        return self._ask(self._actor.pause, now, time.time_ns(), patience_seconds=None)
+        return self._ask(self._actor.pause, now, patience_seconds=None)
 
     def resume(self) -> Progress:
         """Go on after a pause."""
-        return self._ask(self._actor.resume, time.time_ns())
+        return self._ask(self._actor.resume)
 
     def shutdown(self) -> Progress:
         """Stop within a second, with the state saved."""
@@ -206,23 +208,24 @@ class LimiterHandle:
     def __init__(self, actor: ActorHandle[Any]) -> None:
         self._actor = actor
 
-    def take_account(self, limits: AccountLimits, switch: AccountSwitch, address: str) -> None:
+    def take_account(self, limits: AccountLimits, switch: AccountSwitch, address: str) -> AccountLimits:
         """Tell the limiter what this run knows of the account, and operators where it is; heed the switch.
 
-        Raises LimiterUnavailable when another run holds the account.
+        Returns what holds: the stricter of all. Raises LimiterUnavailable when another run holds the account.
         """
-        self._ask(self._actor.agree, limits)
+        agreed: AccountLimits = self._ask(self._actor.agree, limits)
         switch.announce(address)
         if switch.is_paused():
             self.pause()
+        return agreed
 
     def pause(self) -> None:
         """Grant nothing until `resume`."""
-        self._ask(self._actor.pause, time.time_ns())
+        self._ask(self._actor.pause)
 
     def resume(self) -> None:
         """Grant again."""
-        self._ask(self._actor.resume, time.time_ns())
+        self._ask(self._actor.resume)
 
     def status(self) -> LimiterStatus:
         """The limiter at this moment."""

@@ -6,9 +6,12 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
+from functools import reduce
 
+from actors.moments import now
 from domain.batches import BatchReport
+from domain.findings import added
 from domain.grants import LimiterStatus
 from domain.jobs import CollectionJob
 from domain.ports import ProgressEvent
@@ -41,6 +44,8 @@ class JobTally:
         self._ended_at: float | None = None
         self._live: dict[int, Counter[str]] = {}
         self._left_behind: dict[int, Counter[str]] = {}
+        self._live_findings: dict[int, dict[str, int]] = {}
+        self._findings_left_behind: dict[int, dict[str, int]] = {}
         self._first_pages_done: int | None = None
         self._recent: deque[tuple[float, int]] = deque()
         self.version = 0
@@ -57,6 +62,7 @@ class JobTally:
             done=event.symbols_done,
             failed=event.symbols_failed,
         )
+        self._live_findings[event.batch] = added(self._live_findings.get(event.batch, {}), event.findings)
         if event.requests:
             self._recent.append((self._clock(), event.requests))
         self.version += 1
@@ -65,6 +71,8 @@ class JobTally:
         """The batch's counts are in the aggregate now."""
         self._live.pop(batch, None)
         self._left_behind.pop(batch, None)
+        self._live_findings.pop(batch, None)
+        self._findings_left_behind.pop(batch, None)
         self.version += 1
 
     def lost(self, batch: int) -> None:
@@ -72,6 +80,8 @@ class JobTally:
         live = self._live.pop(batch, Counter())
         left_behind = self._left_behind.setdefault(batch, Counter())
         left_behind.update({name: live[name] for name in ("candles", "quarantined", "requests")})
+        found = self._live_findings.pop(batch, {})
+        self._findings_left_behind[batch] = added(self._findings_left_behind.get(batch, {}), found)
         self.version += 1
 
     def with_left_behind(self, report: BatchReport) -> BatchReport:
@@ -82,7 +92,28 @@ class JobTally:
             candles_saved=report.candles_saved + left_behind["candles"],
             candles_quarantined=report.candles_quarantined + left_behind["quarantined"],
             requests=report.requests + left_behind["requests"],
+            findings=added(report.findings, self._findings_left_behind.get(report.batch, {})),
         )
+
+    def unreported(self) -> list[BatchReport]:
+        """What workers told of batches that none of them came to report, as reports of something unfinished."""
+        counts = {batch: self._live.get(batch, Counter()) for batch in sorted({*self._live, *self._left_behind})}
+        return [
+            self.with_left_behind(
+                BatchReport(
+                    batch=batch,
+                    epoch=0,
+                    finished=False,
+                    completed=(),
+                    candles_saved=live["candles"],
+                    candles_quarantined=live["quarantined"],
+                    pages=live["pages"],
+                    requests=live["requests"],
+                    findings=self._live_findings.get(batch, {}),
+                )
+            )
+            for batch, live in counts.items()
+        ]
 
     def end(self) -> None:
         """The run is over: time stands still."""
@@ -94,6 +125,7 @@ class JobTally:
     ) -> Progress:
         """The job as it stands, or as it stood at a moment."""
         live: Counter[str] = sum((*self._live.values(), *self._left_behind.values()), Counter())
+        told_findings = (*self._live_findings.values(), *self._findings_left_behind.values())
         pages_done = self._pages_done(job, live)
         elapsed_seconds = (self._ended_at or self._clock()) - self._began_at
         failures = list(job.failed_symbols.values())[:FAILURES_SHOWN]
@@ -113,7 +145,7 @@ class JobTally:
             requests=job.requests + live["requests"],
             started_at=job.started_at,
             completed_at=job.completed_at,
-            running_seconds=job.running_seconds(at or datetime.now(UTC)),
+            running_seconds=job.running_seconds(at or now()),
             eta_seconds=self._eta_seconds(pages_done, elapsed_seconds) if is_attended else None,
             requests_per_second=self._requests_per_second(elapsed_seconds),
             mean_call_seconds=limiter.mean_call_seconds if limiter else 0.0,
@@ -121,6 +153,7 @@ class JobTally:
             sealed_seconds=limiter.sealed_seconds if limiter else 0.0,
             is_account_paused=limiter.paused if limiter else False,
             sealed_reason=limiter.sealed_reason if limiter and limiter.sealed_seconds else "",
+            findings=reduce(added, told_findings, job.findings),
             failed_symbols={failure.symbol: f"{failure.kind}: {failure.message}" for failure in failures},
             is_attended=is_attended,
         )

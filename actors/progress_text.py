@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 
 from click import unstyle
 
+from domain.findings import OF_THE_CALENDAR
 from domain.jobs import JobStatus
 from domain.progress import Progress
 from domain.rates import Counts, RateLimit, ideal_makespan_seconds
 
 FAILURES_LISTED = 10
-LONGEST_REASON = 120
+LONGEST_REASON = 240
 
 
 def duration_text(seconds: float) -> str:
@@ -116,6 +118,7 @@ def summary(progress: Progress, requests_before: int | None = None) -> list[str]
         f"  symbols   {progress.symbols_completed:,} of {progress.symbols_total:,} complete"
         + (f", {progress.symbols_failed:,} failed" if progress.symbols_failed else ""),
         f"  candles   {progress.candles_saved:,} saved, {progress.candles_quarantined:,} quarantined",
+        *_findings_lines(progress.findings),
         f"  requests  {_requests_text(progress, requests_before)}",
     ]
     failed = list(progress.failed_symbols.items())[:FAILURES_LISTED]
@@ -123,6 +126,13 @@ def summary(progress: Progress, requests_before: int | None = None) -> list[str]
     if progress.symbols_failed > len(failed) > 0:
         lines.append(f"  failed    ... and {progress.symbols_failed - len(failed):,} more")
     return lines
+
+
+def _findings_lines(findings: Mapping[str, int]) -> list[str]:
+    """The reasons of refused bars, the most frequent first, then what the calendar does not explain."""
+    reasons = sorted((name for name in findings if name not in OF_THE_CALENDAR), key=lambda name: -findings[name])
+    lines = [f"  refused   {findings[name]:,} bars: {name}" for name in reasons]
+    return lines + [f"  calendar  {findings[name]:,} bars {name}" for name in OF_THE_CALENDAR if name in findings]
 
 
 def _requests_text(progress: Progress, requests_before: int | None) -> str:

@@ -81,6 +81,7 @@ class RateLimiter:
         """
         self._open()
         self._account.seal(retry_after_seconds, reason)
+        self._tally.seal(self._account.seals)
         return self._account.sealed_seconds
 
     async def agree(self, limits: AccountLimits) -> AccountLimits:
@@ -111,6 +112,7 @@ class RateLimiter:
         """The limiter at this moment; opens nothing."""
         account = self._account
         queues = [dispatcher.queue for dispatcher in self._dispatchers.values()]
+        self._tally.show(sum(map(len, queues)), account.sealed_seconds, account.windows())
         return LimiterStatus(
             broker=account.limits.broker,
             account=account.limits.account,
@@ -124,6 +126,8 @@ class RateLimiter:
             mean_call_seconds=self._tally.mean_call_seconds,
             note=account.note,
             jobs=tuple(job for queue in queues for job in queue.jobs()),
+            seals=account.seals,
+            seal_seconds=account.seal_seconds,
         )
 
     def _open(self) -> None:

@@ -10,7 +10,7 @@ import os
 import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -18,34 +18,44 @@ from uuid import uuid4
 import platformdirs
 
 from actors import ray_session
+from actors.account_limits import account_limits, check_fits
+from actors.candle_proof import CandleProof
 from actors.collection_requests import request_from
 from actors.collection_worker import CollectionWorker
 from actors.job_auditor import AuditReport, JobAuditor
 from actors.job_catalog import JobCatalog
 from actors.job_coordinator import JobCoordinator
+from actors.job_planner import JobPlan, JobPlanner
+from actors.job_proof import JobProof
 from actors.job_runner import JobRunner
 from actors.job_service import JobService
 from actors.limiter_operator import LimiterOperator, LimiterSearch
+from actors.moments import now
 from actors.permit_client import PermitClient
 from actors.rate_limiter import RateLimiter
 from actors.runners import Runners
 from actors.settings import BrokerSettings, Settings
 from adapters.account_switch import AccountSwitchFile
+from adapters.atomic_file import make_folder
 from adapters.audit_plot import draw
 from adapters.brokers.binance import DEFAULT_LIMITS, BinanceGateway
 from adapters.candle_export import export
 from adapters.candle_files import CandleFiles
-from adapters.candle_reader import CandleReader
 from adapters.job_journal import JobJournal
+from adapters.parquet_mirror import MirrorReport, ParquetMirror
 from adapters.permit_log import PermitLogFile
 from adapters.permit_log_reader import read_trail
 from adapters.permit_record import PermitRecordFile, boot_identity
+from adapters.segment_listing import bytes_per_bar
 from adapters.simulator import SimulatorProcess
 from adapters.simulator.count import server_count
+from adapters.trading_calendars import TradingCalendars
 from domain.errors import SettingsError
 from domain.leases import LeaseTerms
-from domain.rates import AccountLimits, RateLimit
+from domain.ports import TradingCalendar
+from domain.rates import AccountLimits
 from domain.requests import CollectionRequest
+from domain.sessions import SessionOverride
 
 STATE_FOLDER_VARIABLE = "CANDLES_STATE_DIR"
 """Where the permit records and logs of this user's accounts lie; by default the platform's state folder."""
@@ -60,15 +70,18 @@ def gateway_for(broker: BrokerSettings) -> BinanceGateway:
 
 def limits_for(broker: BrokerSettings) -> AccountLimits:
     """What the settings allow the account, or what the broker documents."""
-    limits = broker.limits or tuple(RateLimit.parse(text) for text in DEFAULT_LIMITS)
-    return AccountLimits(
-        broker.gateway, broker.account, limits, broker.timeout_seconds, stray_seconds=broker.timeout_seconds
-    )
+    return account_limits(broker, gateway_for(broker), DEFAULT_LIMITS)
 
 
 def state_folder() -> Path:
     """The folder of the permit records and logs."""
     return Path(os.environ.get(STATE_FOLDER_VARIABLE) or platformdirs.user_state_path("candle-collector"))
+
+
+def candle_proof(root: Path, overrides: Sequence[SessionOverride]) -> CandleProof:
+    """What the candles under a folder prove by themselves, with these overrides of their calendars."""
+    files = CandleFiles(root)
+    return CandleProof(files, files.quarantined, TradingCalendars(overrides).named, now)
 
 
 def simulated_exchange(options: Sequence[str] = ()) -> SimulatorProcess:
@@ -120,6 +133,7 @@ class WorkerBuilder:
     name: str
     limiter: Any
     coordinator: Any
+    calendar: TradingCalendar
 
     def __call__(self) -> dict[str, Any]:
         from actors.handles import RemoteJobRepository, RemoteRateLimiter
@@ -136,6 +150,7 @@ class WorkerBuilder:
             "event_emitter": coordinator,
             "name": self.name,
             "job_id": self.job_id,
+            "calendar": self.calendar,
         }
 
 
@@ -147,6 +162,7 @@ class CoordinatorBuilder:
     job_id: str
     limiter: Any
     options: dict[str, Any]
+    calendar: TradingCalendar
 
     def __call__(self) -> dict[str, Any]:
         import ray
@@ -158,7 +174,7 @@ class CoordinatorBuilder:
         worker_class = as_actor(CollectionWorker, num_cpus=0, max_restarts=0, max_concurrency=100, **self.options)
 
         def new_worker(name: str) -> RemoteWorker:
-            builder = WorkerBuilder(self.settings, self.job_id, name, self.limiter, me)
+            builder = WorkerBuilder(self.settings, self.job_id, name, self.limiter, me, self.calendar)
             named = worker_class.options(name=f"{name}:{self.job_id}", namespace=ray_session.NAMESPACE)
             return RemoteWorker(name, named.remote(builder))
 
@@ -191,7 +207,9 @@ class CollectionService(JobService):
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        settings.storage.root.mkdir(parents=True, exist_ok=True)
+        self._overrides = settings.job.calendar_overrides if settings.job else ()
+        self._calendars = TradingCalendars(self._overrides)
+        make_folder(settings.storage.root)
         catalog = JobCatalog(JobJournal.sqlite(events_path(settings)), BinanceGateway.max_candles_per_page)
         runner = JobRunner(
             Runners(settings.storage.root / ".runners"),
@@ -204,7 +222,20 @@ class CollectionService(JobService):
 
     def request(self) -> CollectionRequest:
         """What the settings ask for; without an end, up to the last bar that has closed."""
-        return request_from(self._settings, gateway_for(self._settings.require_broker()), datetime.now(UTC))
+        limits_for(self._settings.require_broker())
+        request = request_from(self._settings, gateway_for(self._settings.require_broker()), now())
+        # An unknown name is the user's mistake, and said before anything starts.
+        self._calendars.named(request.calendar, request.span)
+        return request
+
+    def plan(self) -> JobPlan:
+        """What collecting would take now; no request is made."""
+        broker, candles = self._settings.require_broker(), CandleFiles(self._settings.storage.root)
+        measure = partial(bytes_per_bar, candles.root)
+        limits = limits_for(broker).limits
+        gateway = gateway_for(broker)
+        planner = JobPlanner(self._catalog, candles, gateway, limits, gateway.tokens_per_request, measure)
+        return planner.plan(self.request())
 
     def export(self, out: Path, format: str, job: str | None = None, symbols: Sequence[str] = ()) -> list[Path]:
         """Write candles to files: a job's, or those of the settings file, all or the named symbols."""
@@ -216,7 +247,16 @@ class CollectionService(JobService):
         for dataset in datasets:
             if dataset not in stored:
                 raise SettingsError(f"no {dataset.interval} candles of {dataset.symbol} are stored: collect them first")
-        return export(CandleReader(candles), datasets, request.span, format, out)
+        return export(candles, datasets, request.span, format, out)
+
+    def mirror(self, out: Path, job: str | None = None) -> MirrorReport:
+        """Bring a Parquet mirror up to date: a job's candles, or all that are stored."""
+        candles = CandleFiles(self._settings.storage.root)
+        mirror = ParquetMirror(candles.root, out)
+        if job is None:
+            return mirror.update(candles.datasets(), is_whole_store=True)
+        request, gateway = self._catalog.request(self._catalog.find(job)), gateway_for(self._settings.require_broker())
+        return mirror.update(gateway.dataset(symbol, request.interval) for symbol in request.symbols)
 
     def audit(self, job: str, plot: Path | None = None) -> AuditReport:
         """What the log of permits proves of a job; see `JobAuditor`."""
@@ -229,13 +269,21 @@ class CollectionService(JobService):
         )
         return auditor.audit(job, plot)
 
+    def proof(self) -> JobProof:
+        """What is there of a job or a symbol, what is not, and what can be done about it; no request is made."""
+        gateway = gateway_for(self._settings.require_broker())
+        proof = candle_proof(self._settings.storage.root, self._overrides)
+        return JobProof(self._settings, self._catalog, proof, gateway.dataset)
+
     def _new_coordinator(self, job_id: str) -> Any:
         options = ray_session.on_this_node()
         limiter = self._limiter(options)
         coordinator_class = as_actor(
             JobCoordinator, num_cpus=0, max_restarts=-1, max_task_retries=-1, max_concurrency=1000, **options
         )
-        builder = CoordinatorBuilder(self._settings, job_id, limiter, options)
+        request = self._catalog.request(job_id)
+        calendar = self._calendars.named(request.calendar, request.span)
+        builder = CoordinatorBuilder(self._settings, job_id, limiter, options, calendar)
         return coordinator_class.options(name=f"job:{job_id}", namespace=ray_session.NAMESPACE).remote(builder)
 
     def _limiter(self, options: dict[str, Any]) -> Any:
@@ -252,5 +300,6 @@ class CollectionService(JobService):
             name=name, namespace=ray_session.NAMESPACE, lifetime="detached", get_if_exists=True
         ).remote(LimiterBuilder(limits, state_folder(), holder, uuid4().hex, broker.audit_days))
         switch = AccountSwitchFile(state_folder(), limits.broker, limits.account)
-        LimiterHandle(limiter).take_account(limits, switch, ray_session.cluster_address())
+        agreed = LimiterHandle(limiter).take_account(limits, switch, ray_session.cluster_address())
+        check_fits(agreed.limits, gateway_for(broker))
         return limiter

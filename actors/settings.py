@@ -19,6 +19,7 @@ from domain.errors import SettingsError
 from domain.grants import Priority
 from domain.rates import RateLimit
 from domain.requests import ALWAYS_OPEN, FailureAllowance, OnTooManyFailures
+from domain.sessions import SessionOverride
 
 DEFAULT_FILE = "candles.toml"
 ENVIRONMENT_VARIABLE = "CANDLES_SETTINGS"
@@ -38,8 +39,9 @@ class Section(BaseModel):
 class BrokerSettings(Section):
     """Who is asked, in whose name, and how fast at most.
 
-    Without `base_url` and `limits`, the gateway's own: what the broker documents. `audit_days` is how long
-    the log of permits is kept, from which `candles audit` proves a run.
+    Without `base_url` and `limits`, the gateway's own: what the broker documents. `uplink_seconds` is the user's
+    word that no request is counted by the broker later than this after it was sent; nobody else can give it.
+    `audit_days` is how long the log of permits is kept, from which `candles audit` proves a run.
     """
 
     gateway: Literal["binance"] = Field(description='one of the gateways there are: "binance"')
@@ -49,11 +51,16 @@ class BrokerSettings(Section):
     timeout_seconds: float = Field(
         default=10.0, gt=0, allow_inf_nan=False, description="a number of seconds above 0, like 10"
     )
+    uplink_seconds: float | None = Field(
+        default=None, gt=0, allow_inf_nan=False, description="a number of seconds above 0, like 0.5"
+    )
     audit_days: int = Field(default=90, ge=1, description="a whole number of days, 1 or more")
 
 
 class JobSettings(Section):
     """Which candles, and how the work is spread; `symbols` holds what `symbols_file` names, too.
+
+    `calendar_overrides` names a file; what it says is held here.
 
     Without `end`: up to the last bar that has closed.
     """
@@ -72,6 +79,7 @@ class JobSettings(Section):
     )
     priority: Annotated[Priority, PlainValidator(fields.priority)] = Priority.BULK
     calendar: Text = ALWAYS_OPEN
+    calendar_overrides: Annotated[tuple[SessionOverride, ...], PlainValidator(fields.overrides_beside_file)] = ()
     settle_seconds: int = Field(default=0, ge=0, description="a whole number of seconds, 0 or more")
 
     @model_validator(mode="after")

@@ -8,10 +8,12 @@ from urllib.parse import urlsplit
 
 from pydantic import ValidationInfo
 
+from actors.session_overrides import overrides_in
 from domain.candles import Interval
 from domain.grants import Priority
 from domain.rates import RateLimit
 from domain.requests import FailureAllowance, OnTooManyFailures
+from domain.sessions import SessionOverride
 
 _ADDRESS = re.compile(r"^(embedded|auto|(ray://)?[\w.-]+:\d{1,5})$")
 _SYMBOL = re.compile(r"^[^\s\x00-\x1f\x7f]+$")
@@ -40,7 +42,7 @@ def limits(value: object) -> tuple[RateLimit, ...]:
     if not isinstance(value, list) or not value:
         raise ValueError('write a list like ["15/1s"], or leave it out for what the broker documents')
     parsed = tuple(RateLimit.parse(text(item)) for item in value)
-    if len({(limit.window_seconds, limit.counts) for limit in parsed}) < len(parsed):
+    if len({limit.window for limit in parsed}) < len(parsed):
         raise ValueError("one window is given twice: keep the smaller limit")
     return parsed
 
@@ -119,3 +121,8 @@ def path_beside_file(value: object, info: ValidationInfo) -> Path:
     """An absolute path; a relative one counts from the settings file's folder."""
     folder: Path = (info.context or {}).get("folder", Path.cwd())
     return (folder / Path(text(value)).expanduser()).resolve()
+
+
+def overrides_beside_file(value: object, info: ValidationInfo) -> tuple[SessionOverride, ...]:
+    """What the named file of calendar overrides says; read with the settings, so that it travels with them."""
+    return overrides_in(path_beside_file(value, info))

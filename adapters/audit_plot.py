@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from adapters.candle_reader import require
+from adapters.extras import require
 from domain.audit import JobAudit, PermitTrail, WindowAudit, between, held_over_time
 from domain.errors import SettingsError, StorageUnavailable
 

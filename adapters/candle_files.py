@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
-import numpy as np
 from filelock import FileLock, Timeout
 
-from adapters.atomic_file import make_folder, replacing, storage_errors, temporary_of
-from adapters.candle_layout import SUFFIX, dataset_of, folder_of, period_of, split
+from adapters.atomic_file import make_folder, storage_errors
+from adapters.candle_layout import EVERYTHING, SUFFIX, dataset_of, folder_of, period_of, split
 from adapters.candle_quarantine import QuarantineFile
-from adapters.candle_segments import Segment, SegmentHeader, decode, encode, read_header
+from adapters.dataset_claim import DatasetClaim
+from adapters.segment_files import Answer, lost_with, merge_into, move_aside, read_header, read_history, sweep
+from domain.candle_history import ALWAYS_KNOWN_MS, CandleHistory, SaveResult
+from domain.candle_ports import DamagedSegment
 from domain.candles import Candles, Dataset
 from domain.coverage import Coverage
 from domain.errors import CorruptSegment, StorageUnavailable
-from domain.ports import SaveResult
-from domain.timespan import TimeSpan, union
+from domain.revisions import Revisions
+from domain.timespan import TimeSpan
 from domain.validation import QuarantinedCandle
 
 _LOCK_POLL_SECONDS = 0.005
@@ -37,20 +40,26 @@ class CandleFiles:
         self.lock_timeout_seconds = lock_timeout_seconds
 
     def coverage(self, dataset: Dataset, span: TimeSpan) -> Coverage:
-        """What of the span is stored or confirmed empty, from the files' headers alone.
+        """What of the span is stored, confirmed empty or provisional, from the files' headers alone.
 
         Raises CorruptSegment for a file cut short or damaged in its header.
         """
         aligned = dataset.align(span)
-        asked: list[TimeSpan] = []
-        runs: list[TimeSpan] = []
-        for path in self._files(dataset, aligned):
-            header = _header(path, dataset)
-            asked += header.asked
-            runs += header.runs
-        return Coverage.from_runs(aligned, asked, runs)
+        headers = [read_header(path, dataset) for path in self._files(dataset, aligned)]
+        asked, runs, provisional = (
+            [piece for header in headers for piece in getattr(header, name)]
+            for name in ("asked", "runs", "provisional")
+        )
+        return Coverage.from_runs(aligned, asked, runs, provisional)
 
-    def save(self, dataset: Dataset, asked: TimeSpan, candles: Candles) -> SaveResult:
+    def save(
+        self,
+        dataset: Dataset,
+        asked: TimeSpan,
+        candles: Candles,
+        provisional_from_ms: int | None = None,
+        known_at_ms: int = ALWAYS_KNOWN_MS,
+    ) -> SaveResult:
         """Add candles and note that `asked` was answered; ValueError for candles outside of it or off the grid.
 
         A save over several files writes one after another, each with its own part of `asked`: a crash in
@@ -62,8 +71,13 @@ class CandleFiles:
         if not parts:
             return SaveResult(0, 0)
         folder = folder_of(self.root, dataset)
+        provisional_ms = None if provisional_from_ms is None else dataset.ceil_ms(provisional_from_ms)
         with self._locked(folder):
-            results = [_upsert(folder / name, dataset, part, candles.within(part)) for name, part in parts]
+            sweep(folder)
+            results = []
+            for name, part in parts:
+                answer = Answer(part, candles.within(part), provisional_ms, known_at_ms)
+                results.append(merge_into(folder / name, dataset, answer))
         return SaveResult(sum(one.added for one in results), sum(one.replaced for one in results))
 
     def quarantine(self, dataset: Dataset, bad: Sequence[QuarantinedCandle]) -> None:
@@ -78,10 +92,59 @@ class CandleFiles:
         """The refused candles kept so far, oldest first. Raises CorruptSegment."""
         return QuarantineFile(folder_of(self.root, dataset)).read()
 
-    def read(self, dataset: Dataset, span: TimeSpan) -> Candles:
-        """The stored candles of the span. Raises CorruptSegment."""
-        files = self._files(dataset, dataset.align(span))
-        return Candles.concatenate([_segment(path, dataset).candles.within(span) for path in files])
+    def read(self, dataset: Dataset, span: TimeSpan, known_at_ms: int | None = None) -> Candles:
+        """The stored candles of the span, or as they were known at a moment. Raises CorruptSegment."""
+        (pieces,) = self.read_pieces([dataset], span, known_at_ms)
+        return Candles.concatenate(pieces)
+
+    def read_pieces(
+        self, datasets: Sequence[Dataset], span: TimeSpan, known_at_ms: int | None = None
+    ) -> list[list[Candles]]:
+        """The same of each dataset, file by file; they are decoded in threads. Raises CorruptSegment."""
+        files = [(path, dataset) for dataset in datasets for path in self._files(dataset, dataset.align(span))]
+
+        def read(file: tuple[Path, Dataset]) -> Candles:
+            history = read_history(*file)
+            candles = history.candles if known_at_ms is None else history.as_known_at(known_at_ms)
+            return candles.within(span)
+
+        if len(files) < 2:
+            pieces = list(map(read, files))
+        else:
+            # Threads of this call alone: a pool that is kept would not survive a fork.
+            with ThreadPoolExecutor(min(len(files), os.cpu_count() or 1)) as threads:
+                pieces = list(threads.map(read, files))
+        by_dataset: dict[Dataset, list[Candles]] = {dataset: [] for dataset in datasets}
+        for (_, dataset), piece in zip(files, pieces, strict=True):
+            by_dataset[dataset].append(piece)
+        return [by_dataset[dataset] for dataset in datasets]
+
+    def revisions(self, dataset: Dataset, span: TimeSpan) -> Revisions:
+        """What the broker changed of the span's bars after they were stored. Raises CorruptSegment."""
+        return Revisions.concatenate([history.revisions(span) for history in self._histories(dataset, span)])
+
+    def collecting(self, dataset: Dataset) -> DatasetClaim:
+        """The claim to collect the dataset, not taken yet; it dies with its process."""
+        return DatasetClaim(folder_of(self.root, dataset) / ".collecting")
+
+    def damaged(self, dataset: Dataset) -> list[DamagedSegment]:
+        """The files that are not what was written, by reading them all."""
+        found = (_damage(path, dataset) for path in self._files(dataset, dataset.align(EVERYTHING)))
+        return [damage for damage in found if damage]
+
+    def set_aside(self, dataset: Dataset) -> list[DamagedSegment]:
+        """Rename the damaged files to `*.corrupt`: their spans are missing again, and nothing is deleted.
+
+        A file in a newer format is no damaged one; it raises StorageUnavailable.
+        """
+        damaged = self.damaged(dataset)
+        if damaged:
+            with self._locked(folder_of(self.root, dataset)):
+                # A writer may have been quicker: what it put there is whole.
+                damaged = self.damaged(dataset)
+                for damage in damaged:
+                    move_aside(Path(damage.path))
+        return damaged
 
     def datasets(self) -> list[Dataset]:
         """Every dataset with an answer stored, sorted; told by the folders, no file is opened."""
@@ -95,6 +158,9 @@ class CandleFiles:
             return dataset_of(self.root, folder)
         except ValueError as error:
             raise CorruptSegment(str(folder), f"it is no dataset's folder ({error})") from error
+
+    def _histories(self, dataset: Dataset, span: TimeSpan) -> list[CandleHistory]:
+        return [read_history(path, dataset) for path in self._files(dataset, dataset.align(span))]
 
     def _files(self, dataset: Dataset, span: TimeSpan) -> list[Path]:
         folder = folder_of(self.root, dataset)
@@ -120,51 +186,14 @@ class CandleFiles:
             lock.release()
 
 
+def _damage(path: Path, dataset: Dataset) -> DamagedSegment | None:
+    try:
+        read_history(path, dataset)
+    except CorruptSegment as error:
+        return DamagedSegment(error.path, error.reason, lost_with(path, dataset))
+    return None
+
+
 def _may_hold(path: Path, dataset: Dataset, span: TimeSpan) -> bool:
     period = period_of(path)
     return period is not None and bool(dataset.align(period).intersect(span))
-
-
-def _upsert(path: Path, dataset: Dataset, asked: TimeSpan, newer: Candles) -> SaveResult:
-    """Merge into one file under its lock; the file is written only if that changes it."""
-    with storage_errors(path):
-        temporary_of(path).unlink(missing_ok=True)
-        before = _segment(path, dataset) if path.exists() else Segment(dataset, (), Candles.empty())
-    after = Segment(dataset, tuple(union((*before.asked, asked))), before.candles.merge(newer))
-    if after.asked == before.asked and after.candles.identical(before.candles):
-        return SaveResult(0, 0)
-    with replacing(path) as file:
-        file.write(encode(after))
-    return SaveResult(len(after.candles) - len(before.candles), _replaced(before.candles, newer))
-
-
-def _replaced(before: Candles, newer: Candles) -> int:
-    """How many bars there were already with other values."""
-    _, olds, news = np.intersect1d(before.open_time_ms, newer.open_time_ms, assume_unique=True, return_indices=True)
-    old, new = before.take(olds), newer.take(news)
-    if old.columns().keys() != new.columns().keys():
-        return len(olds)
-    changed = np.zeros(len(olds), np.bool_)
-    for name, column in old.columns().items():
-        changed |= column.view(np.int64) != new.columns()[name].view(np.int64)
-    return int(np.count_nonzero(changed))
-
-
-def _segment(path: Path, dataset: Dataset) -> Segment:
-    with storage_errors(path):
-        data = path.read_bytes()
-    segment = decode(data, str(path))
-    _refuse_stranger(path, segment.dataset, dataset)
-    return segment
-
-
-def _header(path: Path, dataset: Dataset) -> SegmentHeader:
-    with storage_errors(path), path.open("rb") as file:
-        header = read_header(file, os.fstat(file.fileno()).st_size, str(path))
-    _refuse_stranger(path, header.dataset, dataset)
-    return header
-
-
-def _refuse_stranger(path: Path, found: Dataset, expected: Dataset) -> None:
-    if found != expected:
-        raise CorruptSegment(str(path), f"it holds {found}, which belongs elsewhere")

@@ -1,186 +1,120 @@
-"""The candle file format, version 1: one dataset's bars of one period, and the spans they answer.
+"""The candle file format, version 2: one dataset's bars of one period, and all that is known of them.
 
     preamble   magic, version, length of the header, length of the body        (24 bytes)
-    header     msgpack: dataset, asked spans, runs of consecutive bars, columns and their types
+    header     msgpack: dataset, spans asked, provisional spans, runs of consecutive bars, counts
     checksum   of preamble and header                                          (16 bytes, BLAKE2b)
-    body       the columns one after another, little-endian, in one zstd frame
+    body       msgpack: columns, older values, since when spans are known; byte planes in zstd frames
     checksum   of everything before                                            (16 bytes, BLAKE2b)
 
-Coverage needs the header alone. What was written comes back bit for bit: -0.0, NaN and its payload.
+docs/segment-format.md says it so that another reader can be written. Coverage needs the front alone.
+What was written comes back bit for bit: -0.0, NaN and its payload.
 """
 
 from __future__ import annotations
 
-import hashlib
-import struct
-from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import accumulate, pairwise
-from typing import Any, BinaryIO
+from typing import Any
 
 import msgpack
 import numpy as np
 import zstandard
+from numpy.typing import NDArray
 
-from domain.candles import Candles, Column, Dataset, Interval
-from domain.coverage import runs_of
+from adapters.segment_columns import pack, unpack
+from adapters.segment_header import (
+    CHECKSUM_BYTES,
+    SegmentHeader,
+    check_whole,
+    checksum,
+    lengths,
+    pack_front,
+    unpack_front,
+)
+from domain.candle_history import CandleHistory
+from domain.candles import Candles, Dataset, RawCandles
 from domain.errors import CorruptSegment
+from domain.known_spans import KnownSpans
+from domain.revisions import ReplacedBars
 from domain.timespan import TimeSpan
 
-MAGIC = b"\x89CANDLE\n"
-VERSION = 1
-CHECKSUM_BYTES = 16
-MAX_HEADER_BYTES = 64 * 2**20
-MAX_BODY_BYTES = 2**30
-_PREAMBLE = struct.Struct("<8sIIQ")
-_FIRST_READ_BYTES = 8192
-_DTYPES = {"f8": np.dtype("<f8"), "i8": np.dtype("<i8")}
-
-
-@dataclass(frozen=True, slots=True)
-class SegmentHeader:
-    """What a file says of itself: whose candles, which spans they answer, and where bars are.
-
-    `runs` are the spans of consecutive bars; `columns` name each column's type, in file order.
-    """
-
-    dataset: Dataset
-    asked: tuple[TimeSpan, ...]
-    runs: tuple[TimeSpan, ...]
-    columns: tuple[tuple[str, str], ...]
-    rows: int
+_REPLACED_AT = "replaced_at_ms"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Segment:
-    """One file's content: candles on the dataset's grid, inside the sorted, disjoint `asked` spans."""
+    """One file's content: a dataset, and the history of its candles in one period."""
 
     dataset: Dataset
-    asked: tuple[TimeSpan, ...]
-    candles: Candles
+    history: CandleHistory
 
 
 def encode(segment: Segment) -> bytes:
     """The file's bytes; the same segment always gives the same ones."""
-    columns = segment.candles.columns()
-    raw = b"".join(column.astype(f"<{_kind(column)}", copy=False).tobytes() for column in columns.values())
-    body = zstandard.ZstdCompressor(level=1).compress(raw)
-    header: bytes = msgpack.packb(_header_fields(segment, columns))
-    front = _PREAMBLE.pack(MAGIC, VERSION, len(header), len(body)) + header
-    content = front + _checksum(front) + body
-    return content + _checksum(content)
+    body: bytes = msgpack.packb(_body_fields(segment.history))
+    content = pack_front(segment.dataset, segment.history, len(body)) + body
+    return content + checksum(content)
 
 
 def decode(data: bytes, path: str) -> Segment:
     """What `encode` was given. Raises CorruptSegment, naming `path`, when a single bit differs."""
-    header_end, total = _lengths(data, path)
-    if len(data) != total:
-        raise CorruptSegment(path, f"it has {len(data)} bytes where {total} were written")
-    if _checksum(data[:-CHECKSUM_BYTES]) != data[-CHECKSUM_BYTES:]:
-        raise CorruptSegment(path, "its checksum does not match its content")
-    header = _decode_header(data[: header_end + CHECKSUM_BYTES], path)
+    check_whole(data, path)
+    body_at, _ = lengths(data, path)
+    header = unpack_front(data[:body_at], path)
     try:
-        candles = _decode_body(data[header_end + CHECKSUM_BYTES : -CHECKSUM_BYTES], header)
-    except (ValueError, KeyError, zstandard.ZstdError) as error:
-        raise CorruptSegment(path, f"its columns cannot be read ({error})") from error
-    if tuple(runs_of(candles.open_time_ms, header.dataset.interval.duration_ms)) != header.runs:
-        raise CorruptSegment(path, "its header does not describe its candles")
-    return Segment(header.dataset, header.asked, candles)
+        history = _history(msgpack.unpackb(data[body_at:-CHECKSUM_BYTES]), header)
+    except (ValueError, LookupError, TypeError, OverflowError, msgpack.UnpackException, zstandard.ZstdError) as error:
+        raise CorruptSegment(path, f"its body cannot be read ({error})") from error
+    return Segment(header.dataset, history)
 
 
-def read_header(file: BinaryIO, file_bytes: int, path: str) -> SegmentHeader:
-    """The header alone, from the file's beginning.
-
-    Raises CorruptSegment for damage in the header and for a file that is not `file_bytes` long as
-    written; damage further back is noticed when the candles are read.
-    """
-    data = file.read(_FIRST_READ_BYTES)
-    header_end, total = _lengths(data, path)
-    if file_bytes != total:
-        raise CorruptSegment(path, f"it has {file_bytes} bytes where {total} were written")
-    missing = header_end + CHECKSUM_BYTES - len(data)
-    return _decode_header((data + file.read(max(missing, 0)))[: header_end + CHECKSUM_BYTES], path)
-
-
-def _lengths(data: bytes, path: str) -> tuple[int, int]:
-    """Where the header ends, and how long the file is."""
-    if len(data) < _PREAMBLE.size or not data.startswith(MAGIC):
-        raise CorruptSegment(path, "it does not begin like a candle file")
-    _, version, header_bytes, body_bytes = _PREAMBLE.unpack_from(data)
-    if version != VERSION:
-        raise CorruptSegment(path, f"it is of format version {version}, and this program reads version {VERSION}")
-    if header_bytes > MAX_HEADER_BYTES or body_bytes > MAX_BODY_BYTES:
-        raise CorruptSegment(path, "its stated size is beyond what a candle file may have")
-    header_end = _PREAMBLE.size + header_bytes
-    return header_end, header_end + CHECKSUM_BYTES + body_bytes + CHECKSUM_BYTES
-
-
-def _header_fields(segment: Segment, columns: Mapping[str, Column]) -> dict[str, Any]:
-    dataset = segment.dataset
-    interval_ms = dataset.interval.duration_ms
-    opens = segment.candles.open_time_ms
-    if bool(np.any(opens % interval_ms != dataset.anchor_ms % interval_ms)):
-        raise ValueError(f"{dataset.symbol}: a candle opens off the dataset's grid")
+def _body_fields(history: CandleHistory) -> dict[str, Any]:
+    columns = history.candles.columns()
+    del columns["open_time_ms"]
+    replaced = {_REPLACED_AT: history.replaced.replaced_at_ms, **history.replaced.bars.columns()}
+    known = history.known
+    bars = (known.end_ms - known.start_ms) // history.interval_ms
     return {
-        "dataset": [dataset.broker, dataset.symbol, dataset.interval.name, dataset.adjustment, dataset.anchor_ms],
-        "asked": [[span.start_ms, span.end_ms] for span in segment.asked],
-        "runs": _pack_runs(runs_of(opens, interval_ms), interval_ms),
-        "columns": [[name, _kind(column)] for name, column in columns.items()],
-        "rows": len(opens),
+        "columns": pack(columns),
+        "known": pack({"bars": bars, "since_ms": known.since_ms}),
+        "pieces": len(known),
+        "replaced": pack(replaced) if len(history.replaced) else [],
     }
 
 
-def _pack_runs(runs: list[TimeSpan], interval_ms: int) -> list[int]:
-    """The first opening, then in turn: bars in a run, bars missing until the next. Two bytes a weekend."""
-    edges = [edge for run in runs for edge in (run.start_ms, run.end_ms)]
-    steps = [(later - earlier) // interval_ms for earlier, later in pairwise(edges)]
-    return [*edges[:1], *steps]
+def _history(fields: dict[str, Any], header: SegmentHeader) -> CandleHistory:
+    interval_ms = header.dataset.interval.duration_ms
+    openings = _openings(header, interval_ms)
+    candles = Candles.from_columns({"open_time_ms": openings, **unpack(fields["columns"], header.rows)})
+    replaced = ReplacedBars.none()
+    if header.replaced:
+        older = unpack(fields["replaced"], header.replaced)
+        replaced = ReplacedBars(older.pop(_REPLACED_AT).astype(np.int64), RawCandles.from_columns(older))
+    known = unpack(fields["known"], fields["pieces"])
+    spans = _known_spans(header.asked, known["bars"].astype(np.int64), known["since_ms"].astype(np.int64), interval_ms)
+    return CandleHistory(interval_ms, spans, header.provisional, candles, replaced)
 
 
-def _unpack_runs(packed: list[int], interval_ms: int) -> tuple[TimeSpan, ...]:
-    if not packed:
-        return ()
-    first, *steps = packed
-    edges = list(accumulate((step * interval_ms for step in steps), initial=first))
-    return tuple(TimeSpan(start, end) for start, end in zip(edges[::2], edges[1::2], strict=True))
+def _openings(header: SegmentHeader, interval_ms: int) -> NDArray[np.int64]:
+    """The opening of each bar, from the runs of consecutive ones."""
+    bars = sum(run.duration_ms // interval_ms for run in header.runs)
+    if bars != header.rows:
+        raise ValueError(f"its runs hold {bars} bars, not {header.rows}")
+    runs = [np.arange(run.start_ms, run.end_ms, interval_ms, dtype=np.int64) for run in header.runs]
+    return np.concatenate([np.empty(0, np.int64), *runs])
 
 
-def _decode_header(front: bytes, path: str) -> SegmentHeader:
-    if _checksum(front[:-CHECKSUM_BYTES]) != front[-CHECKSUM_BYTES:]:
-        raise CorruptSegment(path, "the checksum of its header does not match")
-    try:
-        fields = msgpack.unpackb(front[_PREAMBLE.size : -CHECKSUM_BYTES])
-        broker, symbol, interval, adjustment, anchor_ms = fields["dataset"]
-        dataset = Dataset(broker, symbol, Interval(interval), adjustment, anchor_ms)
-        return SegmentHeader(
-            dataset,
-            tuple(TimeSpan(start_ms, end_ms) for start_ms, end_ms in fields["asked"]),
-            _unpack_runs(fields["runs"], dataset.interval.duration_ms),
-            tuple((name, kind) for name, kind in fields["columns"]),
-            fields["rows"],
-        )
-    except (ValueError, KeyError, TypeError, msgpack.UnpackException) as error:
-        raise CorruptSegment(path, f"its header cannot be read ({error})") from error
-
-
-def _decode_body(body: bytes, header: SegmentHeader) -> Candles:
-    size = 8 * header.rows * len(header.columns)
-    # The frame's own word on its size is checked first: the decompressor would believe it.
-    if size > MAX_BODY_BYTES or zstandard.frame_content_size(body) != size:
-        raise ValueError("the frame's size is not that of the columns")
-    raw = zstandard.ZstdDecompressor().decompress(body, max_output_size=size)
-    columns: dict[str, Column] = {}
-    for number, (name, kind) in enumerate(header.columns):
-        if kind not in _DTYPES:
-            raise ValueError(f"column {name} is of the unknown type {kind}")
-        values = np.frombuffer(raw, _DTYPES[kind], header.rows, offset=8 * header.rows * number)
-        columns[name] = values.astype(np.int64) if kind == "i8" else values.astype(np.float64)
-    return Candles.from_columns(columns)
-
-
-def _kind(column: Column) -> str:
-    return "i8" if column.dtype == np.int64 else "f8"
-
-
-def _checksum(data: bytes) -> bytes:
-    return hashlib.blake2b(data, digest_size=CHECKSUM_BYTES).digest()
+def _known_spans(
+    asked: tuple[TimeSpan, ...], bars: NDArray[np.int64], since_ms: NDArray[np.int64], interval_ms: int
+) -> KnownSpans:
+    """The asked spans cut into pieces of so many bars, one after another."""
+    ends = np.cumsum(bars)
+    span_bars = np.array([span.duration_ms // interval_ms for span in asked], np.int64)
+    span_ends = np.cumsum(span_bars)
+    fills = bool((bars > 0).all()) and bool(np.isin(span_ends, ends).all()) and bars.sum() == span_bars.sum()
+    if not fills:
+        raise ValueError("its pieces do not make up the spans that were asked")
+    starts = ends - bars
+    span_of = np.searchsorted(span_ends, starts, side="right")
+    origin = np.array([span.start_ms for span in asked], np.int64) - (span_ends - span_bars) * interval_ms
+    start_ms = origin[span_of] + starts * interval_ms
+    return KnownSpans(start_ms, start_ms + bars * interval_ms, since_ms)

@@ -4,19 +4,43 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from threading import Lock
+from typing import Self
 
-import numpy as np
-
+from domain.candle_history import ALWAYS_KNOWN_MS, CandleHistory, SaveResult
+from domain.candle_ports import DamagedSegment
 from domain.candles import Candles, Dataset
 from domain.coverage import Coverage
 from domain.errors import StorageError
-from domain.ports import SaveResult
-from domain.timespan import TimeSpan, union
+from domain.revisions import Revisions
+from domain.timespan import TimeSpan
 from domain.validation import QuarantinedCandle
 
 
+class InMemoryClaim:
+    """The claim to collect a dataset, among those who share the repository."""
+
+    def __init__(self, taken: set[Dataset], dataset: Dataset) -> None:
+        self._taken = taken
+        self._dataset = dataset
+        self._is_mine = False
+
+    def try_take(self) -> bool:
+        """Take it if nobody has it."""
+        if not self._is_mine and self._dataset not in self._taken:
+            self._taken.add(self._dataset)
+            self._is_mine = True
+        return self._is_mine
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._is_mine:
+            self._taken.discard(self._dataset)
+
+
 class InMemoryCandleRepository:
-    """Candles and their coverage in dictionaries; may be called from several threads.
+    """Candles and what is known of them in dictionaries; may be called from several threads.
 
     Errors put into `failures` are raised by the next saves, first come first raised: nothing is saved then.
     """
@@ -25,31 +49,36 @@ class InMemoryCandleRepository:
         self.failures: list[StorageError] = []
         self.quarantined: dict[Dataset, list[QuarantinedCandle]] = {}
         self.saves = 0
-        self._candles: dict[Dataset, Candles] = {}
-        self._asked: dict[Dataset, list[TimeSpan]] = {}
+        self.histories: dict[Dataset, CandleHistory] = {}
+        self._collecting: set[Dataset] = set()
         self._lock = Lock()
 
     def coverage(self, dataset: Dataset, span: TimeSpan) -> Coverage:
-        """What of the span is stored or confirmed empty."""
+        """What of the span is stored, confirmed empty or provisional."""
         with self._lock:
-            openings = self._stored(dataset).open_time_ms
-            asked = self._asked.get(dataset, ())
-        return Coverage.of(span, asked, openings, dataset.interval.duration_ms)
+            return self._history(dataset).coverage(dataset.align(span))
 
-    def save(self, dataset: Dataset, asked: TimeSpan, candles: Candles) -> SaveResult:
+    def save(
+        self,
+        dataset: Dataset,
+        asked: TimeSpan,
+        candles: Candles,
+        provisional_from_ms: int | None = None,
+        known_at_ms: int = ALWAYS_KNOWN_MS,
+    ) -> SaveResult:
         """Add candles and note that `asked` was answered; ValueError for a candle outside of it."""
         if len(candles.within(asked)) != len(candles):
             raise ValueError(f"{dataset.symbol}: candles outside of the span asked for, {asked}")
         with self._lock:
             if self.failures:
                 raise self.failures.pop(0)
-            before = self._stored(dataset)
-            after = before.merge(candles)
-            if asked:
-                self._asked[dataset] = union([*self._asked.get(dataset, ()), asked])
-                self._candles[dataset] = after
+            before, aligned = self._history(dataset), dataset.align(asked)
+            provisional_ms = None if provisional_from_ms is None else dataset.ceil_ms(provisional_from_ms)
+            after = before.with_answer(aligned, candles, provisional_ms, known_at_ms)
+            if aligned:
+                self.histories[dataset] = after
             self.saves += 1
-        return SaveResult(len(after) - len(before), _changed(before, after, candles))
+        return after.compared_to(before)
 
     def quarantine(self, dataset: Dataset, bad: Sequence[QuarantinedCandle]) -> None:
         """Keep refused candles; the same one is kept once."""
@@ -58,27 +87,40 @@ class InMemoryCandleRepository:
             known = {repr(candle) for candle in kept}
             kept.extend({repr(candle): candle for candle in bad if repr(candle) not in known}.values())
 
-    def read(self, dataset: Dataset, span: TimeSpan) -> Candles:
-        """The stored candles of the span."""
+    def read(self, dataset: Dataset, span: TimeSpan, known_at_ms: int | None = None) -> Candles:
+        """The stored candles of the span, or as they were known at a moment."""
         with self._lock:
-            return self._stored(dataset).within(span)
+            history = self._history(dataset)
+        return (history.candles if known_at_ms is None else history.as_known_at(known_at_ms)).within(span)
+
+    def read_pieces(
+        self, datasets: Sequence[Dataset], span: TimeSpan, known_at_ms: int | None = None
+    ) -> list[list[Candles]]:
+        """The same of each dataset, in one piece."""
+        return [[self.read(dataset, span, known_at_ms)] for dataset in datasets]
+
+    def revisions(self, dataset: Dataset, span: TimeSpan) -> Revisions:
+        """What was changed of the span's bars."""
+        with self._lock:
+            return self._history(dataset).revisions(span)
+
+    def collecting(self, dataset: Dataset) -> InMemoryClaim:
+        """The claim to collect the dataset, not taken yet."""
+        return InMemoryClaim(self._collecting, dataset)
+
+    def damaged(self, dataset: Dataset) -> list[DamagedSegment]:
+        """Nothing: memory does not rot."""
+        return []
+
+    def set_aside(self, dataset: Dataset) -> list[DamagedSegment]:
+        """Nothing is ever damaged."""
+        return []
 
     def datasets(self) -> list[Dataset]:
         """Every dataset with something stored, sorted."""
         with self._lock:
-            stored = list(self._asked)
+            stored = list(self.histories)
         return sorted(stored, key=lambda dataset: (dataset.broker, dataset.symbol, str(dataset.interval)))
 
-    def _stored(self, dataset: Dataset) -> Candles:
-        return self._candles.get(dataset, Candles.empty())
-
-
-def _changed(before: Candles, after: Candles, newer: Candles) -> int:
-    """How many of the openings that were there already have other values now."""
-    shared = np.intersect1d(before.open_time_ms, newer.open_time_ms)
-    old, new = (both.take(np.isin(both.open_time_ms, shared)).columns() for both in (before, after))
-    differs = np.zeros(len(shared), np.bool_)
-    for name, column in new.items():
-        same = old[name].view(np.int64) == column.view(np.int64) if name in old else np.zeros(len(shared), np.bool_)
-        differs |= ~same
-    return int(differs.sum())
+    def _history(self, dataset: Dataset) -> CandleHistory:
+        return self.histories.get(dataset) or CandleHistory(dataset.interval.duration_ms)

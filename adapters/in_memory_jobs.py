@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from functools import reduce
 
 from domain.batches import BatchReport, BatchWork
 from domain.errors import JobNotFound, StaleEpoch
+from domain.findings import added
 from domain.jobs import JobStatus
 from domain.ports import ProgressEvent
 from domain.progress import Progress
@@ -113,6 +115,7 @@ class InMemoryJobRepository:
             candles_saved=sum(report.candles_saved for report in self.reports),
             candles_quarantined=sum(report.candles_quarantined for report in self.reports),
             requests=sum(report.requests for report in self.reports),
+            findings=reduce(added, (report.findings for report in self.reports), {}),
             failed_symbols={failure.symbol: failure.message for failure in failures},
         )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
 from datetime import datetime
 from itertools import count, takewhile
@@ -22,7 +22,7 @@ from domain.plans import CollectionPlan, job_id_of, job_uuid, plan_uuid
 from domain.requests import CollectionRequest
 
 _LOG_PAGE = 500
-_NOT_DETAILS = ("originator_id", "originator_version", "originator_topic", "timestamp", "reason")
+_NOT_DETAILS = ("originator_id", "originator_version", "originator_topic", "timestamp", "reason", "command_id")
 
 
 class JobJournal:
@@ -48,12 +48,14 @@ class JobJournal:
         """Events that end with this object."""
         return cls(EventDatabase(None))
 
-    def submit(self, request: CollectionRequest, timestamp: datetime) -> str:
+    def submit(self, request: CollectionRequest, timestamp: datetime, anew: bool = False) -> str:
         """Store a new PENDING job and its plan, both or neither; the id of a job that exists is only returned.
 
-        A cancelled job is left as it is: its successor gets an id of its own.
+        A cancelled job is left as it is: its successor gets an id of its own. So does, with `anew`, that of
+        any job that has ended.
         """
-        run = next(run for run in count(1) if not self._is_cancelled(job_id_of(request, run)))
+        done = set(JobStatus) if anew else {JobStatus.CANCELLED}
+        run = next(run for run in count(1) if not self._has_ended(job_id_of(request, run), done))
         plan = CollectionPlan.from_request(request, run, timestamp=timestamp)
         job = CollectionJob.submit(request, run, timestamp=timestamp)
         # A conflict can only mean that the job is there already.
@@ -129,9 +131,10 @@ class JobJournal:
         """Let go of the file; using the journal again opens it again."""
         self._database.close()
 
-    def _is_cancelled(self, job_id: str) -> bool:
+    def _has_ended(self, job_id: str, done: Collection[JobStatus]) -> bool:
         try:
-            return self.job(job_id).status is JobStatus.CANCELLED
+            status = self.job(job_id).status
+            return status.is_final and status in done
         except JobNotFound:
             return False
 
@@ -161,7 +164,7 @@ class JobJournal:
 
 def _entry(happened: CanMutateAggregate[Any]) -> HistoryEntry:
     state = vars(happened)
-    details = {name: value for name, value in state.items() if name not in _NOT_DETAILS and value not in ("", [])}
+    details = {name: value for name, value in state.items() if name not in _NOT_DETAILS and value not in ("", [], {})}
     if "failed" in details:
         details["failed"] = {symbol: f"{kind}: {message}" for symbol, kind, message, _ in details["failed"]}
     return HistoryEntry(

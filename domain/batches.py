@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from domain.pace import NOTHING_TIMED, Pace
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,3 +44,5 @@ class BatchReport:
     candles_quarantined: int = 0
     pages: int = 0
     requests: int = 0
+    findings: Mapping[str, int] = field(default_factory=dict)
+    pace: Pace = NOTHING_TIMED

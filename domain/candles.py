@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -105,6 +105,23 @@ class RawCandles:
         core = {name: getattr(self, name) for name in CORE_COLUMNS}
         return {"open_time_ms": self.open_time_ms, **core, **self.extras}
 
+    @classmethod
+    def from_columns(cls, columns: Mapping[str, Column]) -> Self:
+        """Build from what `columns()` gives."""
+        known = {"open_time_ms", *CORE_COLUMNS}
+        extras = {name: column for name, column in columns.items() if name not in known}
+        core = {name: np.asarray(columns[name], np.float64) for name in CORE_COLUMNS}
+        return cls(open_time_ms=np.asarray(columns["open_time_ms"], np.int64), extras=extras, **core)
+
+    @classmethod
+    def empty(cls) -> Self:
+        """No bars."""
+        return cls.from_columns({name: np.empty(0) for name in ("open_time_ms", *CORE_COLUMNS)})
+
+    def take(self, selection: NDArray[np.bool_] | NDArray[np.int64] | slice) -> Self:
+        """The bars that a mask, positions (ascending ones for sorted candles) or a slice choose."""
+        return self.from_columns({name: column[selection] for name, column in self.columns().items()})
+
     def __len__(self) -> int:
         return len(self.open_time_ms)
 
@@ -119,27 +136,10 @@ class Candles(RawCandles):
             raise ValueError("candles must be sorted by open_time_ms, each opening once")
 
     @classmethod
-    def from_columns(cls, columns: Mapping[str, Column]) -> Candles:
-        """Build from what `columns()` gives."""
-        known = {"open_time_ms", *CORE_COLUMNS}
-        extras = {name: column for name, column in columns.items() if name not in known}
-        core = {name: np.asarray(columns[name], np.float64) for name in CORE_COLUMNS}
-        return cls(open_time_ms=np.asarray(columns["open_time_ms"], np.int64), extras=extras, **core)
-
-    @classmethod
-    def empty(cls) -> Candles:
-        """No bars."""
-        return cls.from_columns({name: np.empty(0) for name in ("open_time_ms", *CORE_COLUMNS)})
-
-    @classmethod
     def concatenate(cls, parts: Sequence[Candles]) -> Candles:
         """Parts that follow each other in time as one; ValueError when they overlap. Extras as in `merge`."""
         filled = [part for part in parts if len(part)]
-        return cls.from_columns(_stack(filled)) if filled else cls.empty()
-
-    def take(self, selection: NDArray[np.bool_] | NDArray[np.int64] | slice) -> Candles:
-        """The bars that a mask, ascending positions or a slice choose."""
-        return Candles.from_columns({name: column[selection] for name, column in self.columns().items()})
+        return cls.from_columns(stack(filled)) if filled else cls.empty()
 
     def within(self, span: TimeSpan) -> Candles:
         """The bars that open inside the span."""
@@ -153,7 +153,9 @@ class Candles(RawCandles):
         """
         if not len(self) or not len(newer):
             return newer if len(newer) else self
-        stacked = _stack([self, newer])
+        stacked = stack([self, newer])
+        if newer.open_time_ms[0] > self.open_time_ms[-1]:
+            return Candles.from_columns(stacked)
         times = stacked["open_time_ms"]
         order = np.argsort(times, kind="stable")
         last_of_each = np.append(np.diff(times[order]) > 0, True)
@@ -168,8 +170,8 @@ class Candles(RawCandles):
         )
 
 
-def _stack(parts: Sequence[Candles]) -> dict[str, Column]:
-    """The columns of all parts, one part after another."""
+def stack(parts: Sequence[RawCandles]) -> dict[str, Column]:
+    """The columns of all parts, one part after another; a column that a part lacks is NaN there, or 0."""
     columns = [part.columns() for part in parts]
     dtypes = {name: column.dtype for of_part in columns for name, column in of_part.items()}
     return {

@@ -162,14 +162,19 @@ class StorageError(CollectorError):
 
 
 class CorruptSegment(StorageError):
-    """A segment file on disk is not what was written."""
+    """A file on disk is not what was written; `symbol` and `lost` say what it held, where that is known."""
 
-    def __init__(self, path: str, reason: str) -> None:
-        super().__init__(path, reason)
-        self.path, self.reason = path, reason
+    def __init__(self, path: str, reason: str, symbol: str = "", lost: str = "") -> None:
+        super().__init__(path, reason, symbol, lost)
+        self.path, self.reason, self.symbol, self.lost = path, reason, symbol, lost
 
     def __str__(self) -> str:
-        return f"{self.path}: {self.reason}: move the file away and collect its symbol again"
+        if not self.symbol:
+            return f"{self.path}: {self.reason}: move the file away and collect its symbol again"
+        return (
+            f"{self.path}: {self.reason}: the candles of {self.symbol} in {self.lost} cannot be read; "
+            f"`candles gaps {self.symbol} --repair` moves the file aside and collects them again"
+        )
 
 
 class StorageUnavailable(StorageError):

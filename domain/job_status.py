@@ -1,8 +1,10 @@
-"""JobStatus: where a job stands."""
+"""JobStatus: where a job stands, and the table that says which command leads where."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
+from types import MappingProxyType
 
 
 class JobStatus(StrEnum):
@@ -19,3 +21,20 @@ class JobStatus(StrEnum):
     def is_final(self) -> bool:
         """Whether the job has ended; only `retry` leads out of it."""
         return self in (JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.CANCELLED)
+
+
+TRANSITIONS: Mapping[str, Mapping[JobStatus, JobStatus]] = MappingProxyType(
+    {
+        "start": {JobStatus.PENDING: JobStatus.RUNNING},
+        "resume": {JobStatus.PAUSED: JobStatus.RUNNING},
+        "take_over": {JobStatus.RUNNING: JobStatus.RUNNING},
+        "record_batch": {JobStatus.RUNNING: JobStatus.RUNNING, JobStatus.PAUSED: JobStatus.PAUSED},
+        "note_seal": {JobStatus.RUNNING: JobStatus.RUNNING, JobStatus.PAUSED: JobStatus.PAUSED},
+        "pause": {JobStatus.RUNNING: JobStatus.PAUSED},
+        "complete": {JobStatus.RUNNING: JobStatus.COMPLETED},
+        "fail": {JobStatus.RUNNING: JobStatus.FAILED},
+        "cancel": dict.fromkeys((JobStatus.PENDING, JobStatus.RUNNING, JobStatus.PAUSED), JobStatus.CANCELLED),
+        "retry": {JobStatus.COMPLETED: JobStatus.RUNNING, JobStatus.FAILED: JobStatus.RUNNING},
+    }
+)
+"""Command -> status before -> status after: what is not here is refused with IllegalTransition."""

@@ -74,6 +74,7 @@ class CollectionPlan(Aggregate):
         priority: str = Priority.BULK.value,
         calendar: str = ALWAYS_OPEN,
         settle_seconds: int = 0,
+        recheck_gaps: bool = False,
     ) -> None:
         # What has a default was not yet asked when the oldest plans were stored.
         self.job_id = job_id
@@ -92,6 +93,7 @@ class CollectionPlan(Aggregate):
             priority=Priority(priority),
             calendar=calendar,
             settle_seconds=settle_seconds,
+            recheck_gaps=recheck_gaps,
         )
 
     @staticmethod
@@ -121,6 +123,7 @@ class CollectionPlan(Aggregate):
             priority=request.priority.value,
             calendar=request.calendar,
             settle_seconds=request.settle_seconds,
+            recheck_gaps=request.recheck_gaps,
             timestamp=timestamp,
         )
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, Protocol
 
 from domain.batches import BatchReport, BatchWork
-from domain.candles import Candles, Dataset, Interval, RawCandles
-from domain.coverage import Coverage
+from domain.candle_history import SaveResult as SaveResult
+from domain.candle_ports import CandleRepository as CandleRepository
+from domain.candle_ports import CollectingClaim as CollectingClaim
+from domain.candle_ports import DamagedSegment as DamagedSegment
+from domain.candles import Dataset, Interval, RawCandles
 from domain.grants import Priority
 from domain.history import HistoryEntry
 from domain.jobs import CollectionJob
@@ -21,7 +24,6 @@ from domain.rates import AccountLimits
 from domain.requests import CollectionRequest
 from domain.timespan import TimeSpan
 from domain.usage import BrokerUsage
-from domain.validation import QuarantinedCandle
 
 
 class Permit(Protocol):
@@ -119,34 +121,17 @@ class BrokerGateway(Protocol):
         """Close the session; fetching again opens another."""
 
 
-@dataclass(frozen=True, slots=True)
-class SaveResult:
-    """What a save changed."""
+class TradingCalendar(Protocol):
+    """When a market is open. A plain value: it reads nothing and travels to whoever needs it."""
 
-    added: int
-    replaced: int
+    @property
+    def name(self) -> str: ...
 
+    def expected(self, dataset: Dataset, span: TimeSpan) -> list[TimeSpan]:
+        """The runs of bars in which candles are expected: sorted, disjoint, inside the span, on its grid.
 
-class CandleRepository(Protocol):
-    """Candles and their coverage, durable together. Blocking: call it in a thread."""
-
-    def coverage(self, dataset: Dataset, span: TimeSpan) -> Coverage:
-        """What of the span is stored or confirmed empty. Raises CorruptSegment."""
-
-    def save(self, dataset: Dataset, asked: TimeSpan, candles: Candles) -> SaveResult:
-        """Add candles, all of them inside `asked`, and note that `asked` was answered in full.
-
-        Durable and atomic when it returns; the newest wins; saving the same again writes nothing.
+        Raises ValueError for a span of which the calendar has not been told.
         """
-
-    def quarantine(self, dataset: Dataset, bad: Sequence[QuarantinedCandle]) -> None:
-        """Keep refused candles where a person can look at them; the same one is kept once."""
-
-    def read(self, dataset: Dataset, span: TimeSpan) -> Candles:
-        """The stored candles of the span. Raises CorruptSegment."""
-
-    def datasets(self) -> list[Dataset]:
-        """Every dataset with something stored, sorted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +150,8 @@ class ProgressEvent:
     symbols_failed: int = 0
     pages_skipped: int = 0
     """Planned pages that need no request: their candles are stored already, or their symbol failed."""
+    findings: Mapping[str, int] = field(default_factory=dict)
+    """Bars by what was noticed of them: see `domain.findings`."""
 
 
 class EventEmitter(Protocol):
@@ -250,10 +237,11 @@ class JobStore(Protocol):
     Every method raises EventStoreUnavailable when the store cannot be read or written.
     """
 
-    def submit(self, request: CollectionRequest, timestamp: datetime) -> str:
+    def submit(self, request: CollectionRequest, timestamp: datetime, anew: bool = False) -> str:
         """Store a new PENDING job and its plan, both or neither; the id of a job that exists is only returned.
 
-        A cancelled job is left as it is: its successor gets an id of its own.
+        A cancelled job is left as it is: its successor gets an id of its own. So does, with `anew`, that of
+        any job that has ended.
         """
 
     def job(self, job_id: str) -> CollectionJob:

@@ -66,6 +66,7 @@ class CollectionRequest:
     the last bar that had closed when the job was submitted, and asking again later asks for more.
     `calendar` names the sessions in which bars are expected ("24/7", "XNYS"); a bar that closed less than
     `settle_seconds` before the broker was asked is provisional, and asked for again once it is older.
+    With `recheck_gaps`, what the calendar expects and the broker has denied is asked for once more.
     Where the broker is, its limits and where candles lie belong to the settings, not to the job.
     """
 
@@ -83,6 +84,7 @@ class CollectionRequest:
     priority: Priority = Priority.BULK
     calendar: str = ALWAYS_OPEN
     settle_seconds: int = 0
+    recheck_gaps: bool = False
 
     def __post_init__(self) -> None:
         if not self.symbols:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,8 +13,23 @@ from domain.timespan import TimeSpan
 
 DUPLICATE = "duplicate"
 CONFLICTING_DUPLICATE = "conflicting duplicate"
+RULES = (
+    "opens outside the span asked for",
+    "opens off the grid",
+    "a price is not a finite number",
+    "a price is not positive",
+    "volume is not a finite number",
+    "volume is negative",
+    "low is above open or close",
+    "high is below open or close",
+)
+"""What a bar by itself may break; the first that is broken is the reason."""
+
+_REASONS = ("", *RULES, DUPLICATE, CONFLICTING_DUPLICATE)
 
 Mask = NDArray[np.bool_]
+Codes = NDArray[np.uint8]
+"""Positions in `_REASONS`, one for each bar."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,18 +48,32 @@ class ValidatedCandles:
     `answered` is the part of the span whose bars are all final; save the candles as the answer to it.
     It includes the openings of quarantined bars: they were asked and the answer is kept, so asking
     again would only bring the same bad bar. That holds only for pages worth saving: of a page that
-    `is_mostly_bad` nothing may be saved. `forming` counts bars dropped because they had not closed.
+    `is_mostly_bad` nothing may be saved. `forming` counts bars dropped because they had not closed by
+    `closed_before_ms`.
     """
 
     candles: Candles
     quarantined: tuple[QuarantinedCandle, ...]
     forming: int
     answered: TimeSpan
+    closed_before_ms: int
 
     @property
     def is_mostly_bad(self) -> bool:
         """Whether more than half of the closed bars were refused: the page then says nothing reliable."""
         return len(self.quarantined) > len(self.candles)
+
+    @property
+    def reasons(self) -> Counter[str]:
+        """How many bars were refused for which reason."""
+        return Counter(refused.reason for refused in self.quarantined)
+
+    @property
+    def openings(self) -> NDArray[np.int64]:
+        """The sorted openings inside `answered` of which something came, be it refused."""
+        came = np.array([refused.open_time_ms for refused in self.quarantined], np.int64)
+        inside = came[(came >= self.answered.start_ms) & (came < self.answered.end_ms)]
+        return np.union1d(self.candles.open_time_ms, inside) if len(inside) else self.candles.open_time_ms
 
 
 def validate(raw: RawCandles, dataset: Dataset, span: TimeSpan, closed_before_ms: int) -> ValidatedCandles:
@@ -52,17 +82,50 @@ def validate(raw: RawCandles, dataset: Dataset, span: TimeSpan, closed_before_ms
     A bar that had not closed by `closed_before_ms` is dropped, not refused. Of bars that are the same
     in every bit one is kept; bars that contradict each other about one opening are all refused.
     """
+    answered = _final_part(dataset, span, closed_before_ms)
+    if _is_clean(raw, dataset, answered):
+        return ValidatedCandles(Candles.from_columns(raw.columns()), (), 0, answered, closed_before_ms)
     forming = _forming(raw, dataset, span, closed_before_ms)
-    reasons = _reasons(raw, dataset, span)
-    reasons[forming] = ""
-    _refuse_repeated(raw, reasons, np.flatnonzero(~forming & (reasons == "")))
-    accepted = np.flatnonzero(~forming & (reasons == ""))
+    codes = _broken_rules(raw, dataset, span)
+    codes[forming] = 0
+    _refuse_repeated(raw, codes, np.flatnonzero(~forming & (codes == 0)))
+    accepted = np.flatnonzero(~forming & (codes == 0))
     in_order = accepted[np.argsort(raw.open_time_ms[accepted], kind="stable")]
     return ValidatedCandles(
         Candles.from_columns({name: column[in_order] for name, column in raw.columns().items()}),
-        _quarantined(raw, reasons),
+        _quarantined(raw, codes),
         int(np.count_nonzero(forming)),
-        _final_part(dataset, span, closed_before_ms),
+        answered,
+        closed_before_ms,
+    )
+
+
+def obeys_the_rules(candles: Candles, dataset: Dataset, span: TimeSpan) -> bool:
+    """Whether stored candles are what `validate` lets pass: inside the span, on the grid, sound in every value."""
+    return _is_clean(candles, dataset, span)
+
+
+def _is_clean(raw: RawCandles, dataset: Dataset, answered: TimeSpan) -> bool:
+    """Whether every bar is in order, final and beyond reproach: nearly every page is, and is told so in one look.
+
+    Every comparison is false for a NaN, so none slips through.
+    """
+    opens = raw.open_time_ms
+    if not len(opens):
+        return True
+    return bool(
+        opens[0] >= answered.start_ms
+        and opens[-1] < answered.end_ms
+        and np.all(opens[1:] > opens[:-1])
+        and not np.any((opens - dataset.anchor_ms) % dataset.interval.duration_ms)
+        and np.all(raw.low <= raw.open)
+        and np.all(raw.low <= raw.close)
+        and np.all(raw.high >= raw.open)
+        and np.all(raw.high >= raw.close)
+        and raw.low.min() > 0
+        and raw.high.max() < np.inf
+        and raw.volume.min() >= 0
+        and raw.volume.max() < np.inf
     )
 
 
@@ -78,28 +141,27 @@ def _forming(raw: RawCandles, dataset: Dataset, span: TimeSpan, closed_before_ms
     return (opens > closed_before_ms - duration_ms) & (opens <= latest_ms)
 
 
-def _reasons(raw: RawCandles, dataset: Dataset, span: TimeSpan) -> NDArray[np.object_]:
-    """The first rule that each bar breaks, or the empty string."""
+def _broken_rules(raw: RawCandles, dataset: Dataset, span: TimeSpan) -> Codes:
+    """The first rule that each bar breaks, 0 for none."""
     opens, duration_ms = raw.open_time_ms, dataset.interval.duration_ms
     prices = (raw.open, raw.high, raw.low, raw.close)
-    lower_body, upper_body = np.minimum(raw.open, raw.close), np.maximum(raw.open, raw.close)
-    rules: list[tuple[str, Mask]] = [
-        ("opens outside the span asked for", (opens < span.start_ms) | (opens >= span.end_ms)),
-        ("opens off the grid", opens % duration_ms != dataset.anchor_ms % duration_ms),
-        ("a price is not a finite number", ~np.logical_and.reduce([np.isfinite(price) for price in prices])),
-        ("a price is not positive", np.logical_or.reduce([price <= 0 for price in prices])),
-        ("volume is not a finite number", ~np.isfinite(raw.volume)),
-        ("volume is negative", raw.volume < 0),
-        ("low is above open or close", raw.low > lower_body),
-        ("high is below open or close", raw.high < upper_body),
-    ]
-    reasons = np.full(len(raw), "", dtype=object)
-    for reason, broken in reversed(rules):
-        reasons[broken] = reason
-    return reasons
+    broken: tuple[Mask, ...] = (
+        (opens < span.start_ms) | (opens >= span.end_ms),
+        opens % duration_ms != dataset.anchor_ms % duration_ms,
+        ~np.logical_and.reduce([np.isfinite(price) for price in prices]),
+        np.logical_or.reduce([price <= 0 for price in prices]),
+        ~np.isfinite(raw.volume),
+        raw.volume < 0,
+        raw.low > np.minimum(raw.open, raw.close),
+        raw.high < np.maximum(raw.open, raw.close),
+    )
+    codes = np.zeros(len(raw), np.uint8)
+    for rule, mask in reversed(list(zip(RULES, broken, strict=True))):
+        codes[mask] = _REASONS.index(rule)
+    return codes
 
 
-def _refuse_repeated(raw: RawCandles, reasons: NDArray[np.object_], candidates: NDArray[np.intp]) -> None:
+def _refuse_repeated(raw: RawCandles, codes: Codes, candidates: NDArray[np.intp]) -> None:
     opens = raw.open_time_ms[candidates]
     if len(np.unique(opens)) == len(opens):
         return
@@ -110,19 +172,19 @@ def _refuse_repeated(raw: RawCandles, reasons: NDArray[np.object_], candidates: 
     contradicted[group[differs]] = True
     is_repeat = np.ones(len(opens), np.bool_)
     is_repeat[first] = False
-    reasons[candidates[is_repeat]] = DUPLICATE
-    reasons[candidates[contradicted[group]]] = CONFLICTING_DUPLICATE
+    codes[candidates[is_repeat]] = _REASONS.index(DUPLICATE)
+    codes[candidates[contradicted[group]]] = _REASONS.index(CONFLICTING_DUPLICATE)
 
 
-def _quarantined(raw: RawCandles, reasons: NDArray[np.object_]) -> tuple[QuarantinedCandle, ...]:
+def _quarantined(raw: RawCandles, codes: Codes) -> tuple[QuarantinedCandle, ...]:
     columns = raw.columns()
     return tuple(
         QuarantinedCandle(
             int(raw.open_time_ms[position]),
-            str(reasons[position]),
+            _REASONS[codes[position]],
             tuple((name, column[position].item()) for name, column in columns.items() if name != "open_time_ms"),
         )
-        for position in np.flatnonzero(reasons != "").tolist()
+        for position in np.flatnonzero(codes).tolist()
     )
 
 

@@ -22,11 +22,18 @@ def main() -> None:
 async def _serve(options: argparse.Namespace) -> None:
     exchange = SimulatedExchange(
         limits=options.limits,
-        latency=Latency(options.uplink_ms / 1000, options.downlink_ms / 1000, options.jitter),
+        latency=Latency(
+            options.uplink_ms / 1000,
+            options.downlink_ms / 1000,
+            options.jitter,
+            options.late_share,
+            options.late_ms / 1000,
+        ),
         faults=options.fault,
         unknown_symbols=options.unknown,
         seed=options.seed,
         port=options.port,
+        days_of=options.days_of,
     )
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -58,8 +65,19 @@ def _parser() -> argparse.ArgumentParser:
     add("--uplink-ms", type=float, default=calm.uplink_median_seconds * 1000, help="median way in")
     add("--downlink-ms", type=float, default=calm.downlink_median_seconds * 1000, help="median way out")
     add("--jitter", type=float, default=calm.sigma, help="sigma of the lognormal latency")
-    add("--fault", type=Fault.parse, action="append", default=[], help="KIND,symbol=NAME,probability=0.1,times=2")
+    add(
+        "--late-share", type=float, default=calm.late_share, help="share of requests that take --late-ms longer, 0 to 1"
+    )
+    add("--late-ms", type=float, default=calm.late_seconds * 1000, help="how much longer these take on the way in")
+    add(
+        "--fault",
+        type=Fault.parse,
+        action="append",
+        default=[],
+        help="KIND,symbol=NAME,probability=0.1,times=2,bars=500",
+    )
     add("--unknown", nargs="+", default=[], help="symbols that are not listed")
+    add("--days-of", help="generated symbols have daily candles on the days of this recorded one only")
     add("--seed", type=int, default=0)
     add("--until-stdin-closes", action="store_true", help="end when standard input does")
     return parser

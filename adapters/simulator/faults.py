@@ -42,16 +42,26 @@ class FaultKind(StrEnum):
     """302 to another place."""
     UNKNOWN_SYMBOL = "unknown_symbol"
     """400, code -1121."""
+    FIRST_BARS = "first_bars"
+    """200 with the first `bars` of the klines it would have had: silently truncated. 0 of them: an empty list."""
+    LAST_BARS = "last_bars"
+    """200 with the last `bars` of them."""
+    LATE_BARS = "late_bars"
+    """200 without the last `bars` of them: they have not been published yet."""
 
 
 @dataclass(slots=True)
 class Fault:
-    """A kind of fault, for one symbol or for any, with a probability, at most `times` times (None: always)."""
+    """A kind of fault, for one symbol or for any, with a probability, at most `times` times (None: always).
+
+    `bars` is for the kinds that leave bars out.
+    """
 
     kind: FaultKind
     symbol: str | None = None
     probability: float = 1.0
     times: int | None = None
+    bars: int = 0
 
     @classmethod
     def parse(cls, text: str) -> Fault:
@@ -67,8 +77,12 @@ class Fault:
                     fault.probability = float(value)
                 case "times":
                     fault.times = int(value)
+                case "bars":
+                    fault.bars = int(value)
                 case _:
-                    raise ValueError(f"a fault has no {name!r}: write {kind},symbol=NAME,probability=0.1,times=2")
+                    raise ValueError(
+                        f"a fault has no {name!r}: write {kind},symbol=NAME,probability=0.1,times=2,bars=500"
+                    )
         return fault
 
 
@@ -79,7 +93,7 @@ class FaultScript:
         self._faults = [replace(fault) for fault in faults]
         self._random = random.Random(seed)
 
-    def next_for(self, symbol: str, is_kept_alive: bool) -> FaultKind | None:
+    def next_for(self, symbol: str, is_kept_alive: bool) -> Fault | None:
         """What goes wrong with this request; None: nothing."""
         for fault in self._faults:
             if fault.symbol not in (None, symbol) or fault.times == 0:
@@ -90,21 +104,27 @@ class FaultScript:
                 continue
             if fault.times is not None:
                 fault.times -= 1
-            return fault.kind
+            return fault
         return None
 
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """How long a request takes to arrive, and its answer to come back: each lognormal, `sigma` is its jitter."""
+    """How long a request takes to arrive, and its answer to come back: each lognormal, `sigma` is its jitter.
+
+    A share of the requests, `late_share`, takes `late_seconds` longer on the way in.
+    """
 
     uplink_median_seconds: float = 0.010
     downlink_median_seconds: float = 0.010
     sigma: float = 0.5
+    late_share: float = 0.0
+    late_seconds: float = 0.0
 
     def uplink_seconds(self, source: random.Random) -> float:
         """A way in, drawn at random."""
-        return self._draw(self.uplink_median_seconds, source)
+        is_late = self.late_share > 0 and source.random() < self.late_share
+        return self._draw(self.uplink_median_seconds, source) + (self.late_seconds if is_late else 0.0)
 
     def downlink_seconds(self, source: random.Random) -> float:
         """A way out, drawn at random."""

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import json
 
 from aiohttp import web
 
 from adapters.simulator.dialect import error_answer
-from adapters.simulator.faults import FaultKind
+from adapters.simulator.faults import Fault, FaultKind
 
 _FOREVER_SECONDS = 86_400.0
 _RETRY_AFTER = {"Retry-After": "1"}
 
 
-async def answer_with(mishap: FaultKind, request: web.Request, response: web.Response) -> web.StreamResponse:
+async def answer_with(mishap: Fault, request: web.Request, response: web.Response) -> web.StreamResponse:
     """Answer, or fail to, as the fault wants it; `response` is what would have been answered."""
-    match mishap:
+    match mishap.kind:
         case FaultKind.LOST | FaultKind.DROPPED | FaultKind.DROPPED_WHEN_KEPT_ALIVE:
             return _drop(request)
         case FaultKind.CLOSED_AFTERWARDS:
@@ -31,9 +32,12 @@ async def answer_with(mishap: FaultKind, request: web.Request, response: web.Res
         case FaultKind.TRUNCATED_JSON:
             body = _body(response)
             return web.Response(body=body[: len(body) // 2], headers=_date(response), content_type="application/json")
+        case FaultKind.FIRST_BARS | FaultKind.LAST_BARS | FaultKind.LATE_BARS:
+            response.body = _without_bars(mishap, _body(response))
+            return response
         case _:
             pass
-    answer = _PLAIN.get(mishap, lambda: response)()
+    answer = _PLAIN.get(mishap.kind, lambda: response)()
     answer.headers.update(_date(response))
     return answer
 
@@ -47,6 +51,18 @@ _PLAIN = {
     FaultKind.REDIRECTED: lambda: web.Response(status=302, headers={"Location": "/elsewhere"}),
     FaultKind.UNKNOWN_SYMBOL: lambda: error_answer(400, -1121, "Invalid symbol."),
 }
+
+
+def _without_bars(mishap: Fault, body: bytes) -> bytes:
+    klines = json.loads(body)
+    if not isinstance(klines, list):
+        return body
+    kept = {
+        FaultKind.FIRST_BARS: klines[: mishap.bars],
+        FaultKind.LAST_BARS: klines[max(0, len(klines) - mishap.bars) :],
+        FaultKind.LATE_BARS: klines[: max(0, len(klines) - mishap.bars)],
+    }
+    return json.dumps(kept[mishap.kind], separators=(",", ":")).encode()
 
 
 def _body(response: web.Response) -> bytes:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import pickle
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -139,6 +141,100 @@ def test_a_damaged_file_is_named_by_whoever_reads_or_saves(files: CandleFiles) -
         with pytest.raises(CorruptSegment, match=r"2024-03\.candles: its checksum"):
             touch()
     assert segment(files).read_bytes() == damaged
+
+
+def test_the_error_says_what_is_lost_and_the_command_that_repairs_it(files: CandleFiles) -> None:
+    damage(segment(files), -20)
+    with pytest.raises(CorruptSegment) as raised:
+        files.read(DATASET, SPAN)
+    lost = "the candles of A in [2024-03-01T00:00:00Z, 2024-03-01T01:40:00Z) cannot be read"
+    assert lost in str(raised.value)
+    assert "`candles gaps A --repair`" in str(raised.value)
+
+
+def test_a_damaged_file_is_set_aside_and_its_span_is_missing_again(files: CandleFiles) -> None:
+    april = TimeSpan(MARCH_MS + 31 * 1440 * MINUTE_MS, MARCH_MS + (31 * 1440 + 5) * MINUTE_MS)
+    files.save(DATASET, april, Candles.empty())
+    damage(segment(files), -20)
+    damaged = segment(files).read_bytes()
+    found = files.damaged(DATASET)
+    assert [(one.path, one.lost) for one in found] == [(str(segment(files)), SPAN)]
+    assert files.set_aside(DATASET) == found
+    assert listed(files) == [".lock", "2024-03.candles.corrupt", "2024-04.candles"]
+    assert files.coverage(DATASET, SPAN).missing == [SPAN]
+    assert files.coverage(DATASET, april).is_complete
+    assert files.save(DATASET, SPAN, candles(range(100))) == SaveResult(100, 0)
+    damage(segment(files), 3)
+    assert files.set_aside(DATASET)[0].lost == TimeSpan(MARCH_MS, april.start_ms)
+    assert listed(files) == [".lock", "2024-03.candles.corrupt", "2024-03.candles.corrupt1", "2024-04.candles"]
+    assert (segment(files).parent / "2024-03.candles.corrupt").read_bytes() == damaged
+
+
+def test_damage_in_a_file_of_all_times_can_be_told(files: CandleFiles) -> None:
+    daily = Dataset("memory", "A", Interval("1d"))
+    files.save(daily, TimeSpan(0, 10 * 1440 * MINUTE_MS), Candles.empty())
+    damage(segment(files, daily, "all"), 3)
+    with pytest.raises(CorruptSegment, match="all of its history"):
+        files.coverage(daily, SPAN)
+
+
+def test_a_file_in_a_newer_format_is_neither_damaged_nor_set_aside(files: CandleFiles) -> None:
+    content = bytearray(segment(files).read_bytes()[:-16])
+    content[8] = 99
+    segment(files).write_bytes(content + hashlib.blake2b(content, digest_size=16).digest())
+    for touch in (files.set_aside, lambda dataset: files.coverage(dataset, SPAN)):
+        with pytest.raises(StorageUnavailable, match="format version 99"):
+            touch(DATASET)
+    assert segment(files).exists()
+
+
+def damage(path: Path, position: int) -> None:
+    content = bytearray(path.read_bytes())
+    content[position] ^= 1
+    path.write_bytes(content)
+
+
+def test_every_left_over_of_killed_writers_is_swept_by_the_next_save(files: CandleFiles) -> None:
+    for name in ("2023-01.candles.tmp", "2024-03.candles.tmp"):
+        (segment(files).parent / name).write_text("half")
+    files.save(DATASET, SPAN, candles(range(100), value=2.0))
+    assert listed(files) == [".lock", "2024-03.candles"]
+
+
+CLAIM = """
+claim = files.collecting(dataset)
+print(claim.try_take(), flush=True)
+sys.stdin.readline()
+"""
+
+
+def test_a_claim_holds_against_other_processes_and_ends_with_a_kill(files: CandleFiles) -> None:
+    command = [sys.executable, "-c", PRELUDE + CLAIM, str(files.root)]
+    with (
+        subprocess.Popen(command, cwd=TREE, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other,
+        files.collecting(DATASET) as claim,
+    ):
+        assert other.stdout is not None
+        assert other.stdout.readline() == "True\n"
+        assert not claim.try_take()
+        other.kill()
+        other.wait(60)
+        assert claim.try_take()
+
+
+def test_a_claim_taken_in_one_thread_is_let_go_in_another(files: CandleFiles) -> None:
+    with ThreadPoolExecutor(1) as thread, files.collecting(DATASET) as claim:
+        assert thread.submit(claim.try_take).result()
+    with files.collecting(DATASET) as other:
+        assert other.try_take()
+
+
+def test_a_claim_that_comes_after_its_end_is_not_kept(files: CandleFiles) -> None:
+    with files.collecting(DATASET) as late:
+        pass
+    assert not late.try_take()
+    with files.collecting(DATASET) as other:
+        assert other.try_take()
 
 
 def test_coverage_notices_a_damaged_header_and_a_file_cut_short(files: CandleFiles) -> None:

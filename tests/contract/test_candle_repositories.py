@@ -16,6 +16,7 @@ from adapters.candle_files import CandleFiles
 from adapters.in_memory import InMemoryCandleRepository
 from domain.candles import Candles, Dataset, Interval
 from domain.ports import CandleRepository, SaveResult
+from domain.revisions import Revisions
 from domain.timespan import TimeSpan
 from domain.validation import QuarantinedCandle
 
@@ -75,26 +76,46 @@ def saves(draw: st.DrawFn) -> tuple[int, int, dict[int, float]]:
 
 
 @settings(max_examples=40, deadline=None)
-@given(saved=st.lists(saves(), max_size=6))
-def test_any_sequence_of_saves_leaves_what_a_dictionary_would(
-    open_repository: Opener, saved: list[tuple[int, int, dict[int, float]]]
+@given(saved=st.lists(saves(), max_size=6), data=st.data())
+def test_any_sequence_of_saves_leaves_what_dictionaries_would_now_and_at_every_moment_before(
+    open_repository: Opener, saved: list[tuple[int, int, dict[int, float]]], data: st.DataObject
 ) -> None:
     repository: CandleRepository = open_repository()
     bars: dict[int, float] = {}
     asked: set[int] = set()
-    for first, last, new in saved:
-        overwritten = sum(hour in bars and repr(bars[hour]) != repr(value) for hour, value in new.items())
-        result = repository.save(DATASET, hours(first, last), candles(new))
-        assert result == SaveResult(len(new.keys() - bars.keys()), overwritten)
-        bars |= new
+    provisional: set[int] = set()
+    seen = [bars]
+    changes: list[tuple[int, int, float, float]] = []
+    for moment, (first, last, new) in enumerate(saved, start=1):
+        changed = {hour for hour, value in new.items() if hour in bars and repr(bars[hour]) != repr(value)}
+        changes += [(hour, moment, bars[hour], new[hour]) for hour in changed]
+        unsettled_from = data.draw(st.none() | st.integers(first - 2, last + 2))
+        provisional_from_ms = None if unsettled_from is None else hours(unsettled_from, unsettled_from).start_ms
+        result = repository.save(DATASET, hours(first, last), candles(new), provisional_from_ms, known_at_ms=moment)
+        assert result == SaveResult(len(new.keys() - bars.keys()), len(changed))
+        bars = {**bars, **new}
         asked |= set(range(first, last))
-    found = repository.read(DATASET, WINDOW)
-    assert repr(as_dict(found)) == repr({hour: bars[hour] for hour in sorted(bars)})
+        provisional -= set(range(first, last))
+        provisional |= set() if unsettled_from is None else set(range(max(first, unsettled_from), last))
+        seen.append(bars)
+    for moment, then in enumerate(seen):
+        assert repr(as_dict(repository.read(DATASET, WINDOW, known_at_ms=moment))) == repr(dict(sorted(then.items())))
+    assert repr(as_dict(repository.read(DATASET, WINDOW))) == repr(dict(sorted(bars.items())))
     coverage = repository.coverage(DATASET, WINDOW)
-    assert hours_in(coverage.stored) == bars.keys()
-    assert hours_in(coverage.confirmed_empty) == asked - bars.keys()
+    assert hours_in(coverage.provisional) == provisional
+    assert hours_in(coverage.stored) == bars.keys() - provisional
+    assert hours_in(coverage.confirmed_empty) == asked - bars.keys() - provisional
     assert hours_in(coverage.missing) == set(range(-20, 20)) - asked
     assert repository.datasets() == ([DATASET] if asked else [])
+    assert repr(as_changes(repository.revisions(DATASET, WINDOW))) == repr(sorted(changes))
+
+
+def as_changes(revisions: Revisions) -> list[tuple[int, int, float, float]]:
+    """Hour, moment, old close, new close."""
+    assert revisions.old.open_time_ms.tolist() == revisions.new.open_time_ms.tolist()
+    stored_hours = ((revisions.old.open_time_ms - NEW_YEAR_MS) // HOUR_MS).tolist()
+    columns = (revisions.known_at_ms, revisions.old.close, revisions.new.close)
+    return list(zip(stored_hours, *(column.tolist() for column in columns), strict=True))
 
 
 def test_saving_the_same_again_changes_nothing(repository: Repository) -> None:
@@ -180,6 +201,74 @@ def test_datasets_are_listed_in_order_of_broker_symbol_and_interval(repository: 
         repository.save(Dataset(broker, symbol, Interval(interval)), TimeSpan(0, 7 * 24 * HOUR_MS), Candles.empty())
     listed = [(found.broker, found.symbol, str(found.interval)) for found in repository.datasets()]
     assert listed == sorted(names)
+
+
+def test_what_was_answered_too_early_is_provisional_until_it_is_answered_again(repository: Repository) -> None:
+    repository.save(DATASET, hours(-5, 5), candles({-5: 1.0, 2: 1.0, 3: 1.0}), provisional_from_ms=hours(2, 2).start_ms)
+    coverage = repository.coverage(DATASET, hours(-5, 5))
+    assert coverage.provisional == (hours(2, 5),)
+    assert (coverage.stored, coverage.confirmed_empty) == ((hours(-5, -4),), (hours(-4, 2),))
+    assert coverage.is_complete
+    assert coverage.to_ask(hours(4, 4).start_ms) == [hours(2, 4)]
+    assert as_dict(repository.read(DATASET, WINDOW)) == {-5: 1.0, 2: 1.0, 3: 1.0}
+    repository.save(DATASET, hours(2, 4), candles({2: 1.0, 3: 1.0}))
+    coverage = repository.coverage(DATASET, hours(-5, 5))
+    assert (coverage.provisional, coverage.stored[-1]) == ((hours(4, 5),), hours(2, 4))
+
+
+def test_a_moment_inside_a_bar_makes_the_next_one_the_first_provisional(repository: Repository) -> None:
+    repository.save(DATASET, hours(0, 3), Candles.empty(), provisional_from_ms=hours(1, 1).start_ms + 1)
+    assert repository.coverage(DATASET, WINDOW).provisional == (hours(2, 3),)
+
+
+def test_a_changed_bar_is_recorded_and_read_as_it_was_known(repository: Repository) -> None:
+    repository.save(DATASET, hours(-1, 1), candles({-1: 1.0, 0: 1.0}), known_at_ms=100)
+    repository.save(DATASET, hours(-1, 1), candles({-1: 2.0, 0: 1.0}), known_at_ms=200)
+    repository.save(DATASET, hours(-1, 1), candles({-1: 3.0, 0: 1.0}), known_at_ms=300)
+    repository.save(DATASET, hours(-1, 1), candles({-1: 3.0, 0: 1.0}), known_at_ms=400)
+    assert as_changes(repository.revisions(DATASET, WINDOW)) == [(-1, 200, 1.0, 2.0), (-1, 300, 2.0, 3.0)]
+    assert len(repository.revisions(DATASET, hours(0, 5))) == 0
+    read = {moment: as_dict(repository.read(DATASET, WINDOW, moment)) for moment in (99, 100, 200, 299, 300)}
+    assert (read[99], read[100], read[200]) == ({}, {-1: 1.0, 0: 1.0}, {-1: 2.0, 0: 1.0})
+    assert (read[299], read[300]) == (read[200], {-1: 3.0, 0: 1.0})
+
+
+def test_a_bar_that_came_late_was_not_known_before(repository: Repository) -> None:
+    repository.save(DATASET, hours(0, 3), candles({0: 1.0}), known_at_ms=100)
+    repository.save(DATASET, hours(0, 3), candles({0: 1.0, 2: 2.0}), known_at_ms=200)
+    assert as_dict(repository.read(DATASET, WINDOW, 199)) == {0: 1.0}
+    assert as_dict(repository.read(DATASET, WINDOW, 200)) == {0: 1.0, 2: 2.0}
+    assert len(repository.revisions(DATASET, WINDOW)) == 0
+
+
+def test_a_clock_that_steps_back_replaces_no_bar_before_it_was_known(repository: Repository) -> None:
+    for known_at_ms, value in ((500, 1.0), (400, 2.0), (600, 3.0), (450, 4.0)):
+        repository.save(DATASET, hours(0, 1), candles({0: value}), known_at_ms=known_at_ms)
+    changes = [(0, 500, 1.0, 2.0), (0, 600, 2.0, 3.0), (0, 600, 3.0, 4.0)]
+    assert as_changes(repository.revisions(DATASET, WINDOW)) == changes
+    assert as_dict(repository.read(DATASET, WINDOW, 499)) == {}
+    assert as_dict(repository.read(DATASET, WINDOW, 500)) == {0: 2.0}
+
+
+def test_a_dataset_is_collected_by_one_at_a_time(repository: Repository) -> None:
+    other = Dataset("memory", "other", Interval("1h"))
+    with repository.collecting(DATASET) as first:
+        assert first.try_take()
+        assert first.try_take()
+        with repository.collecting(DATASET) as second, repository.collecting(other) as elsewhere:
+            assert not second.try_take()
+            assert elsewhere.try_take()
+        with repository.collecting(DATASET) as third:
+            assert not third.try_take()
+    with repository.collecting(DATASET) as fourth:
+        assert fourth.try_take()
+    assert repository.datasets() == []
+
+
+def test_what_is_whole_is_not_set_aside(repository: Repository) -> None:
+    repository.save(DATASET, hours(0, 1), candles({0: 1.0}))
+    assert (repository.damaged(DATASET), repository.set_aside(DATASET)) == ([], [])
+    assert as_dict(repository.read(DATASET, WINDOW)) == {0: 1.0}
 
 
 def test_the_same_refused_candle_is_kept_once(repository: Repository) -> None:

@@ -19,7 +19,7 @@ import aiohttp
 import psutil
 import pytest
 
-from adapters.simulator import NO_LATENCY, Latency, SimulatedExchange, SimulatorProcess
+from adapters.simulator import NO_LATENCY, Fault, FaultKind, Latency, SimulatedExchange, SimulatorProcess
 
 ROOT = Path(__file__).resolve().parents[2]
 NOW = datetime(2024, 3, 1, 12, 0, 30, 500_000, tzinfo=UTC)
@@ -110,6 +110,18 @@ async def test_the_log_and_the_origins_can_be_read_and_are_not_counted(client: a
     assert (symbols["BTCUSDT"], symbols["AAPL"]) == ("generated", "recorded")
 
 
+async def test_the_log_tells_which_page_was_asked_and_what_went_wrong_with_it() -> None:
+    faults = [Fault(FaultKind.SERVER_ERROR, times=1)]
+    async with (
+        SimulatedExchange(["9/1s"], NO_LATENCY, faults) as exchange,
+        aiohttp.ClientSession(exchange.base_url) as session,
+    ):
+        await session.get("/api/v3/klines", params={"symbol": "BTCUSDT", "interval": "1m", "startTime": "60000"})
+        await get(session, "/api/v3/ping")
+        asked = [(arrival.start_ms, arrival.fault, arrival.status) for arrival in exchange.arrivals.arrivals]
+    assert asked == [("60000", "server_error", 503), ("", "", 200)]
+
+
 async def test_a_request_whose_client_gave_up_still_arrives() -> None:
     begun = asyncio.Event()
 
@@ -154,3 +166,34 @@ def test_the_process_does_not_outlive_a_parent_that_is_killed() -> None:
         os.kill(parent.pid, signal.SIGKILL)
     psutil.wait_procs([simulator], timeout=10)
     assert not simulator.is_running() or simulator.status() == psutil.STATUS_ZOMBIE
+
+
+@pytest.mark.parametrize(
+    ("kind", "kept"),
+    [
+        (FaultKind.FIRST_BARS, [0, 1, 2]),
+        (FaultKind.LAST_BARS, [7, 8, 9]),
+        (FaultKind.LATE_BARS, [0, 1, 2, 3, 4, 5, 6]),
+    ],
+)
+async def test_a_truncated_answer_looks_like_any_other_and_leaves_out_what_the_script_says(
+    kind: FaultKind, kept: list[int]
+) -> None:
+    query = {"symbol": "BTCUSDT", "interval": "1m", "startTime": 0, "endTime": 10 * MINUTE_MS - 1}
+    async with (
+        SimulatedExchange(["9/1s"], NO_LATENCY, [Fault(kind, times=1, bars=3)], clock=NOW.timestamp) as exchange,
+        aiohttp.ClientSession(exchange.base_url) as session,
+    ):
+        status, rows, headers = await get(session, "/api/v3/klines", **query)
+        _, whole, _ = await get(session, "/api/v3/klines", **query)
+    assert (status, headers["Content-Type"]) == (200, "application/json; charset=utf-8")
+    assert rows == [whole[number] for number in kept]
+    assert len(whole) == 10
+
+
+async def test_a_truncated_answer_may_have_nothing_left() -> None:
+    async with (
+        SimulatedExchange(["9/1s"], NO_LATENCY, [Fault(FaultKind.LAST_BARS)]) as exchange,
+        aiohttp.ClientSession(exchange.base_url) as session,
+    ):
+        assert (await get(session, "/api/v3/klines", symbol="A", interval="1m"))[:2] == (200, [])

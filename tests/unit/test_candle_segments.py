@@ -5,87 +5,80 @@ from __future__ import annotations
 import hashlib
 import io
 import struct
-from dataclasses import replace
+from typing import Any
 
+import msgpack
 import numpy as np
 import pytest
 import zstandard
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
-from adapters.candle_segments import CHECKSUM_BYTES, MAX_BODY_BYTES, Segment, decode, encode, read_header
-from domain.candles import CORE_COLUMNS, Candles, Dataset, Interval
+from adapters.candle_segments import Segment, decode, encode
+from adapters.segment_header import CHECKSUM_BYTES, MAX_BODY_BYTES, PREAMBLE, VERSION, read_front
+from domain.candle_history import CandleHistory
+from domain.candles import Candles, Dataset, Interval
 from domain.coverage import runs_of
-from domain.errors import CorruptSegment
-from domain.timespan import TimeSpan
+from domain.errors import CorruptSegment, StorageUnavailable
+from domain.known_spans import KnownSpans
+from tests.segment_examples import DATASET, MINUTE_MS, build, build_revised, segments, span
 
-MINUTE_MS = 60_000
-DATASET = Dataset("memory", "BRK/B ü", Interval("1m"), adjustment="split", anchor_ms=-30_000)
-int64s = st.integers(-(2**63), 2**63 - 1)
-
-
-@st.composite
-def segments(draw: st.DrawFn) -> Segment:
-    positions = sorted(draw(st.sets(st.integers(-50, 50), max_size=12)))
-    times = np.array(positions, np.int64) * MINUTE_MS + DATASET.anchor_ms
-    columns = {"open_time_ms": times}
-    # Any 64 bits are a float: NaN payloads, -0.0, infinities and subnormals included.
-    for name in (*CORE_COLUMNS, *draw(st.sets(st.sampled_from(["quote_volume", "vwap"])))):
-        bits = draw(st.lists(int64s, min_size=len(times), max_size=len(times)))
-        columns[name] = np.array(bits, np.int64).view(np.float64)
-    columns["trades"] = np.array(draw(st.lists(int64s, min_size=len(times), max_size=len(times))), np.int64)
-    return Segment(DATASET, (TimeSpan(-(10**7), 0), TimeSpan(1, 10**7)), Candles.from_columns(columns))
-
-
-def build(bars: int = 5, asked: tuple[TimeSpan, ...] = (TimeSpan(0, 10**6),)) -> Segment:
-    column = np.linspace(1.0, 2.0, bars)
-    times = np.arange(bars) * MINUTE_MS + DATASET.anchor_ms
-    return Segment(DATASET, asked, Candles(times, column, column, column, column, column))
-
-
-SMALL = encode(build())
+SMALL = encode(build_revised())
 
 
 @given(segments())
 def test_a_segment_comes_back_bit_for_bit(segment: Segment) -> None:
     decoded = decode(encode(segment), "memory")
-    assert decoded.candles.identical(segment.candles)
-    assert (decoded.dataset, decoded.asked) == (segment.dataset, segment.asked)
+    mine, theirs = decoded.history, segment.history
+    assert decoded.dataset == segment.dataset
+    assert mine.identical(theirs)
+    assert list(mine.candles.columns()) == list(theirs.candles.columns())
+    assert mine.replaced.replaced_at_ms.tolist() == theirs.replaced.replaced_at_ms.tolist()
+    older, expected = mine.replaced.bars.columns(), theirs.replaced.bars.columns()
+    assert {name: column.tobytes() for name, column in older.items()} == {
+        name: column.tobytes() for name, column in expected.items()
+    }
 
 
 @given(segments())
-def test_the_header_alone_tells_what_was_asked_and_where_bars_are(segment: Segment) -> None:
+def test_the_front_alone_tells_what_was_asked_what_may_change_and_where_bars_are(segment: Segment) -> None:
     data = encode(segment)
-    header = read_header(io.BytesIO(data), len(data), "memory")
-    assert (header.dataset, header.asked, header.rows) == (DATASET, segment.asked, len(segment.candles))
-    assert list(header.runs) == runs_of(segment.candles.open_time_ms, MINUTE_MS)
+    header = read_front(io.BytesIO(data), len(data), "memory")
+    history = segment.history
+    assert (header.dataset, list(header.asked), header.provisional) == (
+        DATASET, history.known.spans, history.provisional,
+    )  # fmt: skip
+    assert (header.rows, header.replaced) == (len(history.candles), len(history.replaced))
+    assert list(header.runs) == runs_of(history.candles.open_time_ms, MINUTE_MS)
 
 
 def test_a_header_longer_than_the_first_read_is_read_whole() -> None:
-    asked = tuple(TimeSpan(2 * number, 2 * number + 1) for number in range(5_000))
-    data = encode(build(asked=asked))
-    assert read_header(io.BytesIO(data), len(data), "memory").asked == asked
+    spans = tuple(span(2 * number, 2 * number + 1) for number in range(10_000))
+    data = encode(build(spans=spans))
+    assert read_front(io.BytesIO(data), len(data), "memory").asked == spans
 
 
 def test_the_same_segment_gives_the_same_bytes() -> None:
-    assert encode(build()) == SMALL
+    assert encode(build_revised()) == SMALL
 
 
 def test_every_flipped_bit_is_noticed() -> None:
     for position in range(len(SMALL) * 8):
-        damaged = bytearray(SMALL)
-        damaged[position // 8] ^= 1 << position % 8
         with pytest.raises(CorruptSegment, match="memory"):
-            decode(bytes(damaged), "memory")
+            decode(flipped(SMALL, position), "memory")
 
 
-def test_every_flipped_bit_of_the_header_is_noticed_by_who_reads_only_that() -> None:
-    header_bytes = struct.unpack_from("<I", SMALL, 12)[0]
-    for position in range((24 + header_bytes + CHECKSUM_BYTES) * 8):
-        damaged = bytearray(SMALL)
-        damaged[position // 8] ^= 1 << position % 8
+def test_every_flipped_bit_of_the_front_is_noticed_by_who_reads_only_that() -> None:
+    front_bytes = PREAMBLE.size + struct.unpack_from("<I", SMALL, 12)[0] + CHECKSUM_BYTES
+    for position in range(front_bytes * 8):
         with pytest.raises(CorruptSegment, match="memory"):
-            read_header(io.BytesIO(bytes(damaged)), len(damaged), "memory")
+            read_front(io.BytesIO(flipped(SMALL, position)), len(SMALL), "memory")
+
+
+def flipped(data: bytes, position: int) -> bytes:
+    damaged = bytearray(data)
+    damaged[position // 8] ^= 1 << position % 8
+    return bytes(damaged)
 
 
 def test_every_truncation_is_noticed_by_both_readers() -> None:
@@ -94,7 +87,7 @@ def test_every_truncation_is_noticed_by_both_readers() -> None:
         with pytest.raises(CorruptSegment):
             decode(cut, "memory")
         with pytest.raises(CorruptSegment):
-            read_header(io.BytesIO(cut), len(cut), "memory")
+            read_front(io.BytesIO(cut), len(cut), "memory")
 
 
 @given(st.binary(min_size=1, max_size=64))
@@ -102,7 +95,7 @@ def test_bytes_after_the_end_are_noticed(tail: bytes) -> None:
     with pytest.raises(CorruptSegment, match="bytes where"):
         decode(SMALL + tail, "memory")
     with pytest.raises(CorruptSegment, match="bytes where"):
-        read_header(io.BytesIO(SMALL + tail), len(SMALL) + len(tail), "memory")
+        read_front(io.BytesIO(SMALL + tail), len(SMALL) + len(tail), "memory")
 
 
 @given(st.binary(max_size=200))
@@ -112,11 +105,12 @@ def test_what_is_no_segment_is_refused_as_corrupt(data: bytes) -> None:
         decode(data, "memory")
 
 
-def forge(body: bytes) -> bytes:
+def forge(body: object, version: int = VERSION) -> bytes:
     """A file whose checksums are right and whose body is not the one written."""
+    packed = body if isinstance(body, bytes) else msgpack.packb(body)
     header_bytes = struct.unpack_from("<I", SMALL, 12)[0]
-    front = SMALL[:16] + struct.pack("<Q", len(body)) + SMALL[24 : 24 + header_bytes]
-    content = front + checksum(front) + body
+    front = SMALL[:8] + struct.pack("<IIQ", version, header_bytes, len(packed)) + SMALL[24 : 24 + header_bytes]
+    content = front + checksum(front) + packed
     return content + checksum(content)
 
 
@@ -124,24 +118,76 @@ def checksum(data: bytes) -> bytes:
     return hashlib.blake2b(data, digest_size=CHECKSUM_BYTES).digest()
 
 
-def test_a_body_that_would_swell_beyond_the_columns_is_not_decompressed() -> None:
-    bomb = zstandard.ZstdCompressor().compress(bytes(50_000_000))
-    with pytest.raises(CorruptSegment, match="size"):
-        decode(forge(bomb), "memory")
+def body_of(data: bytes) -> dict[str, Any]:
+    header_bytes = struct.unpack_from("<I", data, 12)[0]
+    body: dict[str, Any] = msgpack.unpackb(data[24 + header_bytes + CHECKSUM_BYTES : -CHECKSUM_BYTES])
+    return body
 
 
-@pytest.mark.parametrize("body", [b"", b"not a frame", zstandard.ZstdCompressor().compress(bytes(5 * 8 * 6))])
-def test_a_forged_body_is_refused(body: bytes) -> None:
+def test_a_forged_file_with_the_right_body_is_no_different_from_the_real_one() -> None:
+    assert forge(body_of(SMALL)) == SMALL
+
+
+def test_a_plane_that_would_swell_beyond_its_rows_is_not_decompressed() -> None:
+    body = body_of(SMALL)
+    body["columns"][0][4] = [zstandard.ZstdCompressor().compress(bytes(50_000_000))]
+    with pytest.raises(CorruptSegment, match="a plane is not of 3 bytes"):
+        decode(forge(body), "memory")
+
+
+def spoiled(*path: str | int, value: object) -> bytes:
+    """The small file with one thing in its body changed."""
+    body = body_of(SMALL)
+    place: Any = body
+    for step in path[:-1]:
+        place = place[step]
+    place[path[-1]] = value
+    return forge(body)
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [
+        forge(b""),
+        forge(b"no msgpack"),
+        forge([]),
+        forge({}),
+        spoiled("columns", 0, 1, value="f4"),
+        spoiled("columns", 0, 2, value=99),
+        spoiled("columns", 4, 3, value="never heard of"),
+        spoiled("columns", 4, 3, value=[["nothing"], []]),
+        spoiled("columns", 4, 4, value=[1] * 9),
+        spoiled("columns", 4, 4, value=[b"12"]),
+        spoiled("columns", value=[]),
+        spoiled("known", 0, 4, value=[8]),
+        spoiled("known", 0, 4, value=[0]),
+        spoiled("pieces", value=0),
+        spoiled("replaced", value=[]),
+    ],
+)
+def test_a_forged_body_is_refused(forged: bytes) -> None:
     with pytest.raises(CorruptSegment):
-        decode(forge(body), "memory")
+        decode(forged, "memory")
 
 
-def test_a_body_with_bars_elsewhere_than_the_header_says_is_refused() -> None:
-    columns = build().candles.columns()
-    columns["open_time_ms"] = columns["open_time_ms"] + MINUTE_MS
-    body = zstandard.ZstdCompressor().compress(b"".join(column.tobytes() for column in columns.values()))
-    with pytest.raises(CorruptSegment, match="does not describe"):
-        decode(forge(body), "memory")
+@pytest.mark.parametrize(
+    ("changed", "reason"),
+    [
+        ({"rows": 4}, "its runs hold 3 bars, not 4"),
+        ({"runs": [0, 2**40], "rows": 3}, "its runs hold"),
+        ({"rows": 2**40}, "more rows than"),
+        ({"replaced": -1}, "more rows than"),
+        ({"asked": [0, 1, 1]}, "its header cannot be read"),
+    ],
+)
+def test_a_forged_header_is_refused_before_anything_of_its_size_is_made(changed: dict[str, Any], reason: str) -> None:
+    header_bytes = struct.unpack_from("<I", SMALL, 12)[0]
+    header = msgpack.packb({**msgpack.unpackb(SMALL[24 : 24 + header_bytes]), **changed})
+    body = SMALL[24 + header_bytes + CHECKSUM_BYTES : -CHECKSUM_BYTES]
+    front = SMALL[:12] + struct.pack("<IQ", len(header), len(body)) + header
+    content = front + checksum(front) + body
+    with pytest.raises(CorruptSegment, match=reason):
+        decode(content + checksum(content), "memory")
 
 
 def test_a_stated_size_beyond_the_cap_is_refused_before_anything_is_read() -> None:
@@ -150,19 +196,39 @@ def test_a_stated_size_beyond_the_cap_is_refused_before_anything_is_read() -> No
         decode(data, "memory")
 
 
-def test_another_format_version_says_so() -> None:
-    with pytest.raises(CorruptSegment, match="format version 9"):
-        decode(SMALL[:8] + struct.pack("<I", 9) + SMALL[12:], "memory")
+def test_a_whole_file_in_another_format_version_is_not_called_damaged() -> None:
+    newer = forge(b"whatever", version=9)
+    with pytest.raises(StorageUnavailable, match="format version 9, and this program reads version 2"):
+        decode(newer, "memory")
+    with pytest.raises(StorageUnavailable, match="format version 9"):
+        read_front(io.BytesIO(newer), len(newer), "memory")
 
 
-def test_candles_off_the_grid_are_not_written() -> None:
+def test_candles_and_spans_off_the_grid_are_not_written() -> None:
+    other_grid = Dataset("memory", "A", Interval("1m"), anchor_ms=1)
     with pytest.raises(ValueError, match="off the dataset's grid"):
-        encode(replace(build(), dataset=Dataset("memory", "A", Interval("1m"), anchor_ms=1)))
+        encode(Segment(other_grid, build().history))
 
 
-@settings(max_examples=20)
-@given(st.integers(0, 3))
-def test_a_segment_without_candles_keeps_what_was_asked(spans: int) -> None:
-    asked = tuple(TimeSpan(10 * number, 10 * number + 5) for number in range(spans))
-    decoded = decode(encode(Segment(DATASET, asked, Candles.empty())), "memory")
-    assert (decoded.asked, len(decoded.candles)) == (asked, 0)
+def test_a_segment_without_candles_keeps_what_was_asked() -> None:
+    spans = [span(0, 5), span(7, 8)]
+    decoded = decode(encode(Segment(DATASET, CandleHistory(MINUTE_MS, KnownSpans.of(spans, 3)))), "memory")
+    assert (decoded.history.known.spans, len(decoded.history.candles)) == (spans, 0)
+
+
+def test_a_candle_costs_few_bytes_and_a_page_few_in_the_front() -> None:
+    rng = np.random.default_rng(1)
+    closes = np.round(100 + np.cumsum(rng.normal(0, 0.05, 40_000)), 2)
+    opens = np.concatenate([[100.0], closes[:-1]])
+    high, low = np.round(np.maximum(opens, closes) + 0.02, 2), np.round(np.minimum(opens, closes) - 0.02, 2)
+    times = np.arange(40_000) * MINUTE_MS + DATASET.anchor_ms
+    bars = Candles(times, opens, high, low, closes, np.round(rng.lognormal(9, 1, 40_000)))
+    history = CandleHistory(MINUTE_MS)
+    for first in range(0, 40_000, 1000):
+        page = span(first, first + 1000)
+        history = history.with_answer(page, bars.within(page), None, 1_700_000_000_000 + first * 83)
+    data = encode(Segment(DATASET, history))
+    assert len(data) < 5 * len(bars)
+    assert struct.unpack_from("<I", data, 12)[0] < 200
+    assert len(history.known) == 40
+    assert len(msgpack.packb(body_of(data)["known"])) < 8 * 40

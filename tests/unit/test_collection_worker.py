@@ -76,7 +76,7 @@ async def test_the_sum_of_all_events_is_the_report_and_every_planned_page_is_tol
     total = {
         field.name: sum(getattr(event, field.name) for event in bench.emitter.events)
         for field in fields(ProgressEvent)
-        if field.name not in ("worker", "batch", "epoch", "kind")
+        if field.name not in ("worker", "batch", "epoch", "kind", "findings")
     }
     assert total == {
         "pages": report.pages,
@@ -103,7 +103,7 @@ async def test_a_second_run_of_a_finished_job_makes_no_request() -> None:
     first = Bench(names(2), bars_each=20, market={"S00": bars(20), "S01": bars(0)})
     await first.run()
     second = Bench(names(2), bars_each=20)
-    second.candles._candles, second.candles._asked = first.candles._candles, first.candles._asked
+    second.candles.histories = first.candles.histories
     await second.run()
     assert second.limiter.granted == 0
     assert second.jobs.progress().symbols_completed == 2
@@ -233,7 +233,7 @@ async def test_an_answer_that_stays_incomplete_never_counts_as_complete() -> Non
 
 async def test_a_repository_that_does_not_remember_the_answer_fails_the_symbol() -> None:
     bench = Bench()
-    bench.candles.save = lambda *_: None  # type: ignore[assignment, method-assign, return-value]
+    bench.candles.save = lambda *_, **__: None  # type: ignore[assignment, method-assign, return-value]
     await bench.run()
     (failure,) = bench.jobs.reports[0].failed
     assert (failure.kind, failure.message.split(":")[0]) == ("MalformedResponse", "incomplete")

@@ -213,12 +213,13 @@ async def test_shutdown_in_a_hung_fetch_delivers_the_partial_report() -> None:
 
 
 async def test_shutdown_while_saving_lets_the_save_finish() -> None:
-    async def slowly(_: object) -> None:
-        await asyncio.sleep(0.3)
+    async def slowly(call: Callable[..., object]) -> None:
+        if call.__name__ == "_store":
+            await asyncio.sleep(0.3)
 
     bench = Bench(before_blocking=slowly)
     run = bench.begin()
-    await asyncio.sleep(0.4)
+    await asyncio.sleep(0.1)
     assert bench.stored("S00") == 0
     await bench.worker.shutdown()
     assert (await run).reason == "stopped"
@@ -277,7 +278,7 @@ async def test_a_worker_stopped_at_any_moment_leaves_what_the_next_one_needs_not
         page for page in bench.asked if bench.stored(page[0]) and page[1].end_ms <= _stored_until(bench, page[0])
     }
     successor = Bench(names(4), bars_each=50)
-    successor.candles._candles, successor.candles._asked = bench.candles._candles, bench.candles._asked
+    successor.candles.histories = bench.candles.histories
     assert (await successor.run()).reason == "done"
     assert finished
     assert not finished & set(successor.asked)

@@ -1,11 +1,11 @@
-"""Coverage: stored, confirmed empty and never asked are three different things."""
+"""Coverage: stored, confirmed empty, provisional and never asked are four different things."""
 
 from __future__ import annotations
 
 from itertools import pairwise
 
 import numpy as np
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from domain.coverage import Coverage, runs_of
@@ -20,19 +20,26 @@ def bars(*spans: TimeSpan) -> set[int]:
     return {opening for span in spans for opening in range(span.start_ms, span.end_ms, INTERVAL_MS)}
 
 
-@given(spans, st.lists(spans), st.sets(grid))
-def test_each_bar_of_the_span_is_stored_or_confirmed_empty_or_missing(
-    span: TimeSpan, asked: list[TimeSpan], openings: set[int]
+@given(spans, st.lists(spans), st.sets(grid), st.lists(spans), grid)
+@example(TimeSpan(10, 10), [TimeSpan(0, 20)], set(), [TimeSpan(0, 20)], 10)
+def test_each_bar_of_the_span_is_in_one_of_four_states(
+    span: TimeSpan, asked: list[TimeSpan], openings: set[int], marked: list[TimeSpan], settled_before: int
 ) -> None:
     stored = openings & bars(*asked)
-    coverage = Coverage.of(span, asked, np.array(sorted(stored), np.int64), INTERVAL_MS)
-    assert bars(*coverage.stored) == stored & bars(span)
-    assert bars(*coverage.confirmed_empty) == (bars(*asked) - stored) & bars(span)
+    unsettled = bars(*marked) & bars(*asked)
+    provisional = [TimeSpan(opening, opening + INTERVAL_MS) for opening in unsettled]
+    coverage = Coverage.of(span, asked, np.array(sorted(stored), np.int64), INTERVAL_MS, provisional)
+    assert bars(*coverage.provisional) == unsettled & bars(span)
+    assert bars(*coverage.stored) == (stored - unsettled) & bars(span)
+    assert bars(*coverage.confirmed_empty) == (bars(*asked) - stored - unsettled) & bars(span)
     assert bars(*coverage.missing) == bars(span) - bars(*asked)
     assert coverage.is_complete == (not coverage.missing)
-    pieces = [*coverage.stored, *coverage.confirmed_empty, *coverage.missing]
+    pieces = [*coverage.stored, *coverage.confirmed_empty, *coverage.provisional, *coverage.missing]
     assert sum(piece.duration_ms for piece in pieces) == span.duration_ms
     assert all(pieces)
+    due = {opening for opening in unsettled & bars(span) if opening < settled_before}
+    assert bars(*coverage.due(settled_before)) == due
+    assert bars(*coverage.to_ask(settled_before)) == bars(*coverage.missing) | due
 
 
 def test_a_hole_in_the_middle_is_asked_again_and_a_holiday_is_not() -> None:

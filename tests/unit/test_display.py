@@ -11,6 +11,7 @@ from rich.console import Console
 
 from actors import progress_text
 from actors.display import LineDisplay, LiveDisplay, display_for, picture
+from domain.findings import ABSENT, UNEXPECTED
 from domain.jobs import JobStatus
 from tests.unit.cli_fakes import RUNNING, ended
 
@@ -70,7 +71,7 @@ def test_a_paused_job_says_why_and_has_no_rate() -> None:
 def test_a_reason_of_many_lines_is_cut_to_one() -> None:
     assert progress_text.one_line("") == ""
     assert progress_text.one_line("\x1b[36mfirst\x1b[39m\nsecond") == "first"
-    assert progress_text.one_line("x" * 300) == "x" * 117 + "..."
+    assert progress_text.one_line("x" * 500) == "x" * 237 + "..."
     assert (
         progress_text.state_text(ended(JobStatus.PAUSED, reason="worker died:\nTraceback")) == "PAUSED (worker died:)"
     )
@@ -176,3 +177,14 @@ def test_a_job_without_pages_yet_draws_an_empty_bar() -> None:
     console = Console(file=io.StringIO(), width=120)
     console.print(picture(replace(RUNNING, pages_total=0, pages_done=0)))
     assert "0/0 pages" in console.file.getvalue()  # type: ignore[attr-defined]
+
+
+def test_the_summary_says_why_bars_were_refused_and_what_the_calendar_does_not_explain() -> None:
+    findings = {"volume is negative": 2, "duplicate": 1200, UNEXPECTED: 3, ABSENT: 40}
+    lines = progress_text.summary(replace(RUNNING, findings=findings))
+    assert [line.strip() for line in lines if line.startswith(("  refused", "  calendar"))] == [
+        "refused   1,200 bars: duplicate",
+        "refused   2 bars: volume is negative",
+        "calendar  40 bars expected by the calendar and not there",
+        "calendar  3 bars outside of the calendar's sessions",
+    ]

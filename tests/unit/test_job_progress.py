@@ -102,3 +102,20 @@ def test_the_rate_is_that_of_the_last_five_seconds() -> None:
     assert watched.told(requests=5).requests_per_second == 1
     watched.clock.seconds = 100
     assert watched.now.requests_per_second == 0
+
+
+def test_findings_are_shown_as_they_are_told_and_count_once_when_they_are_reported() -> None:
+    watched = Watched()
+    watched.told(findings={"a": 1})
+    assert watched.told(findings={"a": 1, "b": 2}).findings == {"a": 2, "b": 2}
+    assert watched.reported(0, findings={"a": 2, "b": 2}).findings == {"a": 2, "b": 2}
+    assert watched.told(1, findings={"b": 1}).findings == {"a": 2, "b": 3}
+
+
+def test_what_a_lost_worker_had_noticed_stays_counted() -> None:
+    watched = Watched()
+    watched.told(findings={"a": 3})
+    watched.tally.lost(0)
+    assert watched.now.findings == {"a": 3}
+    watched.told(findings={"b": 1})
+    assert watched.reported(0, findings={"b": 1}).findings == {"a": 3, "b": 1}

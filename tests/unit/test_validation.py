@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import pytest
@@ -26,9 +27,18 @@ def bar(minute: float, **changed: float) -> dict[str, float]:
 
 
 def judge(*bars: dict[str, float], closed_before_ms: int = LATER_MS, dataset: Dataset = DATASET) -> ValidatedCandles:
+    return validate(raw(bars), dataset, SPAN, closed_before_ms)
+
+
+def raw(bars: Iterable[Mapping[str, float]]) -> RawCandles:
+    bars = list(bars)
     columns = {name: np.array([bar[name] for bar in bars], np.float64) for name in GOOD}
-    times = np.array([bar["open_time_ms"] for bar in bars], np.int64)
-    return validate(RawCandles(open_time_ms=times, **columns), dataset, SPAN, closed_before_ms)
+    return RawCandles(open_time_ms=np.array([bar["open_time_ms"] for bar in bars], np.int64), **columns)
+
+
+def rows(candles: Candles) -> list[dict[str, float]]:
+    columns = {name: column.tolist() for name, column in candles.columns().items()}
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
 
 def minutes(candles: Candles) -> list[int]:
@@ -170,3 +180,36 @@ def test_every_bar_is_kept_refused_or_forming_and_what_is_kept_obeys_the_rules(
     sent = Counter(repr(sorted(bar.items())) for bar in bars)
     for one in result.quarantined:
         assert sent[repr(sorted({"open_time_ms": one.open_time_ms, **dict(one.columns)}.items()))]
+
+
+@given(any_bars, st.integers(0, 12).map(lambda minute: minute * MINUTE_MS))
+def test_the_quick_look_at_a_clean_page_lets_through_what_the_rules_let_through(
+    bars: list[dict[str, float]], closed_before_ms: int
+) -> None:
+    kept = validate(raw(bars), DATASET, SPAN, closed_before_ms).candles
+    again = validate(kept, DATASET, SPAN, closed_before_ms)
+    with_a_bad_bar = raw([*({**row} for row in rows(kept)), bar(99)])
+    slowly = validate(with_a_bad_bar, DATASET, SPAN, closed_before_ms)
+    assert again.candles.identical(kept)
+    assert slowly.candles.identical(kept)
+    assert (again.quarantined, len(slowly.quarantined)) == ((), 1)
+
+
+def test_every_rule_is_looked_at_in_a_page_that_is_otherwise_clean() -> None:
+    breaking = [
+        {"low": 10.5}, {"low": 11.5, "open": 12.0}, {"high": 10.5}, {"high": math.inf}, {"low": 0.0}, {"low": math.nan},
+        {"open": math.nan}, {"close": math.nan}, {"high": math.nan}, {"volume": math.nan}, {"volume": -0.5},
+        {"volume": math.inf},
+    ]  # fmt: skip
+    for changed in breaking:
+        assert len(judge(bar(0), bar(1, **changed), bar(2)).quarantined) == 1, changed
+
+
+def test_refused_bars_are_counted_by_their_reasons() -> None:
+    result = judge(bar(1), bar(2, volume=-1.0), bar(3, volume=-2.0), bar(4, low=99.0))
+    assert result.reasons == {"volume is negative": 2, "low is above open or close": 1}
+
+
+def test_a_refused_bar_has_come_and_one_from_elsewhere_has_not() -> None:
+    result = judge(bar(1), bar(2, volume=-1.0), bar(50))
+    assert (result.openings // MINUTE_MS).tolist() == [1, 2]

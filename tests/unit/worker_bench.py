@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
 
@@ -17,6 +18,7 @@ from adapters.in_memory import (
     RecordingEmitter,
 )
 from domain.candles import Candles, Interval
+from domain.ports import TradingCalendar
 from domain.requests import CollectionRequest
 from domain.retries import RetryPolicy
 from domain.timespan import TimeSpan
@@ -42,6 +44,7 @@ def names(count: int) -> tuple[str, ...]:
 class Bench:
     """One worker, one job of `symbols` times `bars_each` one-minute bars, pages of 10 bars.
 
+    `span` may be another one; `candles` may be shared with another bench.
     `before_blocking` runs ahead of every call that would go to a thread.
     """
 
@@ -55,10 +58,15 @@ class Bench:
         market: Mapping[str, Candles] | None = None,
         policy: RetryPolicy | None = None,
         before_blocking: Callable[[Callable[..., Any]], Awaitable[None]] | None = None,
+        calendar: TradingCalendar | None = None,
+        span: TimeSpan | None = None,
+        settle_seconds: int = 0,
+        clock: Callable[[], float] = time.time,
+        candles: InMemoryCandleRepository | None = None,
         **gateway: Any,
     ) -> None:
         self.symbols = tuple(symbols)
-        self.span = minutes(0, bars_each)
+        self.span = span or minutes(0, bars_each)
         self.request = CollectionRequest(
             "memory",
             "default",
@@ -67,11 +75,12 @@ class Bench:
             self.span,
             batch_size=batch_size,
             concurrency=concurrency,
+            settle_seconds=settle_seconds,
         )
         if market is None:
             market = {symbol: bars(bars_each) for symbol in self.symbols}
         self.gateway = InMemoryGateway(market, max_candles_per_page=10, mishaps=mishaps, **gateway)
-        self.candles = InMemoryCandleRepository()
+        self.candles = candles or InMemoryCandleRepository()
         self.limiter = InMemoryRateLimiter()
         self.jobs = InMemoryJobRepository(self.request)
         self.emitter = RecordingEmitter()
@@ -85,7 +94,9 @@ class Bench:
             retry_policy=policy or RetryPolicy(),
             name="worker-1",
             random01=lambda: 0.5,
+            clock=clock,
             run_blocking=self._run_inline,
+            calendar=calendar,
         )
 
     async def _run_inline(self, call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:

@@ -1,0 +1,95 @@
+"""The ports of the candle store; `domain.ports` has them all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol, Self
+
+from domain.candle_history import ALWAYS_KNOWN_MS, SaveResult
+from domain.candles import Candles, Dataset
+from domain.coverage import Coverage
+from domain.revisions import Revisions
+from domain.timespan import TimeSpan
+from domain.validation import QuarantinedCandle
+
+
+class CollectingClaim(Protocol):
+    """The right to ask the broker for one dataset's candles, for one collector at a time over all processes.
+
+    A context manager: leaving it lets go of the right, and so does the end of the process, however it comes.
+    """
+
+    def try_take(self) -> bool:
+        """Take the right if nobody has it; never waits. Blocking I/O: call it in a thread.
+
+        A take that is overtaken by the end of the context lets go by itself.
+        """
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *_: object) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class DamagedSegment:
+    """A part of the store that is not what was written: why, and the span whose answers it held."""
+
+    path: str
+    reason: str
+    lost: TimeSpan
+
+
+class CandleRepository(Protocol):
+    """Candles and their coverage, durable together. Blocking: call it in a thread."""
+
+    def coverage(self, dataset: Dataset, span: TimeSpan) -> Coverage:
+        """What of the span is stored, confirmed empty or provisional. Raises CorruptSegment."""
+
+    def save(
+        self,
+        dataset: Dataset,
+        asked: TimeSpan,
+        candles: Candles,
+        provisional_from_ms: int | None = None,
+        known_at_ms: int = ALWAYS_KNOWN_MS,
+    ) -> SaveResult:
+        """Add candles, all of them inside `asked`, and note that `asked` was answered in full.
+
+        Bars that open at or after `provisional_from_ms` may still change: their span is provisional until
+        it is answered again. `known_at_ms` is when the answer came; the old values of a bar that comes
+        with others are kept, see `revisions`.
+        Durable and atomic when it returns; the newest wins; saving the same again writes nothing.
+        """
+
+    def quarantine(self, dataset: Dataset, bad: Sequence[QuarantinedCandle]) -> None:
+        """Keep refused candles where a person can look at them; the same one is kept once."""
+
+    def read(self, dataset: Dataset, span: TimeSpan, known_at_ms: int | None = None) -> Candles:
+        """The stored candles of the span, or those that were known at a moment, as they were then.
+
+        Raises CorruptSegment.
+        """
+
+    def read_pieces(
+        self, datasets: Sequence[Dataset], span: TimeSpan, known_at_ms: int | None = None
+    ) -> list[list[Candles]]:
+        """The same of each of these datasets, named once each: in pieces as they lie, which follow each other in time.
+
+        Cheaper than one `read` after the other where work can be done side by side.
+        """
+
+    def revisions(self, dataset: Dataset, span: TimeSpan) -> Revisions:
+        """What the broker changed of the span's bars after they were stored. Raises CorruptSegment."""
+
+    def collecting(self, dataset: Dataset) -> CollectingClaim:
+        """The claim to collect the dataset, not taken yet."""
+
+    def damaged(self, dataset: Dataset) -> list[DamagedSegment]:
+        """What of the dataset can no longer be read, by reading all of it."""
+
+    def set_aside(self, dataset: Dataset) -> list[DamagedSegment]:
+        """Move what is damaged out of the way, never delete it: its span is missing again. Names what it moved."""
+
+    def datasets(self) -> list[Dataset]:
+        """Every dataset with something stored, sorted."""
