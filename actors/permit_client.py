@@ -174,7 +174,7 @@ class PermitClient:
         riding, self._unsettled = self._unsettled, []
         now = self._clock()
         try:
-            yield [replace(settlement, seconds_ago=now - over_at) for settlement, over_at in riding]
+            yield [settlement.sent_after(now - over_at) for settlement, over_at in riding]
         except BaseException:
             self._unsettled = [*riding, *self._unsettled]
             raise

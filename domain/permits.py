@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from domain.permit_windows import Marks, PermitWindow
 from domain.rates import RateLimit
@@ -25,6 +25,10 @@ class LentPermit:
     over_at: float
     is_over: bool = False
     pool: str = ""
+
+    def ended(self, over_at: float) -> LentPermit:
+        """The same permit, its request known to be over since then."""
+        return LentPermit(self.permit_id, self.tokens, self.granted_at, over_at, True, self.pool)
 
 
 class PermitLedger:
@@ -226,4 +230,4 @@ class PermitLedger:
     def _end(self, permit: LentPermit, over_at: float) -> LentPermit:
         for window, cost in self._costs(permit):
             window.end(cost, permit.over_at, over_at)
-        return replace(permit, over_at=over_at, is_over=True)
+        return permit.ended(over_at)
