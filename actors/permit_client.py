@@ -114,6 +114,8 @@ class PermitClient:
             self._give_back(*permit.settlement(self._clock()))
 
     async def seal(self, retry_after_seconds: float | None, reason: str) -> None:
+        for line in self._lines.values():
+            line.return_spares()
         await self._calls.seal(retry_after_seconds, reason)
 
     async def close(self) -> None:

@@ -79,6 +79,10 @@ class PermitLine(Generic[Held]):
         if self._return_timer:
             self._return_timer.cancel()
             self._return_timer = None
+        self.return_spares()
+
+    def return_spares(self) -> None:
+        """Give back what is spare, now."""
         self._return_spares(float("inf"))
 
     def _ask_soon(self) -> None:

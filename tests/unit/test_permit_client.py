@@ -277,3 +277,18 @@ async def test_where_leases_are_allowed_those_who_wait_share_a_call_and_spare_pe
     await asyncio.sleep(0.15)
     assert calls.outcomes == [Outcome.ANSWERED] * 3 + [Outcome.UNUSED]
     assert now() < FLUSH_SECONDS
+
+
+async def test_a_refusal_gives_back_the_spare_permits_which_nobody_may_use_any_more(calls: NotedCalls) -> None:
+    terms = LeaseTerms((RateLimit.parse("1000/1s"),), spare_seconds=0.1)
+    client = PermitClient(calls, FLUSH_SECONDS, asyncio.get_running_loop().time, terms)
+    calls.answer_seconds = 0.01
+    users = [asyncio.create_task(use(client)) for _ in range(2)]
+    await asyncio.sleep(0.005)
+    users[1].cancel()
+    await asyncio.wait(users)
+    await client.seal(30.0, "HTTP 429")
+    await use(client)
+    assert [request.permits for request in calls.asked] == [2, 1], "the spare permit is not there any more"
+    await client.close()
+    assert calls.outcomes.count(Outcome.UNUSED) == 1
