@@ -13,7 +13,6 @@ from actors.permit_client import PermitClient
 from actors.rate_limiter import RateLimiter
 from actors.ray_session import RaySession
 from actors.service import LimiterBuilder, as_actor, state_folder
-from benchmarks.limiters import ACTOR_OPTIONS, CLIENTS
 from benchmarks.tables import Table
 from benchmarks.workbench import temporary_state
 from domain.leases import LeaseTerms
@@ -21,7 +20,9 @@ from domain.rates import AccountLimits, RateLimit
 
 LIMIT = "1000000/1s"
 """Far more than any limiter grants, so that nothing but the way to the permits is measured."""
+CLIENTS = 4
 LANES = 100
+ACTOR_OPTIONS: dict[str, Any] = {"num_cpus": 0, "max_concurrency": 10_000}
 
 
 @dataclass(frozen=True, slots=True)
