@@ -167,7 +167,7 @@ def _leased(seconds: float) -> LeaseRun:
 
 def _limiter() -> tuple[Any, AccountLimits]:
     limits = AccountLimits("benchmark", uuid4().hex, (RateLimit.parse(LIMIT),), timeout_seconds=10, stray_seconds=10)
-    builder = LimiterBuilder(limits, state_folder(), "the benchmark", uuid4().hex)
+    builder = LimiterBuilder(limits, state_folder(), "the benchmark", uuid4().hex, audit_days=1)
     return as_actor(RateLimiter, **ACTOR_OPTIONS).remote(builder), limits
 
 
