@@ -28,7 +28,7 @@ from domain.rates import AccountLimits
 PROCESSES = (1, 4)
 LANES = 12
 """Requests waiting or in flight, over all processes."""
-AT_ONCE = 4
+AT_ONCE = 5
 """How many races two cores carry at the same time, each with an exchange of its own."""
 TIMEOUT_SECONDS = 10.0
 START_SECONDS = 0.5
