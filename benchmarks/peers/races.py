@@ -45,7 +45,7 @@ class Lengths:
     """
 
     ours: int = 3004
-    guessed: int = 1504
+    guessed: int = 1004
     others: int = 504
 
     def of(self, contestant: Contestant) -> int:
