@@ -119,6 +119,16 @@ def test_permits_of_before_the_reboot_are_over_and_the_next_ones_stand_after_the
     assert trail.ending.tolist() == [Ending.ANSWERED] * 4 + [Ending.BOUND] * 2
 
 
+def test_a_wall_clock_that_is_set_back_moves_no_permit_against_another(tmp_path: Path) -> None:
+    before, after = permit("before", 9), permit("after", 1)
+    opened(tmp_path).lent(JOB, [before])
+    log = PermitLogFile(tmp_path, "binance", "default", "this boot", wall_clock=lambda: time.time() - 7200)
+    log.open(recorded(before), time.monotonic())
+    log.lent(JOB, [after])
+    moments = trail_of(tmp_path).granted_seconds
+    assert moments[1] - moments[0] == pytest.approx(after.granted_at - before.granted_at, abs=1e-4)
+
+
 def flip(data: bytes) -> bytes:
     return data[: len(data) // 2] + bytes([data[len(data) // 2] ^ 1]) + data[len(data) // 2 + 1 :]
 
