@@ -67,6 +67,7 @@ class PermitDispatcher:
     def _ended(self, task: asyncio.Task[None]) -> None:
         """Nobody may wait for a dispatcher that is gone: the next call starts another."""
         self._task = None
+        self._account.turns.leave(self._pool)
         error = None if task.cancelled() else task.exception()
         if error is not None and not isinstance(error, Interrupted):
             self.queue.refuse(lambda _: LimiterUnavailable(f"the rate limiter failed: {error!r}"))
@@ -84,6 +85,7 @@ class PermitDispatcher:
             await self._control.passage()
             head = self.queue.head()
             if head is None:
+                self._account.turns.leave(self._pool)
                 await self._until_changed(None)
                 continue
             tokens = head.request.tokens
@@ -93,7 +95,7 @@ class PermitDispatcher:
                 # Whoever is head by then uses what was shaped.
                 await self._shaper.shape(tokens, permits, evenly, self._changed)
                 continue
-            delay_seconds = self._account.wait_seconds(head.request, permits)
+            delay_seconds = self._account.turns.wait_seconds(head.request, permits, head.asked_at)
             if delay_seconds > 0:
                 await self._until_changed(delay_seconds)
                 continue
@@ -114,6 +116,7 @@ class PermitDispatcher:
             message = str(error)
             self.queue.refuse(lambda _: LimiterUnavailable(message))
             return
+        self._account.turns.leave(self._pool)
         self._shaper.use(waiting.request.tokens, permits)
         self.queue.serve(waiting, lent)
         self._tally.grant(waiting.request.tokens * permits, lent[0].granted_at - waiting.asked_at)
