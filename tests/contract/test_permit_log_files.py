@@ -45,7 +45,9 @@ def trail_of(folder: Path) -> PermitTrail:
 def filled(folder: Path, permits: int, **more: float) -> list[LentPermit]:
     """A log with so many permits, each lent and answered, the last of them lent only."""
     log = opened(folder, **more)
-    lent = [permit(str(number), seconds_ago=15 - 14 * number / permits) for number in range(permits)]
+    begin = time.monotonic() - 15
+    moments = [begin + 14 * number / permits for number in range(permits)]
+    lent = [LentPermit(str(number), 2, moment, moment + 22.0) for number, moment in enumerate(moments)]
     for number, one in enumerate(lent):
         log.lent(JOB, [one])
         if number:
