@@ -252,13 +252,8 @@ class CollectionService(JobService):
     def audit(self, job: str, plot: Path | None = None) -> AuditReport:
         """What the log of permits proves of a job; see `JobAuditor`."""
         base_url = self._settings.broker.base_url if self._settings.broker else None
-        auditor = JobAuditor(
-            self._catalog,
-            lambda broker, account: read_trail(state_folder(), broker, account),
-            lambda: server_count(base_url),
-            draw,
-        )
-        return auditor.audit(job, plot)
+        count = partial(server_count, base_url)
+        return JobAuditor(self._catalog, partial(read_trail, state_folder()), count, draw).audit(job, plot)
 
     def proof(self) -> JobProof:
         """What is there of a job or a symbol, what is not, and what can be done about it; no request is made."""
