@@ -8,6 +8,7 @@ from typing import Any, Literal
 from actors.guarded_permits import GuardedPermits
 from domain.batches import BatchReport, BatchWork, SymbolFailure
 from domain.findings import added
+from domain.pace import Pace
 from domain.ports import EventEmitter, ProgressEvent
 
 
@@ -29,6 +30,7 @@ class BatchTally:
         self._pages = 0
         self._findings: dict[str, int] = {}
         self._requests_told = 0
+        self._lane_seconds = 0.0
 
     def saved(self, candles: int, quarantined: int, pages: int, findings: Mapping[str, int]) -> None:
         """An answer is on disk; `pages` is 0 while a part of its page is still to come."""
@@ -42,6 +44,10 @@ class BatchTally:
         """So many planned pages need no request."""
         if pages > 0:
             self._tell("symbol", pages_skipped=pages)
+
+    def worked(self, seconds: float) -> None:
+        """A lane had its hands full for so long, waits for permits included."""
+        self._lane_seconds += seconds
 
     def completed(self, symbol: str) -> None:
         """The symbol is proven complete."""
@@ -66,6 +72,7 @@ class BatchTally:
             pages=self._pages,
             requests=self._permits.requests,
             findings=self._findings,
+            pace=self._permits.pace + Pace(lane_seconds=self._lane_seconds - self._permits.waited_seconds),
         )
 
     def _tell(self, kind: Literal["page", "symbol", "batch"], **counts: Any) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from actors import cli_collect, cli_files, cli_jobs, cli_proof
+from actors import cli_audit, cli_collect, cli_files, cli_jobs, cli_limiter, cli_plan, cli_proof
 from actors.cli_support import App, SentenceGroup
 
 
@@ -22,6 +22,7 @@ def commands(ctx: click.Context) -> None:
 
 for command in (
     cli_files.init,
+    cli_plan.plan,
     cli_collect.collect,
     cli_jobs.jobs,
     cli_jobs.status,
@@ -35,7 +36,10 @@ for command in (
     cli_proof.gaps,
     cli_proof.quarantine,
     cli_proof.verify,
+    cli_audit.audit,
+    cli_limiter.limiter,
     cli_files.export,
+    cli_files.mirror,
     cli_files.demo,
 ):
     commands.add_command(command)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from actors.cli_support import App, json_option, load_settings, settings_option, write_json
+from actors.cli_support import FAILED, App, json_option, load_settings, settings_option, write_json
 from actors.settings import DEFAULT_FILE
 from actors.settings_template import TEMPLATE
 from domain.errors import SettingsError
@@ -55,6 +55,33 @@ def export(
         write_json([str(path) for path in paths])
     else:
         click.echo("\n".join(map(str, paths)))
+
+
+@click.command()
+@click.argument("job", required=False)
+@click.option("--out", required=True, type=click.Path(file_okay=False, path_type=Path), help="The mirror's folder.")
+@settings_option
+@json_option
+@click.pass_context
+def mirror(ctx: click.Context, job: str | None, out: Path, settings_path: str | None, as_json: bool) -> None:
+    """Bring a Parquet mirror of JOB's candles, or of all that are stored, up to date.
+
+    DuckDB, polars and pandas read it as one data set of hive folders. Only what has changed is written;
+    it may run while a job collects.
+    """
+    app: App = ctx.obj
+    with app.open_service(load_settings(settings_path)) as service:
+        report = service.mirror(out, job)
+    if as_json:
+        write_json(report.as_json())
+    else:
+        click.echo(f"{len(report.written):,} written, {report.unchanged:,} unchanged, {len(report.removed):,} removed")
+    for path in report.left_alone:
+        click.echo(f"candles: {path} is no file of this mirror: left alone", err=True)
+    for problem in report.damaged.values():
+        click.echo(f"candles: {problem}", err=True)
+    if report.damaged or report.left_alone:
+        ctx.exit(FAILED)
 
 
 @click.command()

@@ -23,6 +23,7 @@ from domain.sessions import SessionOverride
 
 if TYPE_CHECKING:
     from actors.candle_proof import CandleProof
+    from actors.limiter_operator import LimiterOperator
     from actors.service import CollectionService
 
 COMPLETED, FAILED, WRONG_INPUT, PAUSED, COMPLETED_WITH_FAILURES, CANCELLED = range(6)
@@ -46,6 +47,13 @@ def open_store(root: Path, overrides: Sequence[SessionOverride]) -> CandleProof:
     return candle_proof(root, overrides)
 
 
+def open_limiter(broker: str, account: str, cluster: str | None = None) -> LimiterOperator:
+    """The real way to an account's limiter; imported only now as well."""
+    from actors.service import limiter_operator
+
+    return limiter_operator(broker, account, cluster)
+
+
 def program_name() -> str:
     """How this program can be called again from the same place."""
     called = Path(sys.argv[0])
@@ -60,6 +68,7 @@ class App:
 
     open_service: Callable[[settings.Settings], CollectionService] = open_service
     open_store: Callable[[Path, Sequence[SessionOverride]], CandleProof] = open_store
+    open_limiter: Callable[[str, str, str | None], LimiterOperator] = open_limiter
     program: str = field(default_factory=program_name)
 
     def command_line(self, command: str, job_id: str, chosen: settings.Settings) -> str:

@@ -171,7 +171,8 @@ class CollectionWorker:
 
     async def _collect_batch(self, request: CollectionRequest, work: BatchWork) -> BatchReport:
         """Collect as many of the batch's symbols as the control lets begin, `concurrency` at a time."""
-        permits = GuardedPermits(self._rate_limiter.bound_to(self._job_id), self._control)
+        source = self._rate_limiter.bound_to(self._job_id, request.priority)
+        permits = GuardedPermits(source, self._control)
         tally = BatchTally(work, self._name, self._emitter, permits)
         waiting = deque(work.symbols)
         self._batch = work.batch
@@ -193,12 +194,14 @@ class CollectionWorker:
         while waiting and self._control.may_begin:
             symbol = waiting.popleft()
             self._in_flight.append(symbol)
+            began_at = asyncio.get_running_loop().time()
             try:
                 await self._collect_symbol(symbol, request, permits, tally)
             except Interrupted:
                 return
             finally:
                 self._in_flight.remove(symbol)
+                tally.worked(asyncio.get_running_loop().time() - began_at)
 
     async def _collect_symbol(
         self, symbol: str, request: CollectionRequest, permits: GuardedPermits, tally: BatchTally

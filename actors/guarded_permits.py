@@ -2,32 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from actors.run_control import RunControl
+from domain.pace import Pace
 from domain.ports import Permit, PermitSource
+from domain.usage import BrokerUsage
 
 
 class GuardedPermits:
     """Another source's permits under a RunControl; implements `domain.ports.PermitSource`.
 
     Whoever waits for a permit when it is no longer wanted gets Interrupted, and a permit that comes
-    late goes back unused. `requests` counts what went on the wire.
+    late goes back unused. `requests` counts what went on the wire, `waited_seconds` adds up the waits for
+    permits, and `pace` how long the answers took that came.
     """
 
     def __init__(self, source: PermitSource, control: RunControl) -> None:
         self.requests = 0
+        self.waited_seconds = 0.0
+        self.pace = Pace()
         self._source = source
         self._control = control
 
     @asynccontextmanager
-    async def acquire(self, tokens: int = 1) -> AsyncIterator[Permit]:
+    async def acquire(self, tokens: int = 1, pool: str = "") -> AsyncIterator[Permit]:
         """Wait for a permit of the source."""
         async with AsyncExitStack() as stack:
+            asked_at = asyncio.get_running_loop().time()
             with self._control.waiting():
-                permit = await stack.enter_async_context(self._source.acquire(tokens))
-            yield _CountedPermit(permit, self)
+                permit = await stack.enter_async_context(self._source.acquire(tokens, pool))
+            held_since = asyncio.get_running_loop().time()
+            self.waited_seconds += held_since - asked_at
+            yield _CountedPermit(permit, self, held_since)
 
     async def seal(self, retry_after_seconds: float | None, reason: str) -> None:
         """Seal the source."""
@@ -35,9 +44,10 @@ class GuardedPermits:
 
 
 class _CountedPermit:
-    def __init__(self, permit: Permit, counter: GuardedPermits) -> None:
+    def __init__(self, permit: Permit, counter: GuardedPermits, held_since: float) -> None:
         self._permit = permit
         self._counter = counter
+        self._held_since = held_since
 
     @property
     def tokens(self) -> int:
@@ -47,5 +57,7 @@ class _CountedPermit:
         self._permit.sent()
         self._counter.requests += 1
 
-    def answered(self) -> None:
-        self._permit.answered()
+    def answered(self, usage: Sequence[BrokerUsage] = ()) -> None:
+        self._permit.answered(usage)
+        call_seconds = asyncio.get_running_loop().time() - self._held_since
+        self._counter.pace += Pace(1, call_seconds)

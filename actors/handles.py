@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, cast
 
@@ -11,9 +10,10 @@ from ray.actor import ActorHandle
 from ray.exceptions import RayActorError, RayTaskError
 
 from actors.collection_worker import WorkerOutcome
+from domain.account_switch import AccountSwitch
 from domain.batches import BatchReport, BatchWork
 from domain.errors import LimiterUnavailable, WorkerLost
-from domain.grants import Grant, LimiterStatus, Settlement
+from domain.grants import Lease, LimiterStatus, PermitRequest, Settlement
 from domain.ports import ProgressEvent
 from domain.progress import Progress
 from domain.rates import AccountLimits
@@ -29,11 +29,9 @@ class RemoteRateLimiter:
     def __init__(self, actor: ActorHandle[Any]) -> None:
         self._actor = actor
 
-    async def acquire(
-        self, tokens: int = 1, ticket: str | None = None, settled: Sequence[Settlement] = (), job_id: str = ""
-    ) -> Grant | None:
-        grant: Grant | None = await _unless_gone(self._actor.acquire.remote(tokens, ticket, settled, job_id))
-        return grant
+    async def acquire(self, request: PermitRequest, settled: Sequence[Settlement] = ()) -> Lease | None:
+        lease: Lease | None = await _unless_gone(self._actor.acquire.remote(request, settled))
+        return lease
 
     async def settle(self, settled: Sequence[Settlement]) -> None:
         await _unless_gone(self._actor.settle.remote(settled))
@@ -52,6 +50,9 @@ async def _unless_gone(call: Any) -> Any:
         return await call
     except RayActorError as error:
         raise LimiterUnavailable(f"the rate limiter is gone: {error}") from error
+    except RayTaskError as error:
+        # As it was raised: its own text is a traceback.
+        raise error.cause from None
 
 
 class RemoteJobRepository:
@@ -150,11 +151,11 @@ class JobHandle:
 
     def pause(self, now: bool = False) -> Progress:
         """Begin no symbol any more; returns when all that was begun is finished and PAUSED recorded."""
-        return self._ask(self._actor.pause, now, time.time_ns(), patience_seconds=None)
+        return self._ask(self._actor.pause, now, patience_seconds=None)
 
     def resume(self) -> Progress:
         """Go on after a pause."""
-        return self._ask(self._actor.resume, time.time_ns())
+        return self._ask(self._actor.resume)
 
     def shutdown(self) -> Progress:
         """Stop within a second, with the state saved."""
@@ -201,13 +202,44 @@ class FinishedJob:
         return self._progress
 
 
-def agree(limiter: ActorHandle[Any], limits: AccountLimits) -> AccountLimits:
-    """Tell a limiter what this run knows of the account; returns what holds: the stricter of all.
+class LimiterHandle:
+    """A RateLimiter actor, for a driver; implements `actors.limiter_operator.FoundLimiter`."""
 
-    Raises LimiterUnavailable when another run holds the account.
-    """
-    try:
-        agreed: Any = ray.get(limiter.agree.remote(limits), timeout=CONTROL_SECONDS)
-    except RayTaskError as error:
-        raise error.cause from None
-    return cast("AccountLimits", agreed)
+    def __init__(self, actor: ActorHandle[Any]) -> None:
+        self._actor = actor
+
+    def take_account(self, limits: AccountLimits, switch: AccountSwitch, address: str) -> AccountLimits:
+        """Tell the limiter what this run knows of the account, and operators where it is; heed the switch.
+
+        Returns what holds: the stricter of all. Raises LimiterUnavailable when another run holds the account.
+        """
+        agreed: AccountLimits = self._ask(self._actor.agree, limits)
+        switch.announce(address)
+        if switch.is_paused():
+            self.pause()
+        return agreed
+
+    def pause(self) -> None:
+        """Grant nothing until `resume`."""
+        self._ask(self._actor.pause)
+
+    def resume(self) -> None:
+        """Grant again."""
+        self._ask(self._actor.resume)
+
+    def status(self) -> LimiterStatus:
+        """The limiter at this moment."""
+        return cast("LimiterStatus", self._ask(self._actor.status))
+
+    def shutdown(self) -> None:
+        """Refuse everybody, let go of the account and end the actor, so that a later run begins another."""
+        self._ask(self._actor.shutdown)
+        ray.kill(self._actor)
+
+    def _ask(self, method: Any, *arguments: Any) -> Any:
+        try:
+            return ray.get(method.remote(*arguments), timeout=CONTROL_SECONDS)
+        except RayTaskError as error:
+            raise error.cause from None
+        except RayActorError as error:
+            raise LimiterUnavailable(f"the rate limiter is gone: {error}") from error

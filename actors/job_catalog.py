@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 
 from actors.job_progress import JobTally
+from actors.moments import now
 from domain.errors import IllegalTransition
 from domain.history import HistoryEntry
 from domain.jobs import TRANSITIONS, CollectionJob, JobStatus
+from domain.pace import Pace
 from domain.plans import request_key_of
 from domain.ports import JobStore
 from domain.progress import Progress
@@ -35,11 +37,13 @@ class JobCatalog:
         `anew`, any that has finished.
         """
         if anew:
-            return self._store.submit(request, datetime.now(UTC), anew=True)
-        job_id = self._store.latest(request_key_of(request))
-        if job_id is None or self._is_outgrown(job_id, request):
-            return self._store.submit(request, datetime.now(UTC))
-        return job_id
+            return self._store.submit(request, now(), anew=True)
+        return self._standing_id(request) or self._store.submit(request, now())
+
+    def standing(self, request: CollectionRequest) -> Progress | None:
+        """The job that `find_or_submit` would find; None where it would submit a new one."""
+        job_id = self._standing_id(request)
+        return self.progress(job_id) if job_id else None
 
     def request(self, job_id: str) -> CollectionRequest:
         """What the job collects."""
@@ -47,7 +51,7 @@ class JobCatalog:
 
     def is_finished(self, job_id: str) -> bool:
         """Whether the job has ended."""
-        return self._store.job(job_id).is_finished
+        return self._store.job(job_id).status.is_final
 
     def check_may(self, command: str, job_id: str) -> None:
         """Raise IllegalTransition where a job that nobody runs cannot be resumed or retried."""
@@ -59,7 +63,7 @@ class JobCatalog:
     def cancel(self, job_id: str) -> Progress:
         """Give up a job that nobody runs."""
         job = self._store.job(job_id)
-        job.cancel(reason="cancel", timestamp=datetime.now(UTC))
+        job.cancel(reason="cancel", timestamp=now())
         self._store.save(job)
         return self.progress(job_id)
 
@@ -76,9 +80,21 @@ class JobCatalog:
         """What happened to the job, oldest first."""
         return self._store.history(job_id, until)
 
+    def pace(self, broker: str, account: str) -> Pace:
+        """How long calls took in the newest job of that account that timed them; nothing when none did."""
+        for job_id in reversed(self._store.job_ids()):
+            request = self.request(job_id)
+            if (request.broker, request.account) == (broker, account) and (pace := self._store.job(job_id).pace):
+                return pace
+        return Pace()
+
     def close(self) -> None:
         """Let go of the store."""
         self._store.close()
+
+    def _standing_id(self, request: CollectionRequest) -> str | None:
+        job_id = self._store.latest(request_key_of(request))
+        return None if job_id is None or self._is_outgrown(job_id, request) else job_id
 
     def _is_outgrown(self, job_id: str, request: CollectionRequest) -> bool:
         status = self._store.job(job_id).status

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
+from actors.moments import now
+from actors.seal_watch import Seal
 from domain.jobs import TOO_MANY_FAILURES, CollectionJob, JobStatus
 from domain.requests import OnTooManyFailures
 
@@ -39,9 +39,15 @@ def pause(job: CollectionJob) -> None:
         job.pause(reason="pause", timestamp=now())
 
 
+def note_seal(job: CollectionJob, seal: Seal) -> None:
+    """Record that the broker refused the account, unless the job has ended meanwhile."""
+    if not job.status.is_final:
+        job.note_seal(seal.seconds, seal.reason, timestamp=now(), command_id=seal.seal_id)
+
+
 def cancel(job: CollectionJob) -> None:
     """Give up, unless ended."""
-    if not job.is_finished:
+    if not job.status.is_final:
         job.cancel(reason=CANCEL, timestamp=now())
 
 
@@ -62,8 +68,3 @@ def conclude(job: CollectionJob, reason: str, on_too_many_failures: OnTooManyFai
         job.fail(reason=reason, timestamp=now())
     else:
         job.pause(reason=reason or "workers_stopped", timestamp=now())
-
-
-def now() -> datetime:
-    """This moment."""
-    return datetime.now(UTC)

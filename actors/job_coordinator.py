@@ -6,14 +6,16 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import replace
+from functools import partial
 from typing import Protocol
 
-from actors import job_commands
+from actors import job_commands, moments
 from actors.claims import Claims
 from actors.job_commands import CANCEL
 from actors.job_progress import JobTally
 from actors.job_recorder import JobRecorder
 from actors.run_control import RunControl
+from actors.seal_watch import SealWatch
 from actors.worker_pool import WorkerHandle, WorkerPool
 from domain.batches import BatchReport, BatchWork
 from domain.errors import EventStoreUnavailable, StaleEpoch
@@ -42,8 +44,9 @@ class JobMetrics(Protocol):
 class JobCoordinator:
     """Hands out a job's batches, records what becomes of them, and answers whoever watches.
 
-    `begin` first; `pause`, `resume`, `shutdown` and `cancel` are idempotent. A shutdown has
-    PAUSED persisted within a second, whatever the workers are doing.
+    `begin` first; `pause`, `resume`, `shutdown` and `cancel` are idempotent. Commands without a number
+    get one as they arrive: no clock of a machine decides which was the later. A shutdown has PAUSED
+    persisted within a second, whatever the workers are doing.
     """
 
     def __init__(
@@ -62,6 +65,7 @@ class JobCoordinator:
         self._metrics = metrics
         self._recorder = JobRecorder(job_id, store)
         self._control = RunControl()
+        self._unrecorded: dict[int, BatchReport] = {}
         self._workers_begun = 0
         self._idle_losses = 0
         self._ending = ""
@@ -69,6 +73,7 @@ class JobCoordinator:
         self._end_error: EventStoreUnavailable | StaleEpoch | None = None
         self._changed = asyncio.Event()
         self._limiter: LimiterStatus | None = None
+        self._seals = SealWatch()
         self._begun: asyncio.Future[None] | None = None
         self._background: set[asyncio.Task[None]] = set()
 
@@ -106,6 +111,7 @@ class JobCoordinator:
         `now` stops symbols after the page in hand. No request leaves from then on until `resume`.
         """
         await self._be_begun(job_commands.take_over)
+        number = self._control.next_number if number is None else number
         self._control.pause(now=now, number=number)
         await self._pool.tell(lambda worker: worker.pause(now, number))
         if self._control.is_paused and not self._ending:
@@ -115,6 +121,7 @@ class JobCoordinator:
     async def resume(self, number: int | None = None) -> Progress:
         """Go on after a pause, with a fresh allowance of failures."""
         await self._be_begun(job_commands.take_over)
+        number = self._control.next_number if number is None else number
         self._control.resume(number=number)
         # A resume that a later pause has overtaken changes nothing.
         if not self._control.is_paused and not self._ending and not self._ended.is_set():
@@ -158,8 +165,9 @@ class JobCoordinator:
         """Record a batch, once; StaleEpoch when it is no longer in that worker's hands."""
         if not self._claims.holds(report.batch, worker):
             raise StaleEpoch(self._job_id, report.epoch, self._recorder.job.epoch)
-        whole = self._tally.with_left_behind(report)
+        whole = self._unrecorded[report.batch] = self._tally.with_left_behind(report)
         await self._record(lambda job: self._record_batch(job, whole))
+        del self._unrecorded[report.batch]
         self._idle_losses = 0
         if self._claims.holds(report.batch, worker):
             self._claims.settle(report)
@@ -212,7 +220,7 @@ class JobCoordinator:
 
     def _record_batch(self, job: CollectionJob, report: BatchReport) -> None:
         # A pause and a resume meanwhile raised the epoch; the batch stayed in the same hands.
-        job.record_batch(replace(report, epoch=job.epoch), timestamp=job_commands.now())
+        job.record_batch(replace(report, epoch=job.epoch), timestamp=moments.now())
         self._tally.reported(report.batch)
 
     def _add_worker(self) -> None:
@@ -246,10 +254,10 @@ class JobCoordinator:
         await self._pool.stop()
 
     async def _conclude(self) -> None:
+        # What the store refused when it was reported, and what is known of batches that nobody came to report.
+        late = [*self._unrecorded.values(), *self._tally.unreported()]
         try:
-            await self._recorder.record(
-                lambda job: job_commands.conclude(job, self._ending, self._request.on_too_many_failures)
-            )
+            await self._recorder.record(lambda job: self._conclude_job(job, late))
         except (EventStoreUnavailable, StaleEpoch) as error:
             self._end_error = error
         finally:
@@ -257,9 +265,17 @@ class JobCoordinator:
             self._ended.set()
             self._notify()
 
+    def _conclude_job(self, job: CollectionJob, late: list[BatchReport]) -> None:
+        if not job.status.is_final:
+            for report in late:
+                self._record_batch(job, report)
+        job_commands.conclude(job, self._ending, self._request.on_too_many_failures)
+
     async def _watch_limiter(self) -> None:
         while not self._ended.is_set():
             self._limiter = await self._read_limiter()
+            if seal := self._seals.look(self._limiter):
+                self._spawn(self._record(partial(job_commands.note_seal, seal=seal)))
             await asyncio.sleep(LIMITER_POLL_SECONDS)
 
     def _snapshot(self) -> Progress:

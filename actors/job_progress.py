@@ -6,9 +6,10 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import reduce
 
+from actors.moments import now
 from domain.batches import BatchReport
 from domain.findings import added
 from domain.grants import LimiterStatus
@@ -94,6 +95,26 @@ class JobTally:
             findings=added(report.findings, self._findings_left_behind.get(report.batch, {})),
         )
 
+    def unreported(self) -> list[BatchReport]:
+        """What workers told of batches that none of them came to report, as reports of something unfinished."""
+        counts = {batch: self._live.get(batch, Counter()) for batch in sorted({*self._live, *self._left_behind})}
+        return [
+            self.with_left_behind(
+                BatchReport(
+                    batch=batch,
+                    epoch=0,
+                    finished=False,
+                    completed=(),
+                    candles_saved=live["candles"],
+                    candles_quarantined=live["quarantined"],
+                    pages=live["pages"],
+                    requests=live["requests"],
+                    findings=self._live_findings.get(batch, {}),
+                )
+            )
+            for batch, live in counts.items()
+        ]
+
     def end(self) -> None:
         """The run is over: time stands still."""
         self._ended_at = self._clock()
@@ -124,12 +145,14 @@ class JobTally:
             requests=job.requests + live["requests"],
             started_at=job.started_at,
             completed_at=job.completed_at,
-            running_seconds=job.running_seconds(at or datetime.now(UTC)),
+            running_seconds=job.running_seconds(at or now()),
             eta_seconds=self._eta_seconds(pages_done, elapsed_seconds) if is_attended else None,
             requests_per_second=self._requests_per_second(elapsed_seconds),
             mean_call_seconds=limiter.mean_call_seconds if limiter else 0.0,
             limits=tuple(window.limit for window in limiter.windows) if limiter else (),
             sealed_seconds=limiter.sealed_seconds if limiter else 0.0,
+            is_account_paused=limiter.paused if limiter else False,
+            sealed_reason=limiter.sealed_reason if limiter and limiter.sealed_seconds else "",
             findings=reduce(added, told_findings, job.findings),
             failed_symbols={failure.symbol: f"{failure.kind}: {failure.message}" for failure in failures},
             is_attended=is_attended,

@@ -1,10 +1,16 @@
-"""Moments as people write them: a TOML date-time, a bare date, or ISO 8601 text."""
+"""Moments: the present one, and those that people write: a TOML date-time, a bare date, or ISO 8601 text."""
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, date, datetime
 
 from domain.timespan import to_milliseconds
+
+
+def now() -> datetime:
+    """This moment by the machine's clock, which may be set back at any time: for people to read."""
+    return datetime.fromtimestamp(time.time(), UTC)
 
 
 def utc_moment(value: object) -> datetime:

@@ -13,7 +13,7 @@ from domain.progress import Progress
 from domain.rates import Counts, RateLimit, ideal_makespan_seconds
 
 FAILURES_LISTED = 10
-LONGEST_REASON = 120
+LONGEST_REASON = 240
 
 
 def duration_text(seconds: float) -> str:
@@ -58,12 +58,17 @@ def candles_text(progress: Progress) -> str:
 
 
 def state_text(progress: Progress) -> str:
-    """The status with its reason, and whether the broker has shut the account out for a while."""
+    """The status with its reason, and why nothing may be sent for a while."""
     state = str(progress.status)
     if progress.reason and progress.status not in (JobStatus.RUNNING, JobStatus.PENDING):
         state = f"{state} ({one_line(progress.reason)})"
+    if progress.status is JobStatus.RUNNING and progress.is_account_paused:
+        return f"{state}, but an operator paused the account: `candles limiter resume` lets it go on"
     if progress.status is JobStatus.RUNNING and progress.sealed_seconds > 0:
-        state = f"{state}, sealed by the broker for {duration_text(progress.sealed_seconds)}"
+        seconds = duration_text(progress.sealed_seconds)
+        reason = one_line(progress.sealed_reason)
+        silence = f"nothing is sent for {seconds} ({reason})" if reason else f"sealed by the broker for {seconds}"
+        state = f"{state}, {silence}"
     return state
 
 

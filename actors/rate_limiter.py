@@ -9,11 +9,12 @@ from uuid import uuid4
 
 from actors.limiter_tally import LimiterMetrics, LimiterTally
 from actors.permit_account import PermitAccount
-from actors.permit_queue import PermitQueue, Waiting
-from actors.permit_shaper import PermitShaper
-from actors.run_control import Interrupted, RunControl
-from domain.errors import LimiterUnavailable, PermitImpossible
-from domain.grants import Grant, LimiterStatus, Outcome, Settlement
+from actors.permit_dispatcher import PermitDispatcher
+from actors.permit_queue import PermitQueue, ReturnedTickets, Waiting
+from actors.run_control import RunControl
+from domain.errors import LimiterUnavailable
+from domain.grants import Lease, LimiterStatus, Outcome, PermitRequest, Settlement
+from domain.permit_log import PermitLog
 from domain.permits import LentPermit
 from domain.ports import PermitRecord
 from domain.rates import AccountLimits
@@ -25,10 +26,10 @@ PATIENCE_SECONDS = 5.0
 
 
 class RateLimiter:
-    """Grants the permits of one broker account, jobs taking turns; see `domain.permits` for the guarantee.
+    """Grants the permits of one broker account; see `domain.permits` for the guarantee.
 
-    One dispatcher takes the requests in order: `AsyncLimiter` shapes the pace of the shortest window,
-    then the ledger is asked and the grant made in one step of the event loop.
+    Jobs get their shares, see `domain.fair_shares`. One dispatcher for each pool takes the requests in order.
+    `is_paused`: an operator paused the account before this limiter began, see `LimiterOperator`.
     """
 
     def __init__(
@@ -37,23 +38,23 @@ class RateLimiter:
         open_record: Callable[[AccountLimits], PermitRecord],
         metrics: LimiterMetrics | None = None,
         clock: Callable[[], float] = time.monotonic,
+        log: PermitLog | None = None,
+        is_paused: bool = False,
     ) -> None:
-        self._account = PermitAccount(limits, open_record(limits), clock)
+        self._account = PermitAccount(limits, open_record(limits), clock, log)
         self._tally = LimiterTally(metrics)
         self._clock = clock
-        self._shaper = PermitShaper(limits.shortest)
-        self._queue = PermitQueue(clock, PATIENCE_SECONDS)
         self._control = RunControl()
-        self._changed = asyncio.Event()
-        self._dispatcher: asyncio.Task[None] | None = None
+        if is_paused:
+            self._control.pause()
+        self._returned = ReturnedTickets(clock, PATIENCE_SECONDS)
+        self._dispatchers: dict[str, PermitDispatcher] = {}
 
     def __repr__(self) -> str:
         return f"RateLimiter({self._account.limits.broker}, {self._account.limits.account})"
 
-    async def acquire(
-        self, tokens: int = 1, ticket: str | None = None, settled: Sequence[Settlement] = (), job_id: str = ""
-    ) -> Grant | None:
-        """Wait for a permit of that weight.
+    async def acquire(self, request: PermitRequest, settled: Sequence[Settlement] = ()) -> Lease | None:
+        """Wait for permits.
 
         With a ticket the wait is bounded: None means ask again with the same ticket, which keeps its
         place, and a ticket is granted once however often it is asked. `settled` tells on the way what
@@ -61,14 +62,12 @@ class RateLimiter:
         """
         self._open()
         self._take_back(settled)
-        self._account.ledger.check_possible(tokens)
+        self._account.check_possible(request)
         called_at = self._clock()
-        if ticket and (lent := self._account.ledger.lent(ticket)):
-            return self._as_grant(lent, called_at)
-        waiting = self._queue.join(ticket or uuid4().hex, job_id, tokens)
-        self._changed.set()
-        permit = await self._answer_to(waiting, CALL_SECONDS if ticket else None)
-        return self._as_grant(permit, called_at) if permit else None
+        permits = request.ticket and self._account.lent(request.ticket)
+        if not permits:
+            permits = await self._wait_in_line(request)
+        return self._as_lease(permits, called_at) if permits else None
 
     async def settle(self, settled: Sequence[Settlement]) -> None:
         """Take back permits, when no acquire comes soon enough to carry them."""
@@ -82,15 +81,15 @@ class RateLimiter:
         """
         self._open()
         self._account.seal(retry_after_seconds, reason)
+        self._tally.seal(self._account.seals)
         return self._account.sealed_seconds
 
     async def agree(self, limits: AccountLimits) -> AccountLimits:
         """Take in what another run says of the account; returns what holds now: the stricter of both."""
         self._open()
         if self._account.agree(limits):
-            self._shaper = PermitShaper(self._account.limits.shortest)
-            self._queue.refuse(self._impossibility)
-            self._changed.set()
+            for dispatcher in self._dispatchers.values():
+                dispatcher.limits_changed()
         return self._account.limits
 
     async def pause(self, number: int | None = None) -> None:
@@ -104,19 +103,21 @@ class RateLimiter:
     async def shutdown(self) -> None:
         """Refuse everybody, let go of the account; idempotent."""
         self._control.shutdown()
-        self._queue.refuse(lambda _: self._refusal())
-        if self._dispatcher:
-            self._dispatcher.cancel()
+        for dispatcher in self._dispatchers.values():
+            dispatcher.queue.refuse(lambda _: self._refusal())
+            dispatcher.stop()
         self._account.close()
 
     async def status(self) -> LimiterStatus:
         """The limiter at this moment; opens nothing."""
         account = self._account
+        queues = [dispatcher.queue for dispatcher in self._dispatchers.values()]
+        self._tally.show(sum(map(len, queues)), account.sealed_seconds, account.windows())
         return LimiterStatus(
             broker=account.limits.broker,
             account=account.limits.account,
             windows=account.windows(),
-            waiting=len(self._queue),
+            waiting=sum(map(len, queues)),
             paused=self._control.is_paused,
             sealed_seconds=account.sealed_seconds,
             sealed_reason=account.sealed_reason,
@@ -124,101 +125,78 @@ class RateLimiter:
             waited_seconds=self._tally.waited_seconds,
             mean_call_seconds=self._tally.mean_call_seconds,
             note=account.note,
+            jobs=tuple(job for queue in queues for job in queue.jobs()),
+            seals=account.seals,
+            seal_seconds=account.seal_seconds,
         )
 
     def _open(self) -> None:
         if self._control.is_stopping:
             raise self._refusal()
         self._account.open()
-        if self._dispatcher is None:
-            self._shaper = PermitShaper(self._account.limits.shortest)
-            self._dispatcher = asyncio.get_running_loop().create_task(self._dispatch())
-            self._dispatcher.add_done_callback(self._dispatcher_ended)
 
-    def _dispatcher_ended(self, dispatcher: asyncio.Task[None]) -> None:
-        """Nobody may wait for a dispatcher that is gone: the next call starts another."""
-        self._dispatcher = None
-        error = None if dispatcher.cancelled() else dispatcher.exception()
-        if error is not None and not isinstance(error, Interrupted):
-            self._queue.refuse(lambda _: LimiterUnavailable(f"the rate limiter failed: {error!r}"))
-            raise error
+    def _dispatcher(self, pool: str) -> PermitDispatcher:
+        if pool not in self._dispatchers:
+            queue = PermitQueue(self._clock, PATIENCE_SECONDS, self._returned)
+            self._dispatchers[pool] = PermitDispatcher(pool, self._account, queue, self._control, self._tally)
+        self._dispatchers[pool].start()
+        return self._dispatchers[pool]
+
+    def _wake(self) -> None:
+        for dispatcher in self._dispatchers.values():
+            dispatcher.wake()
 
     def _refusal(self) -> LimiterUnavailable:
         return LimiterUnavailable(f"{self!r} is shut down")
 
-    def _impossibility(self, waiting: Waiting) -> PermitImpossible | None:
-        try:
-            self._account.ledger.check_possible(waiting.tokens)
-        except PermitImpossible as error:
-            return error
-        return None
-
-    async def _answer_to(self, waiting: Waiting, timeout_seconds: float | None) -> LentPermit | None:
+    async def _wait_in_line(self, request: PermitRequest) -> tuple[LentPermit, ...]:
+        dispatcher = self._dispatcher(request.pool)
+        waiting = dispatcher.queue.join(request.ticket or uuid4().hex, request)
+        dispatcher.wake()
         comes_back = False
         try:
-            async with asyncio.timeout(timeout_seconds):
-                return await asyncio.shield(waiting.answer)
+            return await self._answer_to(waiting)
         except TimeoutError:
             comes_back = True
-            return None
+            return ()
+        finally:
+            dispatcher.queue.leave(waiting, comes_back)
+
+    async def _answer_to(self, waiting: Waiting) -> tuple[LentPermit, ...]:
+        knows_its_ticket = waiting.request.ticket is not None
+        try:
+            async with asyncio.timeout(CALL_SECONDS if knows_its_ticket else None):
+                return await asyncio.shield(waiting.answer)
         except asyncio.CancelledError:
-            self._changed.set()
-            if timeout_seconds is None and not self._control.is_stopping:
+            self._wake()
+            if not knows_its_ticket and not self._control.is_stopping:
                 # Nobody else knows the ticket, so nobody else can give it back.
                 self._take_back([Settlement(waiting.ticket, Outcome.UNUSED)])
             raise
-        finally:
-            self._queue.leave(waiting, comes_back)
 
     def _take_back(self, settled: Sequence[Settlement]) -> None:
         for settlement in settled:
             if settlement.outcome is Outcome.UNUSED:
-                self._queue.give_back(settlement.permit_id)
+                self._take_back_unused(settlement.permit_id)
+                continue
             permit = self._account.take_back(settlement)
-            if permit is not None and settlement.outcome is Outcome.UNUSED:
-                self._shaper.give_back(permit.tokens)
-            elif permit is not None and settlement.outcome is Outcome.ANSWERED:
+            if permit is not None and settlement.outcome is Outcome.ANSWERED:
                 self._tally.call(permit.over_at - permit.granted_at)
         if settled:
-            self._changed.set()
+            self._wake()
 
-    async def _dispatch(self) -> None:
-        while True:
-            await self._control.passage()
-            head = self._queue.head()
-            if head is None:
-                await self._until_changed(None)
-                continue
-            if not self._shaper.is_ready(head.tokens):
-                # Whoever is head by then uses what was shaped.
-                await self._shaper.shape(head.tokens, self._changed)
-                continue
-            delay_seconds = self._account.wait_seconds(head.tokens)
-            if delay_seconds > 0:
-                await self._until_changed(delay_seconds)
-                continue
-            self._grant(head)
+    def _take_back_unused(self, ticket: str) -> None:
+        self._returned.add(ticket)
+        for dispatcher in self._dispatchers.values():
+            dispatcher.queue.give_back(ticket)
+        for permit in self._account.void(ticket):
+            if permit.pool in self._dispatchers:
+                self._dispatchers[permit.pool].give_back(permit.tokens)
 
-    async def _until_changed(self, timeout_seconds: float | None) -> None:
-        self._changed.clear()
-        try:
-            async with asyncio.timeout(timeout_seconds):
-                await self._changed.wait()
-        except TimeoutError:
-            return
-
-    def _grant(self, waiting: Waiting) -> None:
-        try:
-            permit = self._account.lend(waiting.ticket, waiting.tokens)
-        except LimiterUnavailable as error:
-            message = str(error)
-            self._queue.refuse(lambda _: LimiterUnavailable(message))
-            return
-        self._shaper.use(waiting.tokens)
-        self._queue.serve(waiting, permit)
-        self._tally.grant(waiting.tokens, permit.granted_at - waiting.asked_at)
-        self._tally.show(len(self._queue), self._account.sealed_seconds)
-
-    def _as_grant(self, permit: LentPermit, called_at: float) -> Grant:
-        granted_after_seconds = permit.granted_at - called_at
-        return Grant(permit.permit_id, permit.tokens, granted_after_seconds, self._account.limits.permit_valid_seconds)
+    def _as_lease(self, permits: Sequence[LentPermit], called_at: float) -> Lease:
+        return Lease(
+            tuple(permit.permit_id for permit in permits),
+            permits[0].tokens,
+            permits[0].granted_at - called_at,
+            self._account.limits.permit_valid_seconds,
+        )

@@ -45,6 +45,11 @@ class RunControl:
         return self._is_paused
 
     @property
+    def next_number(self) -> int:
+        """A number later than that of every command so far."""
+        return self._number + 1
+
+    @property
     def is_busy(self) -> bool:
         """Whether anything is going on between `busy` and its end."""
         return self._busy > 0
@@ -167,7 +172,7 @@ class RunControl:
         self.check()
 
     def _is_latest(self, number: int | None) -> bool:
-        number = self._number + 1 if number is None else number
+        number = self.next_number if number is None else number
         is_latest = number > self._number
         self._number = max(number, self._number)
         return is_latest

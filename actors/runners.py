@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import os
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
 
 from filelock import FileLock, Timeout
+
+from domain.errors import StorageUnavailable
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +30,11 @@ class RunnerClaim(AbstractContextManager["RunnerClaim"]):
         self._lock, self._path = lock, path
 
     def announce(self, address: str) -> None:
-        """Tell other processes where the job runs."""
+        """Tell other processes where the job runs. Raises StorageUnavailable."""
         temporary = self._path.with_suffix(f".{os.getpid()}")
-        temporary.write_text(json.dumps(asdict(Runner(address, os.getpid()))))
-        temporary.replace(self._path)
+        with _storage_errors(self._path):
+            temporary.write_text(json.dumps(asdict(Runner(address, os.getpid()))))
+            temporary.replace(self._path)
 
     def release(self) -> None:
         """The job runs no more."""
@@ -50,15 +54,16 @@ class Runners:
         self._folder = folder
 
     def claim(self, job_id: str) -> RunnerClaim | None:
-        """Become the one that runs the job; None when another process does."""
-        self._folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(self._folder / f"{job_id}.lock", timeout=0)
-        try:
-            lock.acquire()
-        except Timeout:
-            return None
+        """Become the one that runs the job; None when another process does. Raises StorageUnavailable."""
         path = self._folder / f"{job_id}.json"
-        path.unlink(missing_ok=True)
+        with _storage_errors(path):
+            self._folder.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(self._folder / f"{job_id}.lock", timeout=0)
+            try:
+                lock.acquire()
+            except Timeout:
+                return None
+            path.unlink(missing_ok=True)
         return RunnerClaim(lock, path)
 
     def find(self, job_id: str) -> Runner | None:
@@ -71,3 +76,11 @@ class Runners:
             return Runner(**json.loads((self._folder / f"{job_id}.json").read_text()))
         except (FileNotFoundError, ValueError, TypeError):
             return None
+
+
+@contextmanager
+def _storage_errors(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise StorageUnavailable(str(path), error.strerror or str(error)) from error

@@ -10,42 +10,52 @@ import os
 import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-import platformdirs
-
 from actors import ray_session
+from actors.account_limits import account_limits, check_fits
 from actors.candle_proof import CandleProof
 from actors.collection_requests import request_from
 from actors.collection_worker import CollectionWorker
+from actors.job_auditor import AuditReport, JobAuditor
 from actors.job_catalog import JobCatalog
 from actors.job_coordinator import JobCoordinator
+from actors.job_planner import JobPlan, JobPlanner
 from actors.job_proof import JobProof
 from actors.job_runner import JobRunner
 from actors.job_service import JobService
+from actors.limiter_operator import LimiterOperator, LimiterSearch
+from actors.moments import now
 from actors.permit_client import PermitClient
 from actors.rate_limiter import RateLimiter
 from actors.runners import Runners
 from actors.settings import BrokerSettings, Settings
+from actors.state_folder import STATE_FOLDER_VARIABLE as STATE_FOLDER_VARIABLE
+from actors.state_folder import state_folder as state_folder
+from adapters.account_switch import AccountSwitchFile
+from adapters.atomic_file import make_folder
+from adapters.audit_plot import draw
 from adapters.brokers.binance import DEFAULT_LIMITS, BinanceGateway
 from adapters.candle_export import export
 from adapters.candle_files import CandleFiles
-from adapters.candle_reader import CandleReader
 from adapters.job_journal import JobJournal
-from adapters.permit_record import PermitRecordFile
+from adapters.parquet_mirror import MirrorReport, ParquetMirror
+from adapters.permit_log import PermitLogFile
+from adapters.permit_log_reader import read_trail
+from adapters.permit_record import PermitRecordFile, boot_identity
+from adapters.segment_listing import bytes_per_bar
 from adapters.simulator import SimulatorProcess
+from adapters.simulator.count import server_count
 from adapters.trading_calendars import TradingCalendars
 from domain.errors import SettingsError
+from domain.leases import LeaseTerms
 from domain.ports import TradingCalendar
-from domain.rates import AccountLimits, RateLimit
+from domain.rates import AccountLimits
 from domain.requests import CollectionRequest
 from domain.sessions import SessionOverride
-
-STATE_FOLDER_VARIABLE = "CANDLES_STATE_DIR"
-"""Where the permit records of this user's accounts lie; by default the platform's state folder."""
 
 
 def gateway_for(broker: BrokerSettings) -> BinanceGateway:
@@ -57,21 +67,13 @@ def gateway_for(broker: BrokerSettings) -> BinanceGateway:
 
 def limits_for(broker: BrokerSettings) -> AccountLimits:
     """What the settings allow the account, or what the broker documents."""
-    limits = broker.limits or tuple(RateLimit.parse(text) for text in DEFAULT_LIMITS)
-    return AccountLimits(
-        broker.gateway, broker.account, limits, broker.timeout_seconds, stray_seconds=broker.timeout_seconds
-    )
-
-
-def state_folder() -> Path:
-    """The folder of the permit records."""
-    return Path(os.environ.get(STATE_FOLDER_VARIABLE) or platformdirs.user_state_path("candle-collector"))
+    return account_limits(broker, gateway_for(broker), DEFAULT_LIMITS)
 
 
 def candle_proof(root: Path, overrides: Sequence[SessionOverride]) -> CandleProof:
     """What the candles under a folder prove by themselves, with these overrides of their calendars."""
     files = CandleFiles(root)
-    return CandleProof(files, files.quarantined, TradingCalendars(overrides).named, lambda: datetime.now(UTC))
+    return CandleProof(files, files.quarantined, TradingCalendars(overrides).named, now)
 
 
 def simulated_exchange(options: Sequence[str] = ()) -> SimulatorProcess:
@@ -99,14 +101,18 @@ class LimiterBuilder:
     folder: Path
     holder: str
     session: str
+    audit_days: int = 90
 
     def __call__(self) -> dict[str, Any]:
         from actors.metrics import RayLimiterMetrics
 
+        broker, account = self.limits.broker, self.limits.account
         return {
             "limits": self.limits,
             "open_record": lambda limits: PermitRecordFile(self.folder, limits, self.holder, self.session),
-            "metrics": RayLimiterMetrics(self.limits.broker, self.limits.account),
+            "metrics": RayLimiterMetrics(broker, account),
+            "log": PermitLogFile(self.folder, broker, account, boot_identity(), kept_days=self.audit_days),
+            "is_paused": AccountSwitchFile(self.folder, broker, account).is_paused(),
         }
 
 
@@ -126,12 +132,13 @@ class WorkerBuilder:
 
         broker = self.settings.require_broker()
         coordinator = RemoteJobRepository(self.coordinator)
-        flush_seconds = 0.5 * limits_for(broker).shortest.window_seconds
+        limits = limits_for(broker)
+        flush_seconds = 0.5 * limits.shortest.window_seconds
         return {
             "job_repo": coordinator,
             "broker_gateway": gateway_for(broker),
             "candle_repo": CandleFiles(self.settings.storage.root),
-            "rate_limiter": PermitClient(RemoteRateLimiter(self.limiter), flush_seconds),
+            "rate_limiter": PermitClient(RemoteRateLimiter(self.limiter), flush_seconds, leases=LeaseTerms.of(limits)),
             "event_emitter": coordinator,
             "name": self.name,
             "job_id": self.job_id,
@@ -173,6 +180,15 @@ class CoordinatorBuilder:
         }
 
 
+def limiter_operator(broker: str, account: str, cluster: str | None = None) -> LimiterOperator:
+    """What can be done with an account's limiter; `cluster` is where to look when nothing is known on this machine."""
+    switch = AccountSwitchFile(state_folder(), broker, account)
+    search = LimiterSearch(
+        lambda: switch.limiter_address() or cluster, lambda: ray_session.find_actor(f"limiter:{broker}:{account}")
+    )
+    return LimiterOperator(switch, search, search.close)
+
+
 def events_path(settings: Settings) -> Path:
     """Where the jobs' events are stored."""
     return settings.storage.root / "jobs.sqlite"
@@ -185,7 +201,7 @@ class CollectionService(JobService):
         self._settings = settings
         self._overrides = settings.job.calendar_overrides if settings.job else ()
         self._calendars = TradingCalendars(self._overrides)
-        settings.storage.root.mkdir(parents=True, exist_ok=True)
+        make_folder(settings.storage.root)
         catalog = JobCatalog(JobJournal.sqlite(events_path(settings)), BinanceGateway.max_candles_per_page)
         runner = JobRunner(
             Runners(settings.storage.root / ".runners"),
@@ -198,10 +214,20 @@ class CollectionService(JobService):
 
     def request(self) -> CollectionRequest:
         """What the settings ask for; without an end, up to the last bar that has closed."""
-        request = request_from(self._settings, gateway_for(self._settings.require_broker()), datetime.now(UTC))
+        limits_for(self._settings.require_broker())
+        request = request_from(self._settings, gateway_for(self._settings.require_broker()), now())
         # An unknown name is the user's mistake, and said before anything starts.
         self._calendars.named(request.calendar, request.span)
         return request
+
+    def plan(self) -> JobPlan:
+        """What collecting would take now; no request is made."""
+        broker, candles = self._settings.require_broker(), CandleFiles(self._settings.storage.root)
+        measure = partial(bytes_per_bar, candles.root)
+        limits = limits_for(broker).limits
+        gateway = gateway_for(broker)
+        planner = JobPlanner(self._catalog, candles, gateway, limits, gateway.tokens_per_request, measure)
+        return planner.plan(self.request())
 
     def export(self, out: Path, format: str, job: str | None = None, symbols: Sequence[str] = ()) -> list[Path]:
         """Write candles to files: a job's, or those of the settings file, all or the named symbols."""
@@ -213,7 +239,27 @@ class CollectionService(JobService):
         for dataset in datasets:
             if dataset not in stored:
                 raise SettingsError(f"no {dataset.interval} candles of {dataset.symbol} are stored: collect them first")
-        return export(CandleReader(candles), datasets, request.span, format, out)
+        return export(candles, datasets, request.span, format, out)
+
+    def mirror(self, out: Path, job: str | None = None) -> MirrorReport:
+        """Bring a Parquet mirror up to date: a job's candles, or all that are stored."""
+        candles = CandleFiles(self._settings.storage.root)
+        mirror = ParquetMirror(candles.root, out)
+        if job is None:
+            return mirror.update(candles.datasets(), is_whole_store=True)
+        request, gateway = self._catalog.request(self._catalog.find(job)), gateway_for(self._settings.require_broker())
+        return mirror.update(gateway.dataset(symbol, request.interval) for symbol in request.symbols)
+
+    def audit(self, job: str, plot: Path | None = None) -> AuditReport:
+        """What the log of permits proves of a job; see `JobAuditor`."""
+        base_url = self._settings.broker.base_url if self._settings.broker else None
+        auditor = JobAuditor(
+            self._catalog,
+            lambda broker, account: read_trail(state_folder(), broker, account),
+            lambda: server_count(base_url),
+            draw,
+        )
+        return auditor.audit(job, plot)
 
     def proof(self) -> JobProof:
         """What is there of a job or a symbol, what is not, and what can be done about it; no request is made."""
@@ -233,9 +279,10 @@ class CollectionService(JobService):
         return coordinator_class.options(name=f"job:{job_id}", namespace=ray_session.NAMESPACE).remote(builder)
 
     def _limiter(self, options: dict[str, Any]) -> Any:
-        from actors.handles import agree
+        from actors.handles import LimiterHandle
 
-        limits = limits_for(self._settings.require_broker())
+        broker = self._settings.require_broker()
+        limits = limits_for(broker)
         holder = f"process {os.getpid()} on {socket.gethostname()}"
         limiter_class = as_actor(
             RateLimiter, num_cpus=0, max_restarts=-1, max_task_retries=-1, max_concurrency=10_000, **options
@@ -243,6 +290,8 @@ class CollectionService(JobService):
         name = f"limiter:{limits.broker}:{limits.account}"
         limiter = limiter_class.options(
             name=name, namespace=ray_session.NAMESPACE, lifetime="detached", get_if_exists=True
-        ).remote(LimiterBuilder(limits, state_folder(), holder, uuid4().hex))
-        agree(limiter, limits)
+        ).remote(LimiterBuilder(limits, state_folder(), holder, uuid4().hex, broker.audit_days))
+        switch = AccountSwitchFile(state_folder(), limits.broker, limits.account)
+        agreed = LimiterHandle(limiter).take_account(limits, switch, ray_session.cluster_address())
+        check_fits(agreed.limits, gateway_for(broker))
         return limiter

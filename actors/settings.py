@@ -39,7 +39,9 @@ class Section(BaseModel):
 class BrokerSettings(Section):
     """Who is asked, in whose name, and how fast at most.
 
-    Without `base_url` and `limits`, the gateway's own: what the broker documents.
+    Without `base_url` and `limits`, the gateway's own: what the broker documents. `uplink_seconds` is the user's
+    word that no request is counted by the broker later than this after it was sent; nobody else can give it.
+    `audit_days` is how long the log of permits is kept, from which `candles audit` proves a run.
     """
 
     gateway: Literal["binance"] = Field(description='one of the gateways there are: "binance"')
@@ -49,6 +51,10 @@ class BrokerSettings(Section):
     timeout_seconds: float = Field(
         default=10.0, gt=0, allow_inf_nan=False, description="a number of seconds above 0, like 10"
     )
+    uplink_seconds: float | None = Field(
+        default=None, gt=0, allow_inf_nan=False, description="a number of seconds above 0, like 0.5"
+    )
+    audit_days: int = Field(default=90, ge=1, description="a whole number of days, 1 or more")
 
 
 class JobSettings(Section):

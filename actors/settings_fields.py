@@ -42,7 +42,7 @@ def limits(value: object) -> tuple[RateLimit, ...]:
     if not isinstance(value, list) or not value:
         raise ValueError('write a list like ["15/1s"], or leave it out for what the broker documents')
     parsed = tuple(RateLimit.parse(text(item)) for item in value)
-    if len({(limit.window_seconds, limit.counts) for limit in parsed}) < len(parsed):
+    if len({limit.window for limit in parsed}) < len(parsed):
         raise ValueError("one window is given twice: keep the smaller limit")
     return parsed
 

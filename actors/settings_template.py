@@ -9,6 +9,7 @@ gateway = "binance"                      # public spot candles: no key is needed
 # account = "default"                    # whose limit it is: jobs of one account share one limiter
 limits = ["15/1s", "6000w/60s"]          # every window holds; "w" counts weight. Left out: what the broker documents
 # timeout_seconds = 10
+# audit_days = 90                        # how long the log is kept that `candles audit` proves a run with
 
 [job]
 symbols = ["BTCUSDT", "ETHUSDT"]         # or symbols_file = "symbols.txt": one a line, # for comments

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from actors.collection_worker import WorkerOutcome
-from domain.errors import CollectorError, WorkerLost
+from domain.errors import CollectorError, StorageError, WorkerLost
 
 GRACE_SECONDS = 0.6
 """How long a worker may take to stop by itself before its process is killed."""
@@ -82,6 +82,8 @@ class WorkerPool:
             log.warning("%s", error)
             del self._workers[name]
             self._on_lost(name)
+        except StorageError as error:
+            self._on_trouble(f"storage_unavailable: {error}")
         except CollectorError as error:
             self._on_trouble(f"{type(error).__name__}: {error}")
         except Exception as error:

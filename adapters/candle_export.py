@@ -13,9 +13,11 @@ import numpy as np
 
 from adapters.atomic_file import make_folder, replacing
 from adapters.candle_layout import EVERYTHING, encode_name
-from adapters.candle_reader import CandleReader, require, table_columns, value_columns
+from adapters.candle_tables import LongTable, table_columns, value_columns
+from adapters.extras import require
 from domain.candles import Candles, Dataset
 from domain.errors import SettingsError
+from domain.ports import CandleRepository
 from domain.timespan import TimeSpan
 
 FORMATS = ("parquet", "csv")
@@ -23,7 +25,7 @@ _ROWS_AT_ONCE = 50_000
 
 
 def export(
-    reader: CandleReader,
+    candles: CandleRepository,
     datasets: Iterable[Dataset],
     span: TimeSpan | None,
     format: str,
@@ -46,10 +48,8 @@ def export(
     for dataset in dict.fromkeys(datasets):
         path = folder / f"{_file_stem(dataset)}.{format}"
         with replacing(path, path.with_name(f".{path.name}.{os.getpid()}.tmp")) as file:
-            if format == "parquet":
-                _write_parquet(reader, dataset, span or EVERYTHING, file)
-            else:
-                _write_csv(reader.candles(dataset, span or EVERYTHING), dataset.symbol, file)
+            write = _write_parquet if format == "parquet" else _write_csv
+            write(dataset.symbol, candles.read(dataset, span or EVERYTHING), file)
         written.append(path)
     return written
 
@@ -63,12 +63,14 @@ def _file_stem(dataset: Dataset) -> str:
     return "_".join(parts)
 
 
-def _write_parquet(reader: CandleReader, dataset: Dataset, span: TimeSpan, file: BinaryIO) -> None:
+def _write_parquet(symbol: str, candles: Candles, file: BinaryIO) -> None:
     parquet = require("pyarrow.parquet", "arrow")
-    parquet.write_table(reader.to_arrow(dataset, span), file, compression="zstd")
+    parquet.write_table(
+        LongTable.of([(symbol, candles)]).to_arrow(), file, compression="zstd", use_dictionary=["symbol"]
+    )
 
 
-def _write_csv(candles: Candles, symbol: str, file: BinaryIO) -> None:
+def _write_csv(symbol: str, candles: Candles, file: BinaryIO) -> None:
     text = io.TextIOWrapper(file, encoding="utf-8", newline="")
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(table_columns(candles))

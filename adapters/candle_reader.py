@@ -1,90 +1,208 @@
-"""CandleReader: stored candles as numpy columns, and as pandas, polars or Arrow tables."""
+"""CandleReader: stored candles by symbol, interval and span, as numpy columns and as tables."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from importlib import import_module
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from difflib import get_close_matches
+from pathlib import Path
 from typing import Any, TypeAlias
 
+from adapters.candle_files import CandleFiles
 from adapters.candle_layout import EVERYTHING
-from domain.candles import CORE_COLUMNS, Candles, Column, Dataset
+from adapters.candle_tables import LongTable
+from domain.candles import Candles, Dataset
 from domain.errors import SettingsError
 from domain.ports import CandleRepository
-from domain.timespan import TimeSpan
+from domain.timespan import TimeSpan, from_milliseconds, to_milliseconds
 
-Datasets: TypeAlias = Dataset | Iterable[Dataset]
+Wanted: TypeAlias = str | Dataset | Iterable[str | Dataset]
+"""One symbol or several; a Dataset where a symbol alone would not say which is meant."""
+Moment: TypeAlias = str | datetime | None
+"""ISO 8601 with a zone, a bare date (its midnight in UTC), or a datetime with a zone; None: no bound."""
+
+MOST_NAMED = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """What is stored of one dataset: from the first bar's opening to the last one's close, None without a bar.
+
+    `bars_missing` counts those between the two that were never asked for, or not yet final.
+    """
+
+    broker: str
+    symbol: str
+    interval: str
+    adjustment: str
+    bars: int
+    start: datetime | None
+    end: datetime | None
+    bars_missing: int
 
 
 class CandleReader:
-    """Reads from a repository. Several datasets make one table, one after another.
+    """Reads a store: the folder that is `[storage] root` in the settings, or any candle repository.
 
-    Columns of a table: symbol, timestamp (the opening, UTC, milliseconds), open, high, low, close, volume,
-    then what the broker adds; a column that only some of the datasets have is null for the others.
-    The table methods raise SettingsError when their library is not installed.
+    `start` is inclusive, `end` exclusive; `known_at` gives the bars as they were known at that moment, the
+    broker's later corrections left out. `interval` and `broker` may be left out where the store leaves no
+    choice. Several symbols make one table, one after another: see `LongTable` for its columns.
+    Every method raises SettingsError for a symbol that is not stored, naming those that look like it;
+    the table methods also when their library is not installed; and CorruptSegment for a damaged file.
     """
 
-    def __init__(self, repository: CandleRepository) -> None:
-        self._repository = repository
+    def __init__(self, store: CandleRepository | Path | str) -> None:
+        self._repository = CandleFiles(store) if isinstance(store, Path | str) else store
+        self._known: list[Dataset] = []
 
-    def candles(self, dataset: Dataset, span: TimeSpan = EVERYTHING, known_at_ms: int | None = None) -> Candles:
-        """One dataset's candles as numpy columns, or as they were known at a moment. Raises CorruptSegment."""
-        return self._repository.read(dataset, span, known_at_ms)
-
-    def to_pandas(self, datasets: Datasets, span: TimeSpan = EVERYTHING) -> Any:
+    def to_pandas(
+        self,
+        symbols: Wanted,
+        interval: str = "",
+        start: Moment = None,
+        end: Moment = None,
+        *,
+        broker: str = "",
+        known_at: Moment = None,
+    ) -> Any:
         """A `pandas.DataFrame`."""
-        pandas = require("pandas", "pandas")
-        frames = []
-        for symbol, candles in self._tables(datasets, span):
-            timestamps = pandas.Series(candles.open_time_ms.view("datetime64[ms]")).dt.tz_localize("UTC")
-            symbols = pandas.Series([symbol] * len(candles), dtype="str")
-            frames.append(pandas.DataFrame({"symbol": symbols, "timestamp": timestamps, **value_columns(candles)}))
-        return pandas.concat(frames, ignore_index=True)
+        return self._table(symbols, interval, broker, start, end, known_at).to_pandas()
 
-    def to_polars(self, datasets: Datasets, span: TimeSpan = EVERYTHING) -> Any:
+    def to_polars(
+        self,
+        symbols: Wanted,
+        interval: str = "",
+        start: Moment = None,
+        end: Moment = None,
+        *,
+        broker: str = "",
+        known_at: Moment = None,
+    ) -> Any:
         """A `polars.DataFrame`."""
-        polars = require("polars", "polars")
-        frames = []
-        for symbol, candles in self._tables(datasets, span):
-            symbols = polars.repeat(symbol, len(candles), dtype=polars.String, eager=True)
-            timestamps = polars.Series(candles.open_time_ms).cast(polars.Datetime("ms", "UTC"))
-            frames.append(polars.DataFrame({"symbol": symbols, "timestamp": timestamps, **value_columns(candles)}))
-        return polars.concat(frames, how="diagonal_relaxed")
+        return self._table(symbols, interval, broker, start, end, known_at).to_polars()
 
-    def to_arrow(self, datasets: Datasets, span: TimeSpan = EVERYTHING) -> Any:
+    def to_arrow(
+        self,
+        symbols: Wanted,
+        interval: str = "",
+        start: Moment = None,
+        end: Moment = None,
+        *,
+        broker: str = "",
+        known_at: Moment = None,
+    ) -> Any:
         """A `pyarrow.Table`."""
-        arrow = require("pyarrow", "arrow")
-        tables = []
-        for symbol, candles in self._tables(datasets, span):
-            symbols = arrow.repeat(arrow.scalar(symbol, arrow.string()), len(candles))
-            timestamps = arrow.array(candles.open_time_ms, arrow.timestamp("ms", "UTC"))
-            tables.append(arrow.table({"symbol": symbols, "timestamp": timestamps, **value_columns(candles)}))
-        return arrow.concat_tables(tables, promote_options="permissive")
+        return self._table(symbols, interval, broker, start, end, known_at).to_arrow()
 
-    def _tables(self, datasets: Datasets, span: TimeSpan) -> Iterator[tuple[str, Candles]]:
-        """What has candles; one empty table when nothing has, so that the columns are there."""
-        found = False
-        for dataset in [datasets] if isinstance(datasets, Dataset) else datasets:
-            candles = self.candles(dataset, span)
-            if len(candles):
-                found = True
-                yield dataset.symbol, candles
-        if not found:
-            yield "", Candles.empty()
+    def candles(
+        self,
+        symbol: str | Dataset,
+        interval: str = "",
+        start: Moment = None,
+        end: Moment = None,
+        *,
+        broker: str = "",
+        known_at: Moment = None,
+    ) -> Candles:
+        """One symbol's candles as numpy columns."""
+        (dataset,) = self._wanted(symbol, interval, broker)
+        return self._repository.read(dataset, _span(start, end), _known_at_ms(known_at))
+
+    def symbols(self, interval: str = "", broker: str = "") -> list[str]:
+        """The symbols that are stored, sorted."""
+        return sorted({dataset.symbol for dataset in self.datasets(interval, broker)})
+
+    def datasets(self, interval: str = "", broker: str = "") -> list[Dataset]:
+        """The datasets that are stored, sorted."""
+        self._known = self._repository.datasets()
+        return [dataset for dataset in self._known if _is_of(dataset, interval, broker)]
+
+    def holdings(self, symbols: Wanted | None = None, interval: str = "", broker: str = "") -> list[Holding]:
+        """What is stored of these symbols, or of all: `pandas.DataFrame(reader.holdings())` shows it well."""
+        datasets = self.datasets(interval, broker) if symbols is None else self._wanted(symbols, interval, broker)
+        return [self._holding(dataset) for dataset in datasets]
+
+    def _holding(self, dataset: Dataset) -> Holding:
+        coverage = self._repository.coverage(dataset, EVERYTHING)
+        interval_ms, stored = dataset.interval.duration_ms, coverage.stored
+        whole = TimeSpan(stored[0].start_ms, stored[-1].end_ms) if stored else TimeSpan(0, 0)
+        missing = [span.intersect(whole) for span in coverage.missing]
+        return Holding(
+            dataset.broker,
+            dataset.symbol,
+            str(dataset.interval),
+            dataset.adjustment,
+            sum(span.duration_ms for span in stored) // interval_ms,
+            from_milliseconds(whole.start_ms) if stored else None,
+            from_milliseconds(whole.end_ms) if stored else None,
+            sum(span.duration_ms for span in missing) // interval_ms,
+        )
+
+    def _table(
+        self, symbols: Wanted, interval: str, broker: str, start: Moment, end: Moment, known_at: Moment
+    ) -> LongTable:
+        span, known_at_ms = _span(start, end), _known_at_ms(known_at)
+        datasets = self._wanted(symbols, interval, broker)
+        read = zip(datasets, self._repository.read_pieces(datasets, span, known_at_ms), strict=True)
+        return LongTable.of([(dataset.symbol, piece) for dataset, pieces in read for piece in pieces])
+
+    def _wanted(self, symbols: Wanted, interval: str, broker: str) -> list[Dataset]:
+        each = [symbols] if isinstance(symbols, str | Dataset) else list(symbols)
+        found = (one if isinstance(one, Dataset) else self._named(one, interval, broker) for one in each)
+        return list(dict.fromkeys(found))
+
+    def _named(self, symbol: str, interval: str, broker: str) -> Dataset:
+        """The one dataset of that symbol; the store is listed anew before anything is said not to be there."""
+        for known in (self._known, self.datasets()):
+            found = [one for one in known if one.symbol == symbol and _is_of(one, interval, broker)]
+            if len(found) == 1:
+                return found[0]
+        if found:
+            raise SettingsError(
+                f"several datasets of {symbol} are stored: name an interval, a broker or {_one_of(found)}"
+            )
+        raise SettingsError(self._not_stored(symbol, interval, broker))
+
+    def _not_stored(self, symbol: str, interval: str, broker: str) -> str:
+        of_kind = [dataset for dataset in self._known if _is_of(dataset, interval, broker)]
+        kind = " ".join(filter(None, (broker, interval)))
+        no_candles = f"no {kind} candles of {symbol} are stored" if kind else f"no candles of {symbol} are stored"
+        others = sorted({str(dataset.interval) for dataset in self._known if dataset.symbol == symbol})
+        if others:
+            return f"{no_candles}: of that symbol there is {', '.join(others)}"
+        close = get_close_matches(symbol, sorted({dataset.symbol for dataset in of_kind}), MOST_NAMED, 0.6)
+        close = (
+            close or [dataset.symbol for dataset in of_kind if symbol.lower() in dataset.symbol.lower()][:MOST_NAMED]
+        )
+        return f"{no_candles}: did you mean {' or '.join(close)}?" if close else f"{no_candles}: collect them first"
 
 
-def value_columns(candles: Candles) -> dict[str, Column]:
-    """Open, high, low, close, volume and the extras, by name."""
-    return {name: column for name, column in candles.columns().items() if name != "open_time_ms"}
+def _is_of(dataset: Dataset, interval: str, broker: str) -> bool:
+    return interval in ("", str(dataset.interval)) and broker in ("", dataset.broker)
 
 
-def table_columns(candles: Candles) -> list[str]:
-    """The names of a table's columns, in order."""
-    return ["symbol", "timestamp", *CORE_COLUMNS, *candles.extras]
+def _one_of(datasets: Sequence[Dataset]) -> str:
+    return f"one of them, like {datasets[0]!r}"
 
 
-def require(module: str, extra: str) -> Any:
-    """The module, for an optional extra; SettingsError naming the extra when it is not installed."""
+def _span(start: Moment, end: Moment) -> TimeSpan:
+    start_ms = EVERYTHING.start_ms if start is None else _milliseconds("start", start)
+    end_ms = EVERYTHING.end_ms if end is None else _milliseconds("end", end)
+    if end_ms < start_ms:
+        raise SettingsError(f"start {start} must not come after end {end}")
+    return TimeSpan(start_ms, end_ms)
+
+
+def _known_at_ms(known_at: Moment) -> int | None:
+    return None if known_at is None else _milliseconds("known_at", known_at)
+
+
+def _milliseconds(name: str, moment: str | datetime) -> int:
     try:
-        return import_module(module)
-    except ImportError:
-        raise SettingsError(f"{module} is not installed: pip install 'candle-collector[{extra}]'") from None
+        parsed = moment if isinstance(moment, datetime) else datetime.fromisoformat(moment)
+        if isinstance(moment, str) and len(moment.strip()) == len("2024-03-01"):
+            parsed = parsed.replace(tzinfo=UTC)
+        return to_milliseconds(parsed)
+    except ValueError as error:
+        raise SettingsError(f"{name}: {error}") from None

@@ -62,7 +62,7 @@ def decode(data: bytes, path: str) -> Segment:
     header = unpack_front(data[:body_at], path)
     try:
         history = _history(msgpack.unpackb(data[body_at:-CHECKSUM_BYTES]), header)
-    except (ValueError, KeyError, TypeError, msgpack.UnpackException, zstandard.ZstdError) as error:
+    except (ValueError, LookupError, TypeError, OverflowError, msgpack.UnpackException, zstandard.ZstdError) as error:
         raise CorruptSegment(path, f"its body cannot be read ({error})") from error
     return Segment(header.dataset, history)
 
@@ -83,8 +83,8 @@ def _body_fields(history: CandleHistory) -> dict[str, Any]:
 
 def _history(fields: dict[str, Any], header: SegmentHeader) -> CandleHistory:
     interval_ms = header.dataset.interval.duration_ms
-    columns = unpack(fields["columns"], header.rows)
-    candles = Candles.from_columns({"open_time_ms": _openings(header, interval_ms), **columns})
+    openings = _openings(header, interval_ms)
+    candles = Candles.from_columns({"open_time_ms": openings, **unpack(fields["columns"], header.rows)})
     replaced = ReplacedBars.none()
     if header.replaced:
         older = unpack(fields["replaced"], header.replaced)
@@ -96,10 +96,11 @@ def _history(fields: dict[str, Any], header: SegmentHeader) -> CandleHistory:
 
 def _openings(header: SegmentHeader, interval_ms: int) -> NDArray[np.int64]:
     """The opening of each bar, from the runs of consecutive ones."""
-    openings = _grid(header.runs, interval_ms)
-    if len(openings) != header.rows:
-        raise ValueError(f"its runs hold {len(openings)} bars, not {header.rows}")
-    return openings
+    bars = sum(run.duration_ms // interval_ms for run in header.runs)
+    if bars != header.rows:
+        raise ValueError(f"its runs hold {bars} bars, not {header.rows}")
+    runs = [np.arange(run.start_ms, run.end_ms, interval_ms, dtype=np.int64) for run in header.runs]
+    return np.concatenate([np.empty(0, np.int64), *runs])
 
 
 def _known_spans(
@@ -117,9 +118,3 @@ def _known_spans(
     origin = np.array([span.start_ms for span in asked], np.int64) - (span_ends - span_bars) * interval_ms
     start_ms = origin[span_of] + starts * interval_ms
     return KnownSpans(start_ms, start_ms + bars * interval_ms, since_ms)
-
-
-def _grid(runs: tuple[TimeSpan, ...], interval_ms: int) -> NDArray[np.int64]:
-    if not runs:
-        return np.empty(0, np.int64)
-    return np.concatenate([np.arange(run.start_ms, run.end_ms, interval_ms, dtype=np.int64) for run in runs])

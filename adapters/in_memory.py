@@ -5,13 +5,16 @@ from __future__ import annotations
 from adapters.in_memory_broker import InMemoryGateway, InMemoryPermit, InMemoryRateLimiter
 from adapters.in_memory_candles import InMemoryCandleRepository
 from adapters.in_memory_jobs import InMemoryJobRepository, RecordingEmitter
-from adapters.in_memory_permits import InMemoryPermitRecord
+from adapters.in_memory_permit_log import InMemoryPermitLog
+from adapters.in_memory_permits import InMemoryAccountSwitch, InMemoryPermitRecord
 
 __all__ = [
+    "InMemoryAccountSwitch",
     "InMemoryCandleRepository",
     "InMemoryGateway",
     "InMemoryJobRepository",
     "InMemoryPermit",
+    "InMemoryPermitLog",
     "InMemoryPermitRecord",
     "InMemoryRateLimiter",
     "RecordingEmitter",

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import TypeAlias
 
 from domain.candles import Candles, Dataset, Interval
 from domain.errors import BrokerError, BrokerThrottled, SymbolRejected
+from domain.grants import Priority
 from domain.ports import CandlePage, PageRequest, PermitSource
+from domain.usage import BrokerUsage
 
 Mishap: TypeAlias = BrokerError | asyncio.Event
 """An error to raise after the request was answered, or an event that leaves it hanging until set."""
@@ -24,20 +26,23 @@ class InMemoryPermit:
         self.tokens = tokens
         self.is_sent = False
         self.is_answered = False
+        self.usage: tuple[BrokerUsage, ...] = ()
 
     def sent(self) -> None:
         """The request is about to be written."""
         self.is_sent = True
 
-    def answered(self) -> None:
+    def answered(self, usage: Sequence[BrokerUsage] = ()) -> None:
         """The response headers are in."""
         self.is_answered = True
+        self.usage = tuple(usage)
 
 
 class InMemoryRateLimiter:
     """Grants without limit, and counts: every permit ends as `answered`, `unused` or `strays`.
 
-    Clear `gate` and whoever asks waits until it is set; `waiting` says how many do.
+    Clear `gate` and whoever asks waits until it is set; `waiting` says how many do. `usage` keeps what
+    the broker told of its counts, answer by answer.
     """
 
     def __init__(self) -> None:
@@ -50,11 +55,12 @@ class InMemoryRateLimiter:
         self.strays = 0
         self.waiting = 0
         self.seals: list[tuple[float | None, str]] = []
-        self.bound_jobs: list[str] = []
+        self.bound_jobs: list[tuple[str, Priority]] = []
+        self.usage: list[tuple[BrokerUsage, ...]] = []
         self.closed = False
 
     @asynccontextmanager
-    async def acquire(self, tokens: int = 1) -> AsyncIterator[InMemoryPermit]:
+    async def acquire(self, tokens: int = 1, pool: str = "") -> AsyncIterator[InMemoryPermit]:
         """Wait for the gate, then grant."""
         await self._pass_gate()
         self.granted += 1
@@ -64,6 +70,8 @@ class InMemoryRateLimiter:
             yield permit
         finally:
             self.answered += permit.is_answered
+            if permit.is_answered:
+                self.usage.append(permit.usage)
             self.strays += permit.is_sent and not permit.is_answered
             self.unused += not permit.is_sent
 
@@ -71,9 +79,9 @@ class InMemoryRateLimiter:
         """Note the broker's refusal in `seals`; nobody is held up."""
         self.seals.append((retry_after_seconds, reason))
 
-    def bound_to(self, job_id: str) -> PermitSource:
-        """This very limiter; the job is noted in `bound_jobs`."""
-        self.bound_jobs.append(job_id)
+    def bound_to(self, job_id: str, priority: Priority = Priority.BULK) -> PermitSource:
+        """This very limiter; the job and its priority are noted in `bound_jobs`."""
+        self.bound_jobs.append((job_id, priority))
         return self
 
     async def close(self) -> None:
@@ -95,6 +103,9 @@ class InMemoryGateway:
     a market is rejected. Raise or lower `closed_before_ms` to play with the bar that is still forming;
     what lies behind it is served as well, as real brokers do. `pages_asked` keeps every request.
     """
+
+    tokens_per_request = 1
+    pool = ""
 
     def __init__(
         self,
@@ -121,7 +132,7 @@ class InMemoryGateway:
 
     async def fetch_page(self, request: PageRequest, permits: PermitSource) -> CandlePage:
         """The market's candles in the span, or the symbol's next mishap."""
-        async with permits.acquire() as permit:
+        async with permits.acquire(self.tokens_per_request, self.pool) as permit:
             permit.sent()
             self.pages_asked.append(request)
             self.in_flight += 1

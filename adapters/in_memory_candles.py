@@ -93,6 +93,12 @@ class InMemoryCandleRepository:
             history = self._history(dataset)
         return (history.candles if known_at_ms is None else history.as_known_at(known_at_ms)).within(span)
 
+    def read_pieces(
+        self, datasets: Sequence[Dataset], span: TimeSpan, known_at_ms: int | None = None
+    ) -> list[list[Candles]]:
+        """The same of each dataset, in one piece."""
+        return [[self.read(dataset, span, known_at_ms)] for dataset in datasets]
+
     def revisions(self, dataset: Dataset, span: TimeSpan) -> Revisions:
         """What was changed of the span's bars."""
         with self._lock:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from domain.errors import LimiterUnavailable, StorageUnavailable
@@ -27,6 +28,38 @@ class PermitMemory:
     def kill_holder(self) -> None:
         """The account is free again, and nothing was said goodbye to."""
         self.holder = None
+
+
+class InMemoryAccountSwitch:
+    """An account's switch in memory, while somebody `memory` tells of has the account; see the port.
+
+    Implements `domain.account_switch.AccountSwitch`.
+    """
+
+    def __init__(self, memory: PermitMemory | None = None) -> None:
+        self._memory = memory or PermitMemory()
+        self._is_paused = False
+        self._address: str | None = None
+
+    def is_paused(self) -> bool:
+        """Whether it was paused last."""
+        return self._is_paused
+
+    def pause(self) -> None:
+        """Pause it."""
+        self._is_paused = True
+
+    def resume(self) -> None:
+        """Resume it."""
+        self._is_paused = False
+
+    def announce(self, address: str) -> None:
+        """Remember the address."""
+        self._address = address
+
+    def limiter_address(self) -> str | None:
+        """What was announced, while the account is held."""
+        return self._address if self._memory.holder else None
 
 
 class InMemoryPermitRecord:
@@ -58,10 +91,10 @@ class InMemoryPermitRecord:
             permits, memory.sealed_until, memory.complete_since, memory.agreed.get(self._session), note
         )
 
-    def lent(self, permit: LentPermit) -> None:
-        """Remember the permit."""
+    def lent(self, permits: Sequence[LentPermit]) -> None:
+        """Remember the permits."""
         self._check_writable()
-        self.memory.permits[permit.permit_id] = permit
+        self.memory.permits.update((permit.permit_id, permit) for permit in permits)
 
     def over(self, permit: LentPermit) -> None:
         """Remember that it is over."""

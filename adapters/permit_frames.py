@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgpack
@@ -34,20 +34,30 @@ def read_frames(data: bytes) -> tuple[list[list[Any]], bool]:
     return entries, True
 
 
+def lent_entry(permits: Sequence[LentPermit]) -> list[Any]:
+    """That permits were lent, alike in all but their ids."""
+    one = permits[0]
+    permit_ids = one.permit_id if len(permits) == 1 else [permit.permit_id for permit in permits]
+    return ["lent", permit_ids, one.tokens, one.granted_at, one.over_at, one.pool]
+
+
 def permit_entries(permit: LentPermit) -> Iterator[list[Any]]:
     """A permit as it was lent, and that it is over if it is."""
-    yield ["lent", permit.permit_id, permit.tokens, permit.granted_at, permit.over_at]
+    yield lent_entry([permit])
     if permit.is_over:
         yield ["over", permit.permit_id, permit.over_at]
 
 
 def agreement_entry(session: str, limits: AccountLimits) -> list[Any]:
     """What a session's runs agreed on."""
-    windows = [[limit.amount, limit.window_seconds, str(limit.counts)] for limit in limits.limits]
-    return ["agreed", session, windows, limits.timeout_seconds, limits.stray_seconds, limits.permit_valid_seconds]
+    windows = [[limit.amount, limit.window_seconds, str(limit.counts), limit.pool] for limit in limits.limits]
+    seconds = [limits.timeout_seconds, limits.stray_seconds, limits.permit_valid_seconds, limits.uplink_seconds]
+    return ["agreed", session, windows, *seconds]
 
 
-def agreed_limits(broker: str, account: str, windows: list[list[Any]], *seconds: float) -> AccountLimits:
-    """What `agreement_entry` wrote, read back."""
-    limits = tuple(RateLimit(amount, window_seconds, Counts(counts)) for amount, window_seconds, counts in windows)
+def agreed_limits(broker: str, account: str, windows: list[list[Any]], *seconds: Any) -> AccountLimits:
+    """What `agreement_entry` wrote, read back; in format 1 there was neither a pool nor an uplink."""
+    limits = tuple(
+        RateLimit(amount, window_seconds, Counts(counts), *pool) for amount, window_seconds, counts, *pool in windows
+    )
     return AccountLimits(broker, account, limits, *seconds)

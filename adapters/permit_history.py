@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from adapters.permit_frames import agreed_limits, agreement_entry, permit_entries
 from domain.permits import LentPermit
 from domain.ports import RecordedPermits
-from domain.rates import AccountLimits
+from domain.rates import ANY_POOL, AccountLimits
 
 KEPT_SECONDS = 600.0
 """Permits are kept this long at least after their end, so that a run with longer windows knows them too."""
@@ -59,11 +60,11 @@ class PermitHistory:
     def replay(self, entry: list[Any]) -> None:
         """Do what an entry tells."""
         match entry:
-            case ["lent", permit_id, tokens, granted_at, over_at]:
-                self.lend(LentPermit(permit_id, tokens, granted_at, over_at))
+            case ["lent", permit_ids, tokens, granted_at, over_at, *pool]:
+                for permit_id in permit_ids if isinstance(permit_ids, list) else [permit_ids]:
+                    self.lend(LentPermit(permit_id, tokens, granted_at, over_at, pool=pool[0] if pool else ANY_POOL))
             case ["over", permit_id, over_at] if permit_id in self._lent:
-                lent = self._lent[permit_id]
-                self.end(LentPermit(permit_id, lent.tokens, lent.granted_at, over_at, is_over=True))
+                self.end(replace(self._lent[permit_id], over_at=over_at, is_over=True))
             case ["void", permit_id]:
                 self.void(permit_id)
             case ["seal", until]:

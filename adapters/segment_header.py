@@ -22,6 +22,7 @@ VERSION = 2
 CHECKSUM_BYTES = 16
 MAX_HEADER_BYTES = 64 * 2**20
 MAX_BODY_BYTES = 2**30
+MAX_ROWS = 2**27
 PREAMBLE = struct.Struct("<8sIIQ")
 _FIRST_READ_BYTES = 8192
 
@@ -75,6 +76,8 @@ def unpack_front(front: bytes, path: str) -> SegmentHeader:
         asked, provisional, runs = (
             _unpack_spans(fields[name], dataset.interval.duration_ms) for name in ("asked", "provisional", "runs")
         )
+        if not 0 <= fields["rows"] <= MAX_ROWS or not 0 <= fields["replaced"] <= MAX_ROWS:
+            raise ValueError("more rows than a candle file may have")
         return SegmentHeader(dataset, asked, provisional, runs, fields["rows"], fields["replaced"])
     except (ValueError, KeyError, TypeError, msgpack.UnpackException) as error:
         raise CorruptSegment(path, f"its header cannot be read ({error})") from error

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from domain.pace import NOTHING_TIMED, Pace
+
 
 @dataclass(frozen=True, slots=True)
 class SymbolFailure:
@@ -43,3 +45,4 @@ class BatchReport:
     pages: int = 0
     requests: int = 0
     findings: Mapping[str, int] = field(default_factory=dict)
+    pace: Pace = NOTHING_TIMED

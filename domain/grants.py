@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from domain.usage import BrokerUsage
+
 
 class Priority(StrEnum):
     """How soon a job is served by the rate limiter, beside others of its account."""
@@ -16,15 +18,32 @@ class Priority(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Grant:
-    """A permit granted `granted_after_seconds` from the call that asked for it, and usable for `valid_seconds` then.
+class PermitRequest:
+    """What one call asks of a limiter: so many permits, each for one request of `tokens` weight.
 
-    Durations, not moments: the clocks of two machines need not agree. Whoever asked counts from the
-    moment before asking, so that a slow answer shortens the permit and never lengthens it. A permit
-    granted to an earlier call of the same ticket has a negative `granted_after_seconds`.
+    A call with a `ticket` is answered in bounded time, and may be made again: the ticket keeps its
+    place, and is granted once. `pool` names the budget of the broker that the requests draw on.
     """
 
-    permit_id: str
+    ticket: str | None = None
+    tokens: int = 1
+    job_id: str = ""
+    priority: Priority = Priority.BULK
+    pool: str = ""
+    permits: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """Permits granted `granted_after_seconds` from the call that asked, each usable for `valid_seconds` then.
+
+    As many as were asked for, or fewer, never none; each has its own id and is settled on its own.
+    Durations, not moments: the clocks of two machines need not agree. Whoever asked counts from the
+    moment before asking, so that a slow answer shortens a permit and never lengthens it. Permits
+    granted to an earlier call of the same ticket have a negative `granted_after_seconds`.
+    """
+
+    permit_ids: tuple[str, ...]
     tokens: int
     granted_after_seconds: float
     valid_seconds: float
@@ -43,20 +62,37 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """The end of a permit, `seconds_ago` before this was sent."""
+    """The end of a permit, `seconds_ago` before this was sent.
+
+    `call_seconds` is how long before that end its request was sent, `usage` what the broker's answer
+    said of its own counts.
+    """
 
     permit_id: str
     outcome: Outcome
     seconds_ago: float = 0.0
+    call_seconds: float | None = None
+    usage: tuple[BrokerUsage, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class WindowStatus:
-    """One window of a limiter: its limit, and what it counts now."""
+    """One window of a limiter: its limit, and what it counts now; `others` of that was used by other programs."""
 
     limit: str
     amount: int
     counted: int
+    others: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class JobWaiting:
+    """A job that waits for permits: how many of its requests do, and what part of all tokens it gets now."""
+
+    job_id: str
+    priority: Priority
+    requests: int
+    share: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,3 +110,8 @@ class LimiterStatus:
     waited_seconds: float
     mean_call_seconds: float
     note: str
+    jobs: tuple[JobWaiting, ...] = ()
+    seals: int = 0
+    """How often the broker has refused the account since this limiter began; refusals of one burst are one."""
+    seal_seconds: float = 0.0
+    """How long the latest of these seals is, from its beginning to its end."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import astuple
 from datetime import datetime
 from typing import Any
@@ -15,6 +15,7 @@ from domain.batches import BatchReport, SymbolFailure
 from domain.errors import IllegalTransition, StaleEpoch
 from domain.findings import added
 from domain.job_status import TRANSITIONS, JobStatus
+from domain.pace import Pace
 from domain.plans import CollectionPlan, job_id_of, job_uuid, request_key_of, require_zone
 from domain.requests import CollectionRequest, OnTooManyFailures
 from domain.running_time import RunningTime
@@ -62,6 +63,7 @@ class CollectionJob(Aggregate):
         self.pages = 0
         self.requests = 0
         self.findings: dict[str, int] = {}
+        self.pace = Pace()
         self._batches = BatchLedger(symbols_total, batch_size)
         self._running_time = RunningTime()
         self._commands_done: set[tuple[str, str]] = set()
@@ -84,10 +86,6 @@ class CollectionJob(Aggregate):
             on_too_many_failures=request.on_too_many_failures.value,
             timestamp=timestamp,
         )
-
-    @property
-    def is_finished(self) -> bool:
-        return self.status.is_final
 
     @property
     def all_batches_finished(self) -> bool:
@@ -159,9 +157,16 @@ class CollectionJob(Aggregate):
             pages=report.pages,
             requests=report.requests,
             findings=dict(report.findings),
+            pace=list(astuple(report.pace)),
             timestamp=timestamp,
         )
         return True
+
+    def note_seal(self, seconds: float, reason: str, *, timestamp: datetime, command_id: str) -> None:
+        """The broker takes nothing from the whole account for so long: no symbol is to blame, and nothing stops."""
+        if not self._is_done("note_seal", command_id):
+            self._check("note_seal", timestamp)
+            self._account_sealed(seconds=seconds, reason=reason, command_id=command_id, timestamp=timestamp)
 
     def pause(self, reason: str = "", *, timestamp: datetime, command_id: str = "") -> None:
         """RUNNING -> PAUSED."""
@@ -235,13 +240,19 @@ class CollectionJob(Aggregate):
         requests: int,
         timestamp: datetime,
         findings: Mapping[str, int] | None = None,  # none were kept when the oldest batches were stored
+        pace: Sequence[Any] = (),  # no times were kept when the oldest batches were stored
     ) -> None:
         self.candles_saved += candles_saved
         self.candles_quarantined += candles_quarantined
         self.pages += pages
         self.requests += requests
         self.findings = added(self.findings, findings or {})
+        self.pace += Pace(*pace)
         self._batches.record(batch, finished, completed, [SymbolFailure(*failure) for failure in failed])
+
+    @event("AccountSealed", topic="CollectionJob.AccountSealed")
+    def _account_sealed(self, seconds: float, reason: str, command_id: str, timestamp: datetime) -> None:
+        self._commands_done.add(("note_seal", command_id))
 
     @event("Paused", topic="CollectionJob.Paused")
     def _paused(self, reason: str, command_id: str, timestamp: datetime) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -14,6 +14,7 @@ from domain.candle_ports import CandleRepository as CandleRepository
 from domain.candle_ports import CollectingClaim as CollectingClaim
 from domain.candle_ports import DamagedSegment as DamagedSegment
 from domain.candles import Dataset, Interval, RawCandles
+from domain.grants import Priority
 from domain.history import HistoryEntry
 from domain.jobs import CollectionJob
 from domain.permits import LentPermit
@@ -22,6 +23,7 @@ from domain.progress import Progress
 from domain.rates import AccountLimits
 from domain.requests import CollectionRequest
 from domain.timespan import TimeSpan
+from domain.usage import BrokerUsage
 
 
 class Permit(Protocol):
@@ -36,16 +38,21 @@ class Permit(Protocol):
         Raises PermitExpired when the permit was held too long: write nothing and take another one.
         """
 
-    def answered(self) -> None:
-        """Say that the response headers are in: the request has arrived and is over."""
+    def answered(self, usage: Sequence[BrokerUsage] = ()) -> None:
+        """Say that the response headers are in: the request has arrived and is over.
+
+        `usage` is what they tell of the broker's own counts; it can only slow the account down.
+        """
 
 
 class PermitSource(Protocol):
     """Where a gateway takes its permits: one for each request on the wire, retries included."""
 
-    def acquire(self, tokens: int = 1) -> AbstractAsyncContextManager[Permit]:
-        """Wait for a permit. Leaving the context gives it back: unused if never `sent`, and as a
-        stray (counted longer, it may still arrive) if sent but never `answered`.
+    def acquire(self, tokens: int = 1, pool: str = "") -> AbstractAsyncContextManager[Permit]:
+        """Wait for a permit of the broker's budget `pool`.
+
+        Leaving the context gives it back: unused if never `sent`, and as a stray (counted longer, it
+        may still arrive) if sent but never `answered`.
 
         Raises PermitImpossible when a window is smaller than `tokens`, LimiterUnavailable when the
         limiter is shut down.
@@ -61,7 +68,7 @@ class PermitSource(Protocol):
 class IRateLimiter(PermitSource, Protocol):
     """The limiter of one broker account, as a worker sees it."""
 
-    def bound_to(self, job_id: str) -> PermitSource:
+    def bound_to(self, job_id: str, priority: Priority = Priority.BULK) -> PermitSource:
         """The same account's permits, taken in the name of that job."""
 
     async def close(self) -> None:
@@ -91,10 +98,15 @@ class CandlePage:
 
 
 class BrokerGateway(Protocol):
-    """A broker's candle API. Opens its session lazily, inside the actor that uses it."""
+    """A broker's candle API. Opens its session lazily, inside the actor that uses it.
+
+    Each request on the wire costs `tokens_per_request` of the broker's budget `pool` ("" where it has but one).
+    """
 
     name: str
     max_candles_per_page: int
+    tokens_per_request: int
+    pool: str
 
     def dataset(self, symbol: str, interval: Interval) -> Dataset:
         """The dataset of a symbol, with the broker's grid; SettingsError for an interval it lacks."""
@@ -200,8 +212,8 @@ class PermitRecord(Protocol):
     def known(self) -> RecordedPermits:
         """What is known now."""
 
-    def lent(self, permit: LentPermit) -> None:
-        """Note a permit; it survives this process once this returns."""
+    def lent(self, permits: Sequence[LentPermit]) -> None:
+        """Note permits that were granted together, all or none; they survive this process once this returns."""
 
     def over(self, permit: LentPermit) -> None:
         """Note that a permit's request is over."""

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NoReturn
 
 from adapters.brokers.binance_klines import WrongKlines, parse_klines
 from adapters.brokers.http import HttpAnswer, HttpSession
+from adapters.brokers.http_usage import used_weights
 from domain.candles import Dataset, Interval
 from domain.errors import BrokerUnavailable, MalformedResponse, SettingsError, SymbolRejected
 from domain.ports import CandlePage, PageRequest, PermitSource
+from domain.rates import RateLimit
 
 BASE_URL = "https://api.binance.com"
 DEFAULT_LIMITS = ("6000w/60s",)
@@ -39,11 +42,16 @@ class BinanceGateway:
 
     name = "binance"
     max_candles_per_page = 1000
+    tokens_per_request = KLINES_WEIGHT
+    pool = ""
 
     def __init__(
         self, base_url: str = BASE_URL, timeout_seconds: float = 10.0, clock: Callable[[], float] = time.time
     ) -> None:
-        self._http = HttpSession(self.name, base_url, timeout_seconds, clock)
+        # Another server need not have Binance's limits.
+        documented = [RateLimit.parse(text) for text in DEFAULT_LIMITS] if base_url == BASE_URL else []
+        read_usage = partial(used_weights, documented=documented)
+        self._http = HttpSession(self.name, base_url, timeout_seconds, clock, read_usage)
 
     def dataset(self, symbol: str, interval: Interval) -> Dataset:
         """The symbol's candles on Binance's grid; SettingsError for an interval that Binance lacks."""
@@ -69,7 +77,7 @@ class BinanceGateway:
             "endTime": span.end_ms - 1,
             "limit": bars,
         }
-        answer = await self._http.get_json("/api/v3/klines", params, permits, KLINES_WEIGHT, dataset.symbol)
+        answer = await self._http.get_json("/api/v3/klines", params, permits, self.tokens_per_request, dataset.symbol)
         if answer.status >= 400:
             self._reject(answer, dataset.symbol)
         try:

@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 import aiohttp
 
 from adapters.brokers.http_times import broker_time_ms, retry_after_seconds
-from adapters.brokers.wire import WireAttempts
+from adapters.brokers.wire import UsageReader, WireAttempts
 from domain.errors import (
     BrokerThrottled,
     BrokerUnavailable,
@@ -47,23 +47,37 @@ class HttpSession:
     """
 
     def __init__(
-        self, broker: str, base_url: str, timeout_seconds: float, clock: Callable[[], float] = time.time
+        self,
+        broker: str,
+        base_url: str,
+        timeout_seconds: float,
+        clock: Callable[[], float] = time.time,
+        read_usage: UsageReader = lambda _: (),
     ) -> None:
         self._broker = broker
         self._base_url = base_url.rstrip("/")
         self._timeout_seconds = timeout_seconds
         self._clock = clock
+        self._read_usage = read_usage
         self._session: aiohttp.ClientSession | None = None
 
     async def get_json(
-        self, path: str, params: Mapping[str, str | int], permits: PermitSource, tokens: int, symbol: str
+        self,
+        path: str,
+        params: Mapping[str, str | int],
+        permits: PermitSource,
+        tokens: int,
+        symbol: str,
+        pool: str = "",
     ) -> HttpAnswer:
         """Wait for a permit however long that takes, then get the answer within the timeout.
 
         Raises BrokerUnavailable, BrokerThrottled (the account is sealed by then), CredentialsRefused,
         MalformedResponse, or SettingsError when the base URL is none; whatever the permits raise passes.
         """
-        wire = WireAttempts(self._broker, symbol, permits, tokens, self._timeout_seconds, self._clock)
+        wire = WireAttempts(
+            self._broker, symbol, permits, tokens, self._timeout_seconds, self._clock, self._read_usage, pool
+        )
         try:
             async with self._open().get(
                 self._base_url + path,

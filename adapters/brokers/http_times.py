@@ -18,7 +18,7 @@ def broker_time_ms(headers: Mapping[str, str], call_seconds: float, written_at_m
     is in the answer may have been read up to a whole call earlier, before a bar closed. Hence Date less
     the call's duration. Without a Date, `written_at_ms` by our own clock.
     """
-    answered = _http_date(headers.get("Date", ""))
+    answered = http_date(headers.get("Date", ""))
     if answered is None:
         return written_at_ms
     return math.floor(answered.timestamp() * 1000 - call_seconds * 1000)
@@ -32,15 +32,16 @@ def retry_after_seconds(headers: Mapping[str, str], now_seconds: float) -> float
     text = headers.get("Retry-After", "")
     if _SECONDS.match(text):
         return float(text) or None
-    until = _http_date(text)
+    until = http_date(text)
     if until is None:
         return None
-    answered = _http_date(headers.get("Date", ""))
+    answered = http_date(headers.get("Date", ""))
     now = answered.timestamp() if answered else now_seconds
     return max(0.0, until.timestamp() - now) or None
 
 
-def _http_date(text: str) -> datetime | None:
+def http_date(text: str) -> datetime | None:
+    """The moment an HTTP header names; None for anything else."""
     try:
         return parsedate_to_datetime(text)
     except ValueError:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import TypeAlias, TypeVar
 
 from aiohttp import ClientHandlerType, ClientRequest, ClientResponse
 
 from domain.errors import BrokerUnavailable, PermitExpired
 from domain.ports import Permit, PermitSource
+from domain.usage import BrokerUsage
 
 Result = TypeVar("Result")
+
+UsageReader: TypeAlias = Callable[[Mapping[str, str]], Sequence[BrokerUsage]]
+"""What a broker's headers say of its own counts."""
 
 _MOST_EXPIRED_PERMITS = 3
 
@@ -32,12 +36,15 @@ class WireAttempts:
         tokens: int,
         timeout_seconds: float,
         clock: Callable[[], float],
+        read_usage: UsageReader,
+        pool: str = "",
     ) -> None:
         self.requests = 0
         self.written_at_ms = 0
         self.call_seconds = 0.0
         self._broker, self._symbol = broker, symbol
-        self._permits, self._tokens = permits, tokens
+        self._permits, self._tokens, self._pool = permits, tokens, pool
+        self._read_usage = read_usage
         self._timeout_seconds = timeout_seconds
         self._clock = clock
         self._permit: Permit | None = None
@@ -72,10 +79,10 @@ class WireAttempts:
 
     async def _attempt(self, request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
         loop = asyncio.get_running_loop()
-        async with self._permits.acquire(self._tokens) as permit:
+        async with self._permits.acquire(self._tokens, self._pool) as permit:
             self._permit = permit
             self._deadline = loop.time() + self._timeout_seconds
             response = await self.in_time(handler(request))
-            permit.answered()
+            permit.answered(self._read_usage(response.headers))
             self.call_seconds = loop.time() - self._written_at
             return response

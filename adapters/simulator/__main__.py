@@ -22,7 +22,13 @@ def main() -> None:
 async def _serve(options: argparse.Namespace) -> None:
     exchange = SimulatedExchange(
         limits=options.limits,
-        latency=Latency(options.uplink_ms / 1000, options.downlink_ms / 1000, options.jitter),
+        latency=Latency(
+            options.uplink_ms / 1000,
+            options.downlink_ms / 1000,
+            options.jitter,
+            options.late_share,
+            options.late_ms / 1000,
+        ),
         faults=options.fault,
         unknown_symbols=options.unknown,
         seed=options.seed,
@@ -59,6 +65,10 @@ def _parser() -> argparse.ArgumentParser:
     add("--uplink-ms", type=float, default=calm.uplink_median_seconds * 1000, help="median way in")
     add("--downlink-ms", type=float, default=calm.downlink_median_seconds * 1000, help="median way out")
     add("--jitter", type=float, default=calm.sigma, help="sigma of the lognormal latency")
+    add(
+        "--late-share", type=float, default=calm.late_share, help="share of requests that take --late-ms longer, 0 to 1"
+    )
+    add("--late-ms", type=float, default=calm.late_seconds * 1000, help="how much longer these take on the way in")
     add(
         "--fault",
         type=Fault.parse,

@@ -19,14 +19,21 @@ ONE_MINUTE_SECONDS = 60.0
 
 @dataclass(slots=True)
 class Arrival:
-    """One request: when its headers were parsed (monotonic seconds), and the status it got (0: none yet)."""
+    """One request: when it arrived (monotonic seconds), and the status it got (0: none yet).
+
+    `start_ms` is the startTime it asked for; `fault` names what the script had go wrong with its answer.
+    `lag_seconds` is how much later it arrived than the drawn latency would have it: the server was busy.
+    """
 
     at_seconds: float
     path: str
     symbol: str
     weight: int
     client: str
+    start_ms: str = ""
     status: int = 0
+    lag_seconds: float = 0.0
+    fault: str = ""
 
 
 class ArrivalLog:
@@ -50,9 +57,11 @@ class ArrivalLog:
         """The weight of the last minute's arrivals, up to the newest."""
         return self._minute.counted
 
-    def arrive(self, path: str, symbol: str, weight: int, client: str) -> tuple[Arrival, float | None]:
+    def arrive(
+        self, path: str, symbol: str, weight: int, client: str, start_ms: str = "", lag_seconds: float = 0.0
+    ) -> tuple[Arrival, float | None]:
         """Note an arrival; with it, how long its sender has to stay away: None when it fits every window."""
-        arrival = Arrival(self._monotonic(), path, symbol, weight, client)
+        arrival = Arrival(self._monotonic(), path, symbol, weight, client, start_ms, lag_seconds=lag_seconds)
         self.arrivals.append(arrival)
         self._minute.add(arrival.at_seconds, weight)
         waits = [window.add(arrival.at_seconds, weight) for window in self._windows]

@@ -84,13 +84,18 @@ class SimulatedExchange:
     ) -> web.StreamResponse:
         if not request.path.startswith("/api/"):
             return await handler(request)
-        await asyncio.sleep(self._latency.uplink_seconds(self._random))
+        lag_seconds = await _travel(self._latency.uplink_seconds(self._random))
         symbol = request.query.get("symbol", "")
         mishap = self._faults.next_for(symbol, self._is_kept_alive(request))
         if mishap is not None and mishap.kind is FaultKind.LOST:
             return await answer_with(mishap, request, web.Response())
         arrival, wait_seconds = self.arrivals.arrive(
-            request.path, symbol, WEIGHTS.get(request.path, 1), _client_of(request)
+            request.path,
+            symbol,
+            WEIGHTS.get(request.path, 1),
+            _client_of(request),
+            request.query.get("startTime", ""),
+            lag_seconds,
         )
         response = await self._answer(request, handler, wait_seconds)
         return await self._send(request, response, arrival, mishap)
@@ -133,6 +138,7 @@ class SimulatedExchange:
         if mishap is None or response.status == 429:
             arrival.status = response.status
             return response
+        arrival.fault = mishap.kind.value
         answer = await answer_with(mishap, request, response)
         arrival.status = answer.status
         return answer
@@ -170,6 +176,13 @@ class SimulatedExchange:
         served = {arrival.symbol for arrival in self.arrivals.arrivals if arrival.symbol and arrival.status == 200}
         names = sorted({*self.market.recorded_symbols, *served})
         return web.json_response({name: self.market.origin(name) for name in names})
+
+
+async def _travel(seconds: float) -> float:
+    """Be on the way for so long; returns how much longer it took, for want of the processor."""
+    began_at = time.monotonic()
+    await asyncio.sleep(seconds)
+    return time.monotonic() - began_at - seconds
 
 
 def _client_of(request: web.Request) -> str:

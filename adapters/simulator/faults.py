@@ -110,15 +110,21 @@ class FaultScript:
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """How long a request takes to arrive, and its answer to come back: each lognormal, `sigma` is its jitter."""
+    """How long a request takes to arrive, and its answer to come back: each lognormal, `sigma` is its jitter.
+
+    A share of the requests, `late_share`, takes `late_seconds` longer on the way in.
+    """
 
     uplink_median_seconds: float = 0.010
     downlink_median_seconds: float = 0.010
     sigma: float = 0.5
+    late_share: float = 0.0
+    late_seconds: float = 0.0
 
     def uplink_seconds(self, source: random.Random) -> float:
         """A way in, drawn at random."""
-        return self._draw(self.uplink_median_seconds, source)
+        is_late = self.late_share > 0 and source.random() < self.late_share
+        return self._draw(self.uplink_median_seconds, source) + (self.late_seconds if is_late else 0.0)
 
     def downlink_seconds(self, source: random.Random) -> float:
         """A way out, drawn at random."""

@@ -14,13 +14,16 @@ from pathlib import Path
 import numpy as np
 import psutil
 
-from actors.service import CollectionService
+from actors.service import CollectionService, state_folder
 from actors.settings import Settings
 from adapters.brokers.binance import BinanceGateway
 from adapters.candle_files import CandleFiles
+from adapters.permit_log_reader import read_trail
 from adapters.simulator import SimulatorProcess
 from adapters.simulator.market import KlinesQuery, Market
+from domain.audit import PermitTrail
 from domain.candles import Dataset, Interval
+from domain.progress import Progress
 from domain.timespan import TimeSpan
 
 TREE = Path(__file__).resolve().parents[2]
@@ -78,6 +81,7 @@ class CollectionBench:
         self.path = self.folder / f"{name}.toml"
         self.symbols = [f"SIM{number:03}" for number in range(symbols)]
         values: dict[str, object] = {
+            "base_url": self.simulator.base_url,
             "root": "data",
             "account": self.account,
             "limits": ["15/1s"],
@@ -92,7 +96,6 @@ class CollectionBench:
         self.path.write_text(
             _TEMPLATE.format(
                 **values | as_toml,
-                base_url=self.simulator.base_url,
                 symbols=json.dumps(self.symbols),
                 address=self.address,
             )
@@ -132,6 +135,15 @@ class CollectionBench:
     def requests(self) -> int:
         """How many requests the exchange has seen."""
         return int(self.simulator.report()["requests"])
+
+    def stored_jobs(self) -> list[Progress]:
+        """The jobs in the store."""
+        with self.service() as service:
+            return service.jobs()
+
+    def trail(self) -> PermitTrail:
+        """Every permit of the account that was used or may have been, as the limiter logged it."""
+        return read_trail(state_folder(), BinanceGateway.name, self.account)
 
     def assert_limit_kept(self) -> None:
         """The exchange counted at most what it allows, in every sliding window."""
@@ -207,6 +219,11 @@ def still_there(processes: Sequence[psutil.Process]) -> list[str]:
 
 def actor_process(name: str) -> psutil.Process:
     """The process of the living actor whose name begins so, in the cluster this process has joined."""
+    return actor_processes(name)[0]
+
+
+def actor_processes(name: str) -> list[psutil.Process]:
+    """The processes of all living actors whose names begin so; waits until there is one."""
     import ray._private.state as cluster_state
 
     found: list[int] = []
@@ -219,4 +236,4 @@ def actor_process(name: str) -> psutil.Process:
         return bool(found)
 
     until(look, f"an actor {name} lives")
-    return psutil.Process(found[0])
+    return [psutil.Process(pid) for pid in found]

@@ -1,8 +1,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -10,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from adapters.simulator import SimulatorProcess
-from tests.cluster.collection_bench import TREE, CollectionBench
+from tests.cluster.collection_bench import CollectionBench
+from tests.cluster.kept_cluster import KeptCluster, kept_cluster
 
 # Ray reads these when it is imported, which a test module here may do before any session sets them.
 os.environ.setdefault("RAY_AUTH_MODE", "token")
@@ -18,25 +17,18 @@ os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
 
 Benches = Callable[..., CollectionBench]
 
-KEEPER = """
-import sys
-from actors.ray_session import RaySession
-print(RaySession().connect('embedded'), flush=True)
-sys.stdin.read()
-"""
+
+@pytest.fixture(scope="session")
+def kept() -> Iterator[KeptCluster]:
+    """A Ray cluster for the whole run."""
+    with kept_cluster() as cluster:
+        yield cluster
 
 
 @pytest.fixture(scope="session")
-def cluster_address() -> Iterator[str]:
-    """A Ray cluster for the whole run, kept by a process of its own; it ends with that process's input."""
-    with subprocess.Popen(
-        [sys.executable, "-c", KEEPER], cwd=TREE, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as keeper:
-        assert keeper.stdin is not None
-        assert keeper.stdout is not None
-        yield keeper.stdout.readline().strip()
-        keeper.stdin.close()
-        keeper.wait(30)
+def cluster_address(kept: KeptCluster) -> str:
+    """Where that cluster is joined."""
+    return kept.address
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -120,8 +121,8 @@ class ExpiringPermits(InMemoryRateLimiter):
         self.expired = expired
 
     @asynccontextmanager
-    async def acquire(self, tokens: int = 1) -> AsyncIterator[InMemoryPermit]:
-        async with super().acquire(tokens) as permit:
+    async def acquire(self, tokens: int = 1, pool: str = "") -> AsyncIterator[InMemoryPermit]:
+        async with super().acquire(tokens, pool) as permit:
             if self.expired:
                 self.expired -= 1
                 permit.sent = self.refuse  # type: ignore[method-assign]
@@ -279,3 +280,27 @@ async def test_a_full_page_of_a_thousand_comes_in_one_request() -> None:
     async with exchange_with() as (_, gateway, permits):
         page = await gateway.fetch_page(page_of(gateway, days=1000), permits)
         assert (len(page.candles), page.requests) == (1000, 1)
+
+
+async def test_an_answer_that_comes_too_late_is_never_taken_for_that_of_the_next_symbol() -> None:
+    ways_back_seconds, has_answered_late = [0.3], asyncio.Event()
+
+    class FirstAnswerIsLate(Latency):
+        def downlink_seconds(self, _source: random.Random) -> float:
+            if not ways_back_seconds:
+                return 0.0
+            asyncio.get_running_loop().call_later(ways_back_seconds[0] + 0.05, has_answered_late.set)
+            return ways_back_seconds.pop()
+
+    async with exchange_with(timeout_seconds=0.2, latency=FirstAnswerIsLate(0.0, 0.0)) as (exchange, gateway, limiter):
+        permits = limiter.bound_to("job")
+        with pytest.raises(BrokerUnavailable):
+            await gateway.fetch_page(page_of(gateway, "SIM001"), permits)
+        others = [await gateway.fetch_page(page_of(gateway, "SIM002"), permits) for _ in range(2)]
+        await has_answered_late.wait()
+        others.append(await gateway.fetch_page(page_of(gateway, "SIM002"), permits))
+        answered = [(arrival.symbol, arrival.status) for arrival in exchange.arrivals.arrivals]
+    async with exchange_with() as (_, fresh, fresh_limiter):
+        truth = await fresh.fetch_page(page_of(fresh, "SIM002"), fresh_limiter.bound_to("job"))
+    assert answered == [("SIM001", 200), *[("SIM002", 200)] * 3]
+    assert [other.candles.close.tolist() for other in others] == [truth.candles.close.tolist()] * 3

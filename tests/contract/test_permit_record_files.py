@@ -29,7 +29,7 @@ from tests.contract.permit_record_examples import file_record, permit
 record = file_record(Path(sys.argv[1]), holder="the killed run")
 record.open()
 for number in range(100):
-    record.lent(permit(f"permit {number}"))
+    record.lent([permit(f"permit {number}")])
     print(number, flush=True)
 time.sleep(60)
 """
@@ -51,7 +51,7 @@ def filled(folder: Path, permits: int = 20) -> Path:
     record = file_record(folder)
     record.open()
     for number in range(permits):
-        record.lent(permit(str(number)))
+        record.lent([permit(str(number))])
     record.seal(time.monotonic() + 500)
     record.close()
     return folder / "binance@default.permits"
@@ -141,14 +141,14 @@ def test_thousands_of_permits_are_compacted_and_what_counts_is_kept(tmp_path: Pa
     record.agree(LIMITS)
     long_ago = now - KEPT_SECONDS - 100
     lost = permit("never heard of again", long_ago)
-    record.lent(lost)
+    record.lent([lost])
     for number in range(3 * FRAMES_BEFORE_COMPACTION):
         old = permit(f"old {number}", long_ago)
-        record.lent(old)
+        record.lent([old])
         record.over(ended(old, long_ago + 1))
     fresh = [permit(f"fresh {number}", now) for number in range(50)]
     for each in fresh:
-        record.lent(each)
+        record.lent([each])
     record.over(ended(fresh[0], now + 1))
     record.close()
     assert (tmp_path / "binance@default.permits").stat().st_size < 200 * FRAMES_BEFORE_COMPACTION
@@ -177,12 +177,12 @@ def test_an_account_is_free_again_when_its_record_could_not_be_read(tmp_path: Pa
 def test_a_full_disk_takes_no_permit_and_a_disk_with_room_again_has_everything_else(tmp_path: Path) -> None:
     record = file_record(tmp_path)
     record.open()
-    record.lent(permit("before"))
+    record.lent([permit("before")])
     with FullDisk(record):
         with pytest.raises(StorageUnavailable, match="No space left"):
-            record.lent(permit("not granted"))
+            record.lent([permit("not granted")])
         assert {each.permit_id for each in record.known().permits} == {"before"}
-    record.lent(permit("after"))
+    record.lent([permit("after")])
     record.close()
     known = file_record(tmp_path).open()
     assert {each.permit_id for each in known.permits} == {"before", "after"}

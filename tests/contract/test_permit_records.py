@@ -40,7 +40,7 @@ def test_what_was_noted_is_known_at_once_and_to_the_next_record(make_record: Mak
     record.open()
     lent, over, void = permit("lent"), permit("over"), permit("void")
     for each in (lent, over, void):
-        record.lent(each)
+        record.lent([each])
     over = ended(over, over.granted_at + 0.5)
     record.over(over)
     record.void("void")
@@ -75,7 +75,7 @@ def test_a_record_that_was_let_go_takes_no_note(make_record: MakeRecord) -> None
     record.close()
     for _ in range(2):
         with pytest.raises(StorageUnavailable):
-            record.lent(permit("late"))
+            record.lent([permit("late")])
     assert make_record().open().permits == ()
 
 
@@ -83,8 +83,8 @@ def test_a_record_opened_again_tells_everything_once(make_record: MakeRecord) ->
     record = make_record()
     record.open()
     lent, over = permit("lent"), permit("over")
-    record.lent(lent)
-    record.lent(over)
+    record.lent([lent])
+    record.lent([over])
     record.over(ended(over, over.granted_at))
     record.close()
     assert len(record.open().permits) == 2

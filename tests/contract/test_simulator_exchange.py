@@ -110,6 +110,18 @@ async def test_the_log_and_the_origins_can_be_read_and_are_not_counted(client: a
     assert (symbols["BTCUSDT"], symbols["AAPL"]) == ("generated", "recorded")
 
 
+async def test_the_log_tells_which_page_was_asked_and_what_went_wrong_with_it() -> None:
+    faults = [Fault(FaultKind.SERVER_ERROR, times=1)]
+    async with (
+        SimulatedExchange(["9/1s"], NO_LATENCY, faults) as exchange,
+        aiohttp.ClientSession(exchange.base_url) as session,
+    ):
+        await session.get("/api/v3/klines", params={"symbol": "BTCUSDT", "interval": "1m", "startTime": "60000"})
+        await get(session, "/api/v3/ping")
+        asked = [(arrival.start_ms, arrival.fault, arrival.status) for arrival in exchange.arrivals.arrivals]
+    assert asked == [("60000", "server_error", 503), ("", "", 200)]
+
+
 async def test_a_request_whose_client_gave_up_still_arrives() -> None:
     begun = asyncio.Event()
 

@@ -14,7 +14,8 @@ from actors.permit_client import PermitClient
 from actors.rate_limiter import RateLimiter
 from adapters.in_memory_permits import InMemoryPermitRecord, PermitMemory
 from domain.errors import PermitExpired
-from domain.grants import Grant, LimiterStatus, Outcome, Settlement
+from domain.grants import Lease, LimiterStatus, Outcome, PermitRequest, Settlement
+from domain.leases import LeaseTerms
 from domain.ports import Permit, PermitSource
 from domain.rates import AccountLimits, RateLimit
 
@@ -55,22 +56,22 @@ def now() -> float:
 
 async def used_up(limiter: RateLimiter, permits: int) -> list[str]:
     """Take so many permits and say nothing more of them."""
-    grants = [await limiter.acquire(ticket=f"used {number}") for number in range(permits)]
-    return [grant.permit_id for grant in grants if grant]
+    leases = [await limiter.acquire(PermitRequest(f"used {number}")) for number in range(permits)]
+    return [permit_id for lease in leases if lease for permit_id in lease.permit_ids]
 
 
 def answered(permit_ids: Sequence[str], seconds_ago: float = 0.0) -> list[Settlement]:
     return [Settlement(permit_id, Outcome.ANSWERED, seconds_ago) for permit_id in permit_ids]
 
 
-async def ask_until_granted(limiter: RateLimiter, ticket: str, order: list[str], job_id: str = "") -> Grant:
-    while (grant := await limiter.acquire(ticket=ticket, job_id=job_id)) is None:
+async def ask_until_granted(limiter: RateLimiter, ticket: str, order: list[str], job_id: str = "") -> Lease:
+    while (lease := await limiter.acquire(PermitRequest(ticket, job_id=job_id))) is None:
         pass
     order.append(ticket)
-    return grant
+    return lease
 
 
-async def start(*waiting: asyncio.Task[Grant]) -> None:
+async def start(*waiting: asyncio.Task[Lease]) -> None:
     await asyncio.sleep(0.001)
     assert not any(task.done() for task in waiting)
 
@@ -116,6 +117,10 @@ class Network:
                 return
             except PermitExpired:
                 self.expired += 1
+
+    async def request_for_ever(self, permits: PermitSource, tokens: int = 1) -> None:
+        while True:
+            await self.request(permits, tokens)
 
     async def requests(self, permits: PermitSource, count: int, workers: int, tokens: Sequence[int] = (1,)) -> float:
         """So many requests by so many workers; returns the seconds they took."""
@@ -164,7 +169,7 @@ class BarePermits:
         self._bucket = AsyncLimiter(amount, window_seconds)
 
     @asynccontextmanager
-    async def acquire(self, tokens: int = 1) -> AsyncIterator[Permit]:
+    async def acquire(self, tokens: int = 1, pool: str = "") -> AsyncIterator[Permit]:
         await self._bucket.acquire(tokens)
         yield _BarePermit(tokens)
 
@@ -189,15 +194,15 @@ class RemoteCalls:
 
     def __init__(self, limiter: RateLimiter, seed: int = 0) -> None:
         self.limiter = limiter
+        self.acquires = 0
         self._chance = random.Random(seed)
         self._under_way: set[asyncio.Task[Any]] = set()
         self._up = asyncio.Event()
         self._up.set()
 
-    async def acquire(
-        self, tokens: int = 1, ticket: str | None = None, settled: Sequence[Settlement] = (), job_id: str = ""
-    ) -> Grant | None:
-        return await self._call(lambda: self.limiter.acquire(tokens, ticket, tuple(settled), job_id))
+    async def acquire(self, request: PermitRequest, settled: Sequence[Settlement] = ()) -> Lease | None:
+        self.acquires += 1
+        return await self._call(lambda: self.limiter.acquire(request, tuple(settled)))
 
     async def settle(self, settled: Sequence[Settlement]) -> None:
         await self._call(lambda: self.limiter.settle(tuple(settled)))
@@ -240,5 +245,7 @@ class RemoteCalls:
         return await task
 
 
-def client_of(limiter: RateLimiter | RemoteCalls) -> PermitClient:
-    return PermitClient(limiter, flush_seconds=0.25, clock=asyncio.get_running_loop().time)
+def client_of(limiter: RateLimiter | RemoteCalls, *limits: str) -> PermitClient:
+    """A client of it, which takes leases where those limits allow them."""
+    leases = LeaseTerms.of(account(*limits)) if limits else None
+    return PermitClient(limiter, flush_seconds=0.25, clock=asyncio.get_running_loop().time, leases=leases)

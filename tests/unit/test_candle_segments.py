@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import io
 import struct
-from collections.abc import Sequence
 from typing import Any
 
 import msgpack
@@ -18,75 +17,11 @@ from hypothesis import strategies as st
 from adapters.candle_segments import Segment, decode, encode
 from adapters.segment_header import CHECKSUM_BYTES, MAX_BODY_BYTES, PREAMBLE, VERSION, read_front
 from domain.candle_history import CandleHistory
-from domain.candles import CORE_COLUMNS, Candles, Column, Dataset, Interval
+from domain.candles import Candles, Dataset, Interval
 from domain.coverage import runs_of
 from domain.errors import CorruptSegment, StorageUnavailable
 from domain.known_spans import KnownSpans
-from domain.timespan import TimeSpan
-
-MINUTE_MS = 60_000
-DATASET = Dataset("memory", "BRK/B ü", Interval("1m"), adjustment="split", anchor_ms=-30_000)
-int64s = st.integers(-(2**63), 2**63 - 1)
-decimals = st.builds(lambda number, places: number / 10**places, st.integers(-(10**15), 10**15), st.integers(0, 12))
-odd_floats = st.sampled_from([0.0, -0.0, np.nan, np.inf, -np.inf, 5e-324, 1.7e308, 0.0016200000000000001, 2.0**53])
-
-
-def span(first: int, end: int) -> TimeSpan:
-    """Minutes on the dataset's grid."""
-    return TimeSpan(DATASET.anchor_ms + first * MINUTE_MS, DATASET.anchor_ms + end * MINUTE_MS)
-
-
-@st.composite
-def floats(draw: st.DrawFn, length: int) -> Column:
-    """Any 64 bits are a float, NaN payloads and subnormals included; most floats are decimals, though."""
-    bits = int64s.map(lambda number: float(np.array(number, np.int64).view(np.float64)))
-    kind = draw(st.sampled_from([bits, decimals, decimals | odd_floats, st.integers(0, 10**6).map(float)]))
-    values = draw(st.lists(kind, min_size=length, max_size=length))
-    if draw(st.booleans()):
-        return np.array(draw(st.lists(int64s, min_size=length, max_size=length)), np.int64).view(np.float64)
-    return np.array(values, np.float64)
-
-
-@st.composite
-def candles(draw: st.DrawFn, first: int, last: int) -> Candles:
-    positions = sorted(draw(st.sets(st.integers(first, last - 1), max_size=12)))
-    times = np.array(positions, np.int64) * MINUTE_MS + DATASET.anchor_ms
-    names = (*CORE_COLUMNS, *draw(st.permutations(["quote_volume", "vwap", "taker_buy_quote_volume"])))
-    columns: dict[str, Column] = {"open_time_ms": times}
-    for name in names[: draw(st.integers(5, 8))]:
-        columns[name] = draw(floats(len(times)))
-    columns["trades"] = np.array(draw(st.lists(int64s, min_size=len(times), max_size=len(times))), np.int64)
-    return Candles.from_columns(columns)
-
-
-@st.composite
-def segments(draw: st.DrawFn) -> Segment:
-    """What up to three answers, each later and some of them provisional, make of an empty file."""
-    history = CandleHistory(MINUTE_MS)
-    for known_at_ms in sorted(draw(st.lists(int64s.filter(lambda number: abs(number) < 2**62), max_size=3))):
-        first, last = sorted((draw(st.integers(-9, 9)), draw(st.integers(-9, 9))))
-        bars = draw(candles(first, last)) if last > first else Candles.empty()
-        provisional_from_ms = draw(st.none() | st.integers(first, last).map(lambda at: span(at, at).start_ms))
-        history = history.with_answer(span(first, last), bars, provisional_from_ms, known_at_ms)
-    return Segment(DATASET, history)
-
-
-def build(bars: int = 5, spans: Sequence[TimeSpan] = (span(0, 20),)) -> Segment:
-    column = np.linspace(1.0, 2.0, bars)
-    times = np.arange(bars) * MINUTE_MS + DATASET.anchor_ms
-    found = Candles(times, column, column, column, column, column)
-    return Segment(DATASET, CandleHistory(MINUTE_MS, KnownSpans.of(spans, 7), (), found))
-
-
-def build_revised() -> Segment:
-    """Three bars, one of them replaced twice, the last two minutes provisional."""
-    history = CandleHistory(MINUTE_MS)
-    for known_at_ms, value in ((1, 1.0), (2, 2.0), (3, 3.0)):
-        bars = build(3).history.candles
-        changed = Candles.from_columns({**bars.columns(), "close": np.array([1.0, value, 1.0])})
-        history = history.with_answer(span(0, 5), changed, span(3, 3).start_ms, known_at_ms)
-    return Segment(DATASET, history)
-
+from tests.segment_examples import DATASET, MINUTE_MS, build, build_revised, segments, span
 
 SMALL = encode(build_revised())
 
@@ -233,6 +168,26 @@ def spoiled(*path: str | int, value: object) -> bytes:
 def test_a_forged_body_is_refused(forged: bytes) -> None:
     with pytest.raises(CorruptSegment):
         decode(forged, "memory")
+
+
+@pytest.mark.parametrize(
+    ("changed", "reason"),
+    [
+        ({"rows": 4}, "its runs hold 3 bars, not 4"),
+        ({"runs": [0, 2**40], "rows": 3}, "its runs hold"),
+        ({"rows": 2**40}, "more rows than"),
+        ({"replaced": -1}, "more rows than"),
+        ({"asked": [0, 1, 1]}, "its header cannot be read"),
+    ],
+)
+def test_a_forged_header_is_refused_before_anything_of_its_size_is_made(changed: dict[str, Any], reason: str) -> None:
+    header_bytes = struct.unpack_from("<I", SMALL, 12)[0]
+    header = msgpack.packb({**msgpack.unpackb(SMALL[24 : 24 + header_bytes]), **changed})
+    body = SMALL[24 + header_bytes + CHECKSUM_BYTES : -CHECKSUM_BYTES]
+    front = SMALL[:12] + struct.pack("<IQ", len(header), len(body)) + header
+    content = front + checksum(front) + body
+    with pytest.raises(CorruptSegment, match=reason):
+        decode(content + checksum(content), "memory")
 
 
 def test_a_stated_size_beyond_the_cap_is_refused_before_anything_is_read() -> None:

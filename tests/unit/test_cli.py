@@ -315,6 +315,15 @@ def test_looking_and_wrong_input_never_import_ray(path: Path, arguments: list[st
     assert "Traceback" not in done.stderr
 
 
+def test_a_storage_folder_that_cannot_be_made_is_one_sentence_with_its_path(path: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    path.write_text(path.read_text().replace('root = "data"', 'root = "file/data"'))
+    done = subprocess.run(
+        [sys.executable, "-m", "actors", "jobs", "--settings", str(path)], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (1, f"candles: {tmp_path}/file cannot be used: File exists\n")
+
+
 def test_it_can_be_run_as_a_module_and_knows_its_version() -> None:
     done = subprocess.run([sys.executable, "-m", "actors", "--version"], capture_output=True, text=True, check=True)
     assert done.stdout.startswith("candles, version ")

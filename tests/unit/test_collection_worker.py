@@ -18,6 +18,7 @@ from domain.errors import (
     StorageUnavailable,
     SymbolRejected,
 )
+from domain.grants import Priority
 from domain.ports import CandlePage, PageRequest, PermitSource, ProgressEvent
 from domain.retries import RetryPolicy
 from domain.timespan import TimeSpan
@@ -295,7 +296,7 @@ async def test_the_worker_gives_everything_back_at_the_end_and_is_named_after_it
     await bench.run()
     assert bench.gateway.closed
     assert bench.limiter.closed
-    assert bench.limiter.bound_jobs == ["memory-job"]
+    assert bench.limiter.bound_jobs == [("memory-job", Priority.BULK)]
     assert repr(bench.worker) == "CollectionWorker(memory-job, worker-1)"
 
 

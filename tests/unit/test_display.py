@@ -56,6 +56,12 @@ def test_failures_quarantine_and_a_seal_are_said_only_when_there_are_any() -> No
     assert line.endswith("ETA ?")
 
 
+def test_a_silence_that_is_not_the_brokers_says_why() -> None:
+    reason = "the permit record is torn: waiting until nothing sent before can count any more"
+    line = progress_text.progress_line(replace(RUNNING, sealed_seconds=66.0, sealed_reason=reason))
+    assert line.startswith(f"RUNNING, nothing is sent for 1 m 06 s ({reason}) | ")
+
+
 def test_a_paused_job_says_why_and_has_no_rate() -> None:
     line = progress_text.progress_line(ended(JobStatus.PAUSED, reason="too_many_failures"))
     assert line.startswith("PAUSED (too_many_failures) | ")
@@ -65,7 +71,7 @@ def test_a_paused_job_says_why_and_has_no_rate() -> None:
 def test_a_reason_of_many_lines_is_cut_to_one() -> None:
     assert progress_text.one_line("") == ""
     assert progress_text.one_line("\x1b[36mfirst\x1b[39m\nsecond") == "first"
-    assert progress_text.one_line("x" * 300) == "x" * 117 + "..."
+    assert progress_text.one_line("x" * 500) == "x" * 237 + "..."
     assert (
         progress_text.state_text(ended(JobStatus.PAUSED, reason="worker died:\nTraceback")) == "PAUSED (worker died:)"
     )

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 import pytest
 
 from actors.collection_worker import WorkerOutcome
+from actors.job_recorder import SAVE_ATTEMPTS
 from domain.batches import BatchReport
 from domain.errors import CredentialsRefused, EventStoreUnavailable, StaleEpoch, SymbolRejected, WorkerLost
 from domain.jobs import JobStatus
@@ -145,6 +147,15 @@ async def test_a_resume_that_a_later_pause_has_overtaken_records_nothing() -> No
     await bench.coordinator.shutdown()
 
 
+async def test_a_resume_is_obeyed_by_coordinator_and_workers_whatever_the_clocks_of_those_who_ordered() -> None:
+    bench = CoordinatorBench()
+    await bench.coordinator.begin()
+    await bench.coordinator.pause(number=time.time_ns())
+    await bench.coordinator.resume()
+    assert (await bench.ended()).status is JobStatus.COMPLETED
+    assert bench.events.count("Resumed") == 1
+
+
 async def test_a_shutdown_of_a_job_paused_after_its_last_batch_leaves_it_paused_and_the_next_run_completes_it() -> None:
     bench = CoordinatorBench(2)
     await bench.coordinator.begin()
@@ -212,6 +223,27 @@ async def test_a_save_that_fails_once_is_repeated_and_nothing_is_recorded_twice(
     job = await bench.ended()
     assert (job.status, job.symbols_completed, job.candles_saved) == (JobStatus.COMPLETED, 4, 40)
     assert bench.events.count("BatchRecorded") == 2
+
+
+async def test_a_report_that_the_store_refused_is_recorded_with_the_pause_that_follows_from_it() -> None:
+    bench = CoordinatorBench()
+    await bench.coordinator.begin()
+    bench.store.failing = SAVE_ATTEMPTS
+    job = await bench.ended()
+    assert (job.status, job.symbols_completed, job.candles_saved, job.requests) == (JobStatus.PAUSED, 2, 20, 2)
+    assert job.reason == "storage_unavailable: the event store a store cannot be used: the disk is full"
+    progress = await bench.coordinator.progress()
+    assert (progress.candles_saved, progress.requests) == (20, 2)
+
+
+async def test_what_a_worker_killed_by_the_shutdown_had_saved_stays_counted() -> None:
+    bench = CoordinatorBench(mishaps={"S01": [asyncio.Event()]})
+    await bench.coordinator.begin()
+    await asyncio.sleep(1)
+    bench.workers[0].is_stuck = True
+    progress = await bench.coordinator.shutdown()
+    assert (progress.status, progress.candles_saved, progress.requests) == (JobStatus.PAUSED, 10, 1)
+    assert (bench.job.candles_saved, bench.job.requests) == (10, 1)
 
 
 async def test_a_shutdown_whose_pause_cannot_be_stored_says_so() -> None:

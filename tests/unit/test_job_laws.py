@@ -73,7 +73,7 @@ class JobLife(RuleBasedStateMachine):
     def fail(self) -> None:
         self.job.fail("too_many_failures", timestamp=self.now)
 
-    @precondition(lambda self: self.job.is_finished and (self.failed or not self.job.all_batches_finished))
+    @precondition(lambda self: self.job.status.is_final and (self.failed or not self.job.all_batches_finished))
     @rule()
     def retry(self) -> None:
         if self.job.status is not JobStatus.CANCELLED:
@@ -126,7 +126,7 @@ class JobLife(RuleBasedStateMachine):
     @invariant()
     def the_times_fit_the_status(self) -> None:
         job = self.job
-        assert job.is_finished == (job.completed_at is not None)
+        assert job.status.is_final == (job.completed_at is not None)
         assert (job.started_at is None) == (job.epoch == 0)
         if job.status is JobStatus.COMPLETED:
             assert job.all_batches_finished

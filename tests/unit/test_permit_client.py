@@ -2,12 +2,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
 from actors.permit_client import PermitClient
 from domain.errors import LimiterUnavailable, PermitExpired, PermitImpossible
-from domain.grants import Grant, Outcome, Settlement
+from domain.grants import Lease, Outcome, PermitRequest, Priority, Settlement
+from domain.rates import Counts
+from domain.usage import BrokerUsage
 
 VALID_SECONDS = 2.0
 FLUSH_SECONDS = 0.5
@@ -17,23 +20,21 @@ class NotedCalls:
     """A limiter that grants at once, notes what it is told, and does worse on request."""
 
     def __init__(self) -> None:
-        self.asked: list[tuple[int, str, str]] = []
+        self.asked: list[PermitRequest] = []
         self.settled: list[tuple[float, str, list[Settlement]]] = []
         self.seals: list[tuple[float | None, str]] = []
         self.answer_seconds = 0.0
         self.nones = 0
         self.errors: list[Exception] = []
 
-    async def acquire(
-        self, tokens: int = 1, ticket: str | None = None, settled: Sequence[Settlement] = (), job_id: str = ""
-    ) -> Grant | None:
-        assert ticket is not None
-        self.asked.append((tokens, ticket, job_id))
+    async def acquire(self, request: PermitRequest, settled: Sequence[Settlement] = ()) -> Lease | None:
+        assert request.ticket is not None
+        self.asked.append(request)
         await self._transmit("acquire", settled)
         if self.nones:
             self.nones -= 1
             return None
-        return Grant(ticket, tokens, 0.0, VALID_SECONDS)
+        return Lease((request.ticket,), request.tokens, 0.0, VALID_SECONDS)
 
     async def settle(self, settled: Sequence[Settlement]) -> None:
         await self._transmit("settle", settled)
@@ -89,19 +90,22 @@ async def send_late(client: PermitClient) -> None:
 async def test_each_context_takes_one_permit_of_its_weight_in_the_name_of_its_job(
     client: PermitClient, calls: NotedCalls
 ) -> None:
-    async with client.bound_to("job 7").acquire(5) as permit:
+    async with client.bound_to("job 7", Priority.INTERACTIVE).acquire(5, pool="history") as permit:
         assert permit.tokens == 5
     async with client.acquire():
         pass
-    assert [(tokens, job_id) for tokens, _, job_id in calls.asked] == [(5, "job 7"), (1, "")]
-    assert len({ticket for _, ticket, _ in calls.asked}) == 2
+    assert [replace(request, ticket=None) for request in calls.asked] == [
+        PermitRequest(tokens=5, job_id="job 7", priority=Priority.INTERACTIVE, pool="history"),
+        PermitRequest(),
+    ]
+    assert len({request.ticket for request in calls.asked}) == 2
 
 
 async def test_none_means_ask_again_with_the_same_ticket(client: PermitClient, calls: NotedCalls) -> None:
     calls.nones = 3
     await use(client)
     assert len(calls.asked) == 4
-    assert len({ticket for _, ticket, _ in calls.asked}) == 1
+    assert len({request.ticket for request in calls.asked}) == 1
 
 
 async def test_what_became_of_a_permit_is_told(client: PermitClient, calls: NotedCalls) -> None:
@@ -129,18 +133,23 @@ async def test_a_cancelled_request_is_a_stray(client: PermitClient, calls: Noted
     assert calls.outcomes == [Outcome.STRAY]
 
 
-async def test_settlements_ride_on_the_next_acquire_and_say_how_long_ago_the_answer_came(
+async def test_settlements_ride_on_the_next_acquire_and_say_how_long_ago_the_answer_came_and_what_it_told(
     client: PermitClient, calls: NotedCalls
 ) -> None:
+    usage = BrokerUsage(60.0, Counts.WEIGHT, used=40)
     async with client.acquire() as permit:
+        await asyncio.sleep(0.3)  # a connection is made
         permit.sent()
-        permit.answered()
+        await asyncio.sleep(0.7)
+        permit.answered([usage])
         await asyncio.sleep(0.2)  # the body is read
     await asyncio.sleep(0.1)
     await use(client)
     [(_, call, [settlement])] = calls.settled
     assert call == "acquire"
-    assert settlement == Settlement(calls.asked[0][1], Outcome.ANSWERED, pytest.approx(0.3))
+    assert settlement == Settlement(
+        calls.asked[0].ticket, Outcome.ANSWERED, pytest.approx(0.3), call_seconds=pytest.approx(0.7), usage=(usage,)
+    )
 
 
 async def test_settlements_go_alone_when_no_acquire_follows(client: PermitClient, calls: NotedCalls) -> None:
@@ -188,8 +197,8 @@ async def test_a_cancelled_acquire_gives_its_ticket_back_and_keeps_what_rode_on_
     await client.close()
     [(_, _, settled)] = calls.settled
     assert [(each.permit_id, each.outcome) for each in settled] == [
-        (calls.asked[0][1], Outcome.ANSWERED),
-        (calls.asked[1][1], Outcome.UNUSED),
+        (calls.asked[0].ticket, Outcome.ANSWERED),
+        (calls.asked[1].ticket, Outcome.UNUSED),
     ]
 
 

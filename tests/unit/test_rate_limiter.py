@@ -6,7 +6,7 @@ import pytest
 
 from actors.rate_limiter import CALL_SECONDS, PATIENCE_SECONDS
 from domain.errors import LimiterUnavailable, PermitImpossible
-from domain.grants import Grant, Outcome, Settlement
+from domain.grants import Lease, Outcome, PermitRequest, Settlement
 from tests.unit.limiter_bench import (
     FLIGHT_SECONDS,
     STRAY_SECONDS,
@@ -44,17 +44,17 @@ async def test_jobs_take_turns() -> None:
 
 async def test_a_ticket_asked_again_after_its_grant_gets_the_same_grant() -> None:
     limiter = limiter_of("15/1s")
-    first = await limiter.acquire(ticket="a")
+    first = await limiter.acquire(PermitRequest("a"))
     await asyncio.sleep(0.5)
-    again = await limiter.acquire(ticket="a")
-    assert first == Grant("a", 1, 0.0, VALID_SECONDS)
-    assert again == Grant("a", 1, pytest.approx(-0.5), VALID_SECONDS), "an old grant is not made young by asking again"
+    again = await limiter.acquire(PermitRequest("a"))
+    assert first == Lease(("a",), 1, 0.0, VALID_SECONDS)
+    assert again == Lease(("a",), 1, pytest.approx(-0.5), VALID_SECONDS), "asking again makes no grant young"
     assert await granted_of(limiter) == 1
 
 
 async def test_two_calls_with_one_ticket_share_one_permit() -> None:
     limiter = limiter_of("15/1s")
-    first, second = await asyncio.gather(limiter.acquire(ticket="a"), limiter.acquire(ticket="a"))
+    first, second = await asyncio.gather(limiter.acquire(PermitRequest("a")), limiter.acquire(PermitRequest("a")))
     assert first == second
     assert await granted_of(limiter) == 1
 
@@ -63,19 +63,19 @@ async def test_a_call_with_a_ticket_is_answered_within_its_time_with_or_without_
     limiter = limiter_of("1/60s")
     await used_up(limiter, 1)
     began = now()
-    assert await limiter.acquire(ticket="a") is None
+    assert await limiter.acquire(PermitRequest("a")) is None
     assert now() - began == pytest.approx(CALL_SECONDS)
 
 
 async def test_a_grant_that_crossed_with_the_end_of_the_call_is_there_when_the_ticket_is_asked_again() -> None:
     limiter = limiter_of("1/60s")
     [used] = await used_up(limiter, 1)
-    call = asyncio.create_task(limiter.acquire(ticket="a"))
+    call = asyncio.create_task(limiter.acquire(PermitRequest("a")))
     await asyncio.sleep(CALL_SECONDS)  # its time runs out in this very turn of the loop
     await limiter.settle([Settlement(used, Outcome.UNUSED)])
     results = [await call]
     while results[-1] is None:
-        results.append(await limiter.acquire(ticket="a"))
+        results.append(await limiter.acquire(PermitRequest("a")))
     assert await granted_of(limiter) == 2
     assert (await limiter.status()).waiting == 0
 
@@ -84,7 +84,7 @@ async def test_a_caller_without_a_ticket_waits_as_long_as_it_takes() -> None:
     limiter = limiter_of("1/10s")
     await limiter.settle(answered(await used_up(limiter, 1)))
     began = now()
-    assert await limiter.acquire() is not None
+    assert await limiter.acquire(PermitRequest()) is not None
     assert now() - began == pytest.approx(10.011)
 
 
@@ -95,7 +95,7 @@ async def test_a_caller_that_went_away_takes_no_token_and_passes_on_what_was_sha
     limiter, order = limiter_of("1/1s"), []
     await limiter.settle(answered(await used_up(limiter, 1)))
     await asyncio.sleep(0.5)
-    gone = asyncio.create_task(limiter.acquire(ticket="gone"))
+    gone = asyncio.create_task(limiter.acquire(PermitRequest("gone")))
     await start(gone)
     stays = asyncio.create_task(ask_until_granted(limiter, "stays", order))
     await asyncio.sleep(0.5)  # what the head waits for has been shaped by now, the ledger is about to grant
@@ -108,7 +108,7 @@ async def test_a_caller_that_went_away_takes_no_token_and_passes_on_what_was_sha
 async def test_a_cancelled_call_without_a_ticket_gives_back_what_it_was_just_granted() -> None:
     limiter = limiter_of("1/60s")
     [used] = await used_up(limiter, 1)
-    call = asyncio.create_task(limiter.acquire())
+    call = asyncio.create_task(limiter.acquire(PermitRequest()))
     await start(call)
     await limiter.settle([Settlement(used, Outcome.UNUSED)])
     for _ in range(3):
@@ -117,24 +117,24 @@ async def test_a_cancelled_call_without_a_ticket_gives_back_what_it_was_just_gra
     call.cancel()
     with pytest.raises(asyncio.CancelledError):
         await call
-    assert await limiter.acquire() is not None, "nothing is lost"
+    assert await limiter.acquire(PermitRequest()) is not None, "nothing is lost"
     assert now() < 1
 
 
 async def test_a_deserted_place_is_given_up() -> None:
     limiter = limiter_of("1/60s")
     await used_up(limiter, 1)
-    assert await limiter.acquire(ticket="deserted") is None
+    assert await limiter.acquire(PermitRequest("deserted")) is None
     await asyncio.sleep(PATIENCE_SECONDS + 0.1)
     assert (await limiter.status()).waiting == 0
 
 
 async def test_a_light_request_does_not_wait_for_the_shaping_of_a_heavy_one_that_went_away() -> None:
     limiter = limiter_of("60w/60s")
-    await limiter.acquire(tokens=30, ticket="used")
-    heavy = asyncio.create_task(limiter.acquire(tokens=60))
+    await limiter.acquire(PermitRequest(tokens=30, ticket="used"))
+    heavy = asyncio.create_task(limiter.acquire(PermitRequest(tokens=60)))
     await start(heavy)
-    light = asyncio.create_task(limiter.acquire(tokens=1))
+    light = asyncio.create_task(limiter.acquire(PermitRequest(tokens=1)))
     await start(light)
     heavy.cancel()
     assert await light is not None
@@ -144,7 +144,7 @@ async def test_a_light_request_does_not_wait_for_the_shaping_of_a_heavy_one_that
 async def test_a_ticket_given_back_before_its_own_call_arrives_takes_no_permit() -> None:
     limiter = limiter_of("15/1s")
     await limiter.settle([Settlement("a", Outcome.UNUSED)])
-    assert await limiter.acquire(ticket="a") is None
+    assert await limiter.acquire(PermitRequest("a")) is None
     assert await granted_of(limiter) == 0
 
 
@@ -155,7 +155,7 @@ async def test_a_permit_comes_back_one_window_after_its_answer_however_late_the_
     limiter = limiter_of("1/1s")
     used = await used_up(limiter, 1)
     await asyncio.sleep(0.8)
-    assert await limiter.acquire(settled=answered(used, seconds_ago=0.7)) is not None
+    assert await limiter.acquire(PermitRequest(), answered(used, seconds_ago=0.7)) is not None
     assert now() == pytest.approx(0.1 + WINDOW_SECONDS)
 
 
@@ -164,21 +164,21 @@ async def test_a_stray_counts_for_its_time_and_then_a_window() -> None:
     used = await used_up(limiter, 1)
     await asyncio.sleep(0.5)
     await limiter.settle([Settlement(each, Outcome.STRAY, 0.2) for each in used])
-    assert await limiter.acquire() is not None
+    assert await limiter.acquire(PermitRequest()) is not None
     assert now() == pytest.approx(0.3 + STRAY_SECONDS + WINDOW_SECONDS)
 
 
 async def test_an_unused_permit_comes_back_at_once() -> None:
     limiter = limiter_of("1/60s")
     used = await used_up(limiter, 1)
-    assert await limiter.acquire(settled=[Settlement(each, Outcome.UNUSED) for each in used]) is not None
+    assert await limiter.acquire(PermitRequest(), [Settlement(each, Outcome.UNUSED) for each in used]) is not None
     assert now() == pytest.approx(0, abs=1e-6)
 
 
 async def test_a_permit_of_which_nothing_is_heard_lapses_at_its_bound() -> None:
     limiter = limiter_of("1/1s")
     await used_up(limiter, 1)
-    assert await limiter.acquire() is not None
+    assert await limiter.acquire(PermitRequest()) is not None
     assert now() == pytest.approx(FLIGHT_SECONDS + WINDOW_SECONDS)
 
 
@@ -187,7 +187,7 @@ async def test_status_tells_the_windows_the_queue_and_the_mean_call() -> None:
     used = await used_up(limiter, 2)
     await asyncio.sleep(0.5)
     await limiter.settle(answered(used[:1], seconds_ago=0.1))
-    waiting = asyncio.create_task(limiter.acquire(tokens=7, ticket="waits"))
+    waiting = asyncio.create_task(limiter.acquire(PermitRequest(tokens=7, ticket="waits")))
     await start(waiting)
     status = await limiter.status()
     assert [(each.limit, each.amount, each.counted) for each in status.windows] == [
@@ -206,9 +206,9 @@ async def test_status_tells_the_windows_the_queue_and_the_mean_call() -> None:
 
 async def test_what_no_window_holds_is_refused_at_once() -> None:
     limiter = limiter_of("15/1s", "100w/60s")
-    assert await limiter.acquire(tokens=100) is not None
+    assert await limiter.acquire(PermitRequest(tokens=100)) is not None
     with pytest.raises(PermitImpossible):
-        await limiter.acquire(tokens=101)
+        await limiter.acquire(PermitRequest(tokens=101))
     with pytest.raises(ValueError, match="one token at least"):
-        await limiter.acquire(tokens=0)
+        await limiter.acquire(PermitRequest(tokens=0))
     assert (await limiter.status()).waiting == 0

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from actors.runners import Runner, Runners
+from domain.errors import StorageUnavailable
 
 HOLD = """
 import sys
@@ -68,3 +70,14 @@ def test_a_claim_dies_with_its_process(tmp_path: Path) -> None:
         assert not (tmp_path / "job.json").exists(), "the dead one's address is gone"
         claim.release()
         assert runners.find("job") is None
+
+
+def test_a_disk_that_refuses_is_named_with_its_path(tmp_path: Path) -> None:
+    claim = Runners(tmp_path).claim("job")
+    assert claim is not None
+    (tmp_path / f"job.{os.getpid()}").mkdir()
+    with claim, pytest.raises(StorageUnavailable, match=r"job\.json cannot be used: Is a directory"):
+        claim.announce("here:1")
+    (tmp_path / "file").touch()
+    with pytest.raises(StorageUnavailable, match="file/job"):
+        Runners(tmp_path / "file").claim("job")

@@ -53,3 +53,21 @@ def test_latency_is_jittered_around_its_median() -> None:
     assert draws[0] < 0.03
     assert draws[-1] > 0.1
     assert NO_LATENCY.downlink_seconds(source) == 0
+
+
+def test_a_share_of_the_requests_is_late_on_the_way_in_and_none_on_the_way_out() -> None:
+    source = random.Random(1)
+    latency = Latency(0.025, 0.025, sigma=0.1, late_share=0.05, late_seconds=0.4)
+    ways_in = [latency.uplink_seconds(source) for _ in range(4000)]
+    late = [seconds for seconds in ways_in if seconds > 0.4]
+    assert 150 < len(late) < 250
+    assert all(0.4 < seconds < 0.5 for seconds in late)
+    assert max(seconds for seconds in ways_in if seconds < 0.4) < 0.1
+    assert max(latency.downlink_seconds(source) for _ in range(1000)) < 0.1
+
+
+def test_a_network_without_late_requests_draws_as_it_always_did() -> None:
+    calm, nasty = random.Random(7), random.Random(7)
+    assert [Latency(0.05).uplink_seconds(calm) for _ in range(20)] == [
+        Latency(0.05, late_seconds=0.4).uplink_seconds(nasty) for _ in range(20)
+    ]

@@ -1,0 +1,111 @@
+"""LongTable: candles of several symbols as one table, and that table in pandas, polars and Arrow."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from adapters.extras import require
+from domain.candles import CORE_COLUMNS, Candles, Column
+
+Part: TypeAlias = tuple[str, Candles]
+"""A symbol and candles of it."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LongTable:
+    """One row per candle, the parts one after another; a single part is not copied.
+
+    Columns of a table: symbol, timestamp (the opening, UTC, milliseconds), open, high, low, close, volume,
+    then what the broker adds. The symbol is a number per row and a list of names: a dictionary column in
+    Arrow, a category in pandas and polars. A column that only some parts have is null for the others (in
+    pandas a count is a float then). Parts without candles leave no trace.
+    """
+
+    symbols: Sequence[str]
+    codes: NDArray[np.int32]
+    open_time_ms: NDArray[np.int64]
+    values: dict[str, Column]
+    nulls: dict[str, NDArray[np.bool_]]
+    """Where a column has no value; only columns that some part lacks are named."""
+
+    @classmethod
+    def of(cls, parts: Sequence[Part]) -> LongTable:
+        """All parts that have candles, in their order."""
+        filled = [(symbol, candles) for symbol, candles in parts if len(candles)]
+        symbols = list(dict.fromkeys(symbol for symbol, _ in filled))
+        numbers = {symbol: number for number, symbol in enumerate(symbols)}
+        lengths = [len(candles) for _, candles in filled]
+        codes = np.repeat(np.array([numbers[symbol] for symbol, _ in filled], np.int32), lengths)
+        columns = [candles.columns() for _, candles in filled] or [Candles.empty().columns()]
+        names = dict.fromkeys(name for of_part in columns for name in of_part)
+        values = {name: _stacked([of_part.get(name) for of_part in columns], lengths) for name in names}
+        nulls = {
+            name: np.repeat([name not in of_part for of_part in columns], lengths)
+            for name in names
+            if any(name not in of_part for of_part in columns)
+        }
+        open_time_ms = values.pop("open_time_ms").astype(np.int64, copy=False)
+        return cls(symbols, codes, open_time_ms, values, nulls)
+
+    def to_pandas(self) -> Any:
+        """A `pandas.DataFrame` over the same memory."""
+        pandas = require("pandas", "pandas")
+        timestamps = pandas.Series(self.open_time_ms).astype(pandas.DatetimeTZDtype("ms", "UTC"))
+        values = {name: self._with_nan(name) for name in self.values}
+        symbols = pandas.Categorical.from_codes(self.codes, pandas.Index(self.symbols, dtype="str"), validate=False)
+        return pandas.DataFrame({"symbol": symbols, "timestamp": timestamps, **values}, copy=False)
+
+    def to_polars(self) -> Any:
+        """A `polars.DataFrame`, over the same memory where nothing is null."""
+        polars = require("polars", "polars")
+        names = polars.Series(self.symbols, dtype=polars.Categorical)
+        timestamps = polars.Series(self.open_time_ms).cast(polars.Datetime("ms", "UTC"))
+        frame = polars.DataFrame({"symbol": names.gather(self.codes), "timestamp": timestamps, **self.values})
+        return frame.with_columns(
+            polars.when(polars.lit(polars.Series(~nulls))).then(polars.col(name)).alias(name)
+            for name, nulls in self.nulls.items()
+        )
+
+    def to_arrow(self) -> Any:
+        """A `pyarrow.Table`, over the same memory where nothing is null."""
+        arrow = require("pyarrow", "arrow")
+        names = arrow.array(self.symbols, arrow.string())
+        timestamps = arrow.array(self.open_time_ms).cast(arrow.timestamp("ms", "UTC"))
+        values = {name: arrow.array(column, mask=self.nulls.get(name)) for name, column in self.values.items()}
+        symbols = arrow.DictionaryArray.from_arrays(arrow.array(self.codes), names)
+        return arrow.table({"symbol": symbols, "timestamp": timestamps, **values})
+
+    def _with_nan(self, name: str) -> Column:
+        column = self.values[name]
+        if name not in self.nulls:
+            return column
+        return np.where(self.nulls[name], np.nan, column)
+
+
+def value_columns(candles: Candles) -> dict[str, Column]:
+    """Open, high, low, close, volume and the extras, by name."""
+    return {name: column for name, column in candles.columns().items() if name != "open_time_ms"}
+
+
+def table_columns(candles: Candles) -> list[str]:
+    """The names of a table's columns, in order."""
+    return ["symbol", "timestamp", *CORE_COLUMNS, *candles.extras]
+
+
+def _stacked(parts: Sequence[Column | None], lengths: Sequence[int]) -> Column:
+    """One column of all parts, allocated once; what a part lacks is left to be marked as null."""
+    present = [part for part in parts if part is not None]
+    if len(parts) == 1:
+        return present[0]
+    stacked: Column = np.zeros(sum(lengths), np.result_type(*present))
+    end = 0
+    for part, length in zip(parts, lengths, strict=True):
+        start, end = end, end + length
+        if part is not None:
+            stacked[start:end] = part
+    return stacked

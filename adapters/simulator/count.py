@@ -1,0 +1,33 @@
+"""The simulated exchange's own count, as somebody asks for it who only knows its address."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import urlopen
+
+_PATIENCE_SECONDS = 2.0
+
+
+def server_count(base_url: str | None) -> dict[str, Any] | None:
+    """What `ArrivalLog.report` says at that address; None where no simulated exchange answers.
+
+    Only addresses on loopback are asked: a real broker has no business with this.
+    """
+    if base_url is None or not _is_loopback(urlsplit(base_url).hostname or ""):
+        return None
+    try:
+        with urlopen(f"{base_url}/simulator/report", timeout=_PATIENCE_SECONDS) as answer:
+            report = json.load(answer)
+    except (OSError, ValueError):
+        return None
+    return report if isinstance(report, dict) and {"violations", "most_in_window", "requests"} <= set(report) else None
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

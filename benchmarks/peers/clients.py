@@ -1,0 +1,206 @@
+"""A client process of a race: many lanes that send requests through the real gateway."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from actors.permit_client import PermitClient
+from actors.rate_limiter import RateLimiter
+from adapters.brokers.binance import BinanceGateway
+from adapters.permit_record import PermitRecordFile
+from benchmarks.peers.contestants import Contestant
+from benchmarks.peers.libraries import Place, Take
+from domain.candles import Interval
+from domain.errors import BrokerThrottled
+from domain.ports import PageRequest, Permit, PermitSource
+from domain.rates import AccountLimits
+from domain.timespan import TimeSpan
+from domain.usage import BrokerUsage
+
+FIRST_DAY_MS = 1_420_070_400_000
+DAY_MS = 86_400_000
+DAYS = 5
+LAG_SAMPLE_SECONDS = 0.01
+
+
+@dataclass(frozen=True)
+class Errand:
+    """What one client process has to do; `actor` is our limiter's where processes share it."""
+
+    contestant: Contestant
+    place: Place
+    limits: AccountLimits
+    state_folder: Path
+    base_url: str
+    requests: int
+    lanes: int
+    start_at: float
+    actor: Any = None
+    number: int = 0
+    """Which of the processes this is."""
+
+
+@dataclass
+class ClientTally:
+    """What one client process saw; moments are on the machine's monotonic clock."""
+
+    began_at: float = 0.0
+    ended_at: float = 0.0
+    refused: int = 0
+    sent_at: dict[str, float] = field(default_factory=dict)
+    """When the first byte of each request was written, by its symbol: every request asks for another one."""
+    call_seconds: list[float] = field(default_factory=list)
+    """From then to the response headers, for each request."""
+    waited_seconds: list[float] = field(default_factory=list)
+    """From asking for a permit to having it, for each request."""
+    lanes: list[list[float]] = field(default_factory=list)
+    """For each lane, when it got its permits."""
+    lag_seconds: list[float] = field(default_factory=list)
+    """How late the event loop was, sampled."""
+
+
+class ClientProcess:
+    """An actor that runs errands one after the other."""
+
+    async def ready(self) -> bool:
+        """Answers once the process is up and has imported what it will need."""
+        import ccxt.async_support
+        import limits.aio
+        import pyrate_limiter
+        import redis.asyncio
+        import throttled.asyncio
+
+        return all((ccxt, limits, pyrate_limiter, redis, throttled))
+
+    async def run(self, errand: Errand) -> ClientTally:
+        """Send the requests, up to `lanes` waiting or in flight; what the server refuses is not repeated."""
+        tally = ClientTally(lanes=[[] for _ in range(errand.lanes)])
+        gateway = BinanceGateway(errand.base_url)
+        async with _permits(errand) as source:
+            await asyncio.sleep(max(0.0, errand.start_at - time.monotonic()))
+            watcher = asyncio.create_task(_watch_lag(tally))
+            tally.began_at = time.monotonic()
+            symbols = iter([f"C{errand.number}N{request}" for request in range(errand.requests)])
+            await asyncio.gather(*(_lane(gateway, source, tally, lane, symbols) for lane in tally.lanes))
+            tally.ended_at = time.monotonic()
+            watcher.cancel()
+        await gateway.close()
+        return tally
+
+
+async def _lane(
+    gateway: BinanceGateway, source: PermitSource, tally: ClientTally, lane: list[float], symbols: Iterator[str]
+) -> None:
+    span = TimeSpan(FIRST_DAY_MS, FIRST_DAY_MS + DAYS * DAY_MS)
+    for symbol in symbols:
+        page = PageRequest(gateway.dataset(symbol, Interval("1d")), span)
+        try:
+            await gateway.fetch_page(page, TimedPermits(source, tally, lane, symbol))
+        except BrokerThrottled:
+            tally.refused += 1
+
+
+async def _watch_lag(tally: ClientTally) -> None:
+    while True:
+        asleep_at = time.monotonic()
+        await asyncio.sleep(LAG_SAMPLE_SECONDS)
+        tally.lag_seconds.append(time.monotonic() - asleep_at - LAG_SAMPLE_SECONDS)
+
+
+@asynccontextmanager
+async def _permits(errand: Errand) -> AsyncIterator[PermitSource]:
+    if errand.contestant.opens is not None:
+        async with errand.contestant.opens(errand.place) as take:
+            yield BarePermits(take)
+        return
+    limiter = None if errand.actor else _limiter(errand)
+    client = PermitClient(limiter or _remote(errand.actor), 0.5 * errand.limits.shortest.window_seconds)
+    yield client
+    await client.close()
+    if limiter:
+        await limiter.shutdown()
+
+
+def _limiter(errand: Errand) -> RateLimiter:
+    return RateLimiter(
+        errand.limits,
+        lambda limits: PermitRecordFile(errand.state_folder, limits, "the benchmark", errand.place.key),
+    )
+
+
+def _remote(actor: Any) -> Any:
+    # Ray reads its environment when it is imported, so the driver must not import it before it is set.
+    from actors.handles import RemoteRateLimiter
+
+    return RemoteRateLimiter(actor)
+
+
+class BarePermits:
+    """Another library as a permit source: it hears neither what became of a permit nor of a refusal."""
+
+    def __init__(self, take: Take) -> None:
+        self._take = take
+
+    @asynccontextmanager
+    async def acquire(self, tokens: int = 1, pool: str = "") -> AsyncIterator[Permit]:
+        await self._take()
+        yield BarePermit(tokens)
+
+    async def seal(self, retry_after_seconds: float | None, reason: str) -> None:
+        return None
+
+
+@dataclass
+class BarePermit:
+    """A permit that tells nobody anything."""
+
+    tokens: int
+
+    def sent(self) -> None:
+        return None
+
+    def answered(self, usage: Sequence[BrokerUsage] = ()) -> None:
+        return None
+
+
+class TimedPermits:
+    """Another source's permits for one request of a lane, with its wait and its call noted."""
+
+    def __init__(self, source: PermitSource, tally: ClientTally, lane: list[float], symbol: str) -> None:
+        self._source, self._tally = source, tally
+        self._lane, self._symbol = lane, symbol
+
+    @asynccontextmanager
+    async def acquire(self, tokens: int = 1, pool: str = "") -> AsyncIterator[Permit]:
+        asked_at = time.monotonic()
+        async with self._source.acquire(tokens, pool) as permit:
+            granted_at = time.monotonic()
+            self._tally.waited_seconds.append(granted_at - asked_at)
+            self._lane.append(granted_at)
+            yield _TimedPermit(permit, self._tally, self._symbol)
+
+    async def seal(self, retry_after_seconds: float | None, reason: str) -> None:
+        await self._source.seal(retry_after_seconds, reason)
+
+
+class _TimedPermit:
+    def __init__(self, permit: Permit, tally: ClientTally, symbol: str) -> None:
+        self._permit, self._tally, self._symbol = permit, tally, symbol
+
+    @property
+    def tokens(self) -> int:
+        return self._permit.tokens
+
+    def sent(self) -> None:
+        self._permit.sent()
+        self._tally.sent_at[self._symbol] = time.monotonic()
+
+    def answered(self, usage: Sequence[BrokerUsage] = ()) -> None:
+        self._permit.answered(usage)
+        self._tally.call_seconds.append(time.monotonic() - self._tally.sent_at[self._symbol])

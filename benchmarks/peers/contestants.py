@@ -1,0 +1,105 @@
+"""Who races: our limiter, and every library in its usual and its most careful setting."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import partial
+
+from benchmarks.peers import libraries
+from benchmarks.peers.libraries import Place, Take
+from benchmarks.peers.networks import LIMIT
+
+
+class Role(StrEnum):
+    """Why a setting races."""
+
+    OURS = "ours"
+    USUAL = "usual"
+    """At the full limit, as the library's documentation begins."""
+    CAREFUL = "careful"
+    """At the full limit, in the smoothest way the library has: no bursts."""
+    GUESSED = "guessed"
+    """Below the limit, at the rate found by trying at which no violation was seen on any of the networks."""
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """A limiter in one setting; `opens` is None for ours."""
+
+    library: str
+    setting: str
+    role: Role
+    sharing: str
+    """How four processes share the limit."""
+    opens: Callable[[Place], AbstractAsyncContextManager[Take]] | None = field(default=None, compare=False)
+    is_uplink_vouched_for: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.library} {self.setting}".strip()
+
+
+OWN_PART, REDIS, ACTOR = "a part each", "Redis", "an actor"
+
+OURS = Contestant("RateLimiter", "", Role.OURS, ACTOR)
+OURS_VOUCHED = Contestant("RateLimiter", "uplink vouched for", Role.OURS, ACTOR, is_uplink_vouched_for=True)
+
+GUESSES = {"aiolimiter": 40, "ccxt": 40, "limits": 25, "pyrate-limiter": 40, "throttled-py": 40}
+"""Requests a second, found by `benchmarks.peers.guessing` and by trying.
+
+`limits` lets a window's worth go at once: when one burst is delayed as a whole and the next is not, both
+arrive in one window, so half the limit is all that is safe.
+"""
+
+
+def peers(amount: int = LIMIT.amount) -> list[Contestant]:
+    """The other libraries at the full limit, `amount` a second."""
+    return [
+        Contestant(
+            "aiolimiter", f"AsyncLimiter({amount}, 1)", Role.USUAL, OWN_PART,
+            partial(libraries.aiolimiter, amount=amount, seconds=1.0),
+        ),
+        careful("aiolimiter", amount),
+        Contestant(
+            "pyrate-limiter", f"Rate({amount}, SECOND)", Role.USUAL, REDIS,
+            partial(libraries.pyrate_window, amount=amount, milliseconds=1000),
+        ),
+        careful("pyrate-limiter", amount),
+        careful("limits", amount),
+        Contestant(
+            "throttled-py", f"token bucket, {amount}/s", Role.USUAL, REDIS,
+            partial(libraries.throttled_bucket, amount=amount),
+        ),
+        careful("throttled-py", amount),
+        Contestant(
+            "ccxt", f"rolling window, {amount}/s", Role.USUAL, OWN_PART,
+            partial(libraries.ccxt, requests_per_second=amount, window_seconds=1.0),
+        ),
+        careful("ccxt", amount),
+    ]  # fmt: skip
+
+
+def guessed() -> list[Contestant]:
+    """Every library once more, slow enough for all the networks."""
+    return [careful(library, rate, Role.GUESSED) for library, rate in GUESSES.items()]
+
+
+def careful(library: str, rate: int, role: Role = Role.CAREFUL) -> Contestant:
+    """The library in its most careful setting at that many requests a second."""
+    match library:
+        case "aiolimiter":
+            opens, setting = partial(libraries.aiolimiter, amount=1, seconds=1 / rate), f"AsyncLimiter(1, 1/{rate})"
+        case "ccxt":
+            opens, setting = partial(libraries.ccxt, requests_per_second=rate), f"leaky bucket, {rate}/s"
+        case "pyrate-limiter":
+            opens, setting = partial(libraries.pyrate_paced, amount=rate, milliseconds=1000), f"GCRA, {rate}/s, burst 1"
+        case "throttled-py":
+            opens, setting = partial(libraries.throttled_paced, amount=rate), f"GCRA, {rate}/s, burst 1"
+        case "limits":
+            opens, setting = partial(libraries.limits, amount=rate), f"moving window, {rate}/s"
+        case _:
+            raise ValueError(f"no such library: {library}")
+    sharing = OWN_PART if library in ("aiolimiter", "ccxt") else REDIS
+    return Contestant(library, setting, role, sharing, opens)

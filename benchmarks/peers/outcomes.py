@@ -1,0 +1,106 @@
+"""Outcome: what one race showed; the counts of requests are the server's own."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from benchmarks.peers.clients import ClientTally
+from benchmarks.peers.contestants import Contestant
+from benchmarks.peers.networks import LIMIT, Network
+from domain.rates import ideal_makespan_seconds
+
+DISTORTED_SECONDS = 0.05
+"""A server that was later than this with one request in a hundred had no processor: the race says little."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One contestant on one network; `makespan_seconds` is from the first asking to the last answer."""
+
+    contestant: Contestant
+    network: Network
+    processes: int
+    requests: int
+    violations: int
+    most_in_window: int
+    makespan_seconds: float
+    mean_call_seconds: float
+    fairness: float
+    """Jain's index over the lanes: 1 if all were served alike, 1/n if one of n was served alone."""
+    longest_wait: float
+    """The longest wait for a permit as a multiple of the mean."""
+    server_lag_seconds: float
+    """The 99th percentile of how late the server noticed an arrival."""
+    client_lag_seconds: float
+    """The 99th percentile of how late the clients' event loops were."""
+    promises_broken: int
+    """Requests that took longer on the way in than was vouched for, the server's own lateness included."""
+    arrivals_seconds: Sequence[float]
+
+    @property
+    def ideal_seconds(self) -> float:
+        """The least time for this many requests without trusting the network, at this race's own mean call."""
+        return ideal_makespan_seconds(self.requests, LIMIT, self.mean_call_seconds)
+
+    @property
+    def above_ideal(self) -> float:
+        return self.makespan_seconds / self.ideal_seconds - 1
+
+    @property
+    def is_distorted(self) -> bool:
+        return max(self.server_lag_seconds, self.client_lag_seconds) > DISTORTED_SECONDS
+
+
+def outcome(
+    contestant: Contestant,
+    network: Network,
+    tallies: Sequence[ClientTally],
+    report: dict[str, Any],
+    arrivals: Sequence[dict[str, Any]],
+) -> Outcome:
+    """What the clients and the server together say."""
+    waits = [seconds for tally in tallies for seconds in tally.waited_seconds]
+    moments = [arrival["at_seconds"] for arrival in arrivals]
+    return Outcome(
+        contestant=contestant,
+        network=network,
+        processes=len(tallies),
+        requests=report["requests"],
+        violations=report["violations"],
+        most_in_window=report["most_in_window"][str(LIMIT)],
+        makespan_seconds=max(tally.ended_at for tally in tallies) - min(tally.began_at for tally in tallies),
+        mean_call_seconds=statistics.fmean(seconds for tally in tallies for seconds in tally.call_seconds),
+        fairness=_fairness(tallies),
+        longest_wait=max(waits) / statistics.fmean(waits),
+        server_lag_seconds=_percentile_99([arrival["lag_seconds"] for arrival in arrivals]),
+        client_lag_seconds=_percentile_99([seconds for tally in tallies for seconds in tally.lag_seconds]),
+        promises_broken=_promises_broken(contestant, network, tallies, arrivals),
+        arrivals_seconds=[moment - moments[0] for moment in moments],
+    )
+
+
+def _fairness(tallies: Sequence[ClientTally]) -> float:
+    """Over what each lane had got when the first process ran out of requests."""
+    until = min(max(moment for lane in tally.lanes for moment in lane) for tally in tallies)
+    served = np.array([sum(moment <= until for moment in lane) for tally in tallies for lane in tally.lanes])
+    return float(served.sum() ** 2 / (len(served) * (served**2).sum()))
+
+
+def _promises_broken(
+    contestant: Contestant, network: Network, tallies: Sequence[ClientTally], arrivals: Sequence[dict[str, Any]]
+) -> int:
+    """All clocks are this machine's monotonic one, so moments of clients and server may be subtracted."""
+    if not contestant.is_uplink_vouched_for or network.uplink_seconds is None:
+        return 0
+    sent_at = {symbol: moment for tally in tallies for symbol, moment in tally.sent_at.items()}
+    ways_in = [arrival["at_seconds"] - sent_at[arrival["symbol"]] for arrival in arrivals]
+    return sum(seconds > network.uplink_seconds for seconds in ways_in)
+
+
+def _percentile_99(seconds: Sequence[float]) -> float:
+    return float(np.percentile(seconds, 99))

@@ -1,0 +1,92 @@
+"""The scenarios of the crash matrix, each of which a seed makes into a trial."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.cluster.crash_matrix import Kill, Step, Trial, TrialRun, Victim, random_kills, trial_run
+from tests.cluster.crash_mishaps import FillDisk, LockStore, SetClockBack, clock_went_back, small_disk, with_a_clock
+from tests.cluster.crash_verdict import Verdict
+from tests.cluster.kept_cluster import KeptCluster
+
+NOISE = (
+    "server_error,probability=0.06,times=5", "dropped,probability=0.05,times=4", "lost,probability=0.05,times=4",
+    "cut_body,probability=0.05,times=3", "truncated_json,probability=0.05,times=3", "hung,probability=0.02,times=1",
+    "hung_body,probability=0.02,times=1", "dropped_when_kept_alive,probability=0.05,times=3",
+    "closed_afterwards,probability=0.1,times=5", "throttled,probability=0.02,times=1",
+)  # fmt: skip
+WRONG = (
+    "redirected,probability=0.1,times=4", "other_shape,probability=0.1,times=4",
+    "truncated_json,probability=0.1,times=4", "unknown_symbol,probability=0.1,times=1",
+)  # fmt: skip
+"""A single symbol is refused by mistake: one that is listed. The job completes without it, and `retry` gets it."""
+
+INCOMPLETE = (
+    "late_bars,probability=0.1,times=1,bars=1", "late_bars,probability=0.1,times=1,bars=250",
+    "first_bars,probability=0.1,times=1,bars=0", "first_bars,probability=0.1,times=1,bars=400",
+    "last_bars,probability=0.1,times=1,bars=600", "last_bars,probability=0.1,times=1,bars=999",
+)  # fmt: skip
+"""No two alike: a server that leaves out the same bars twice over is believed, for so it would look if it had none."""
+
+Plan = Callable[[int], tuple[Step, ...]]
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """How a seed becomes the steps of a trial, and what the trial takes place on."""
+
+    plan: Plan
+    faults: tuple[str, ...] = ()
+    small_disk: str = ""
+    """The folder that lies on a small disk of its own."""
+    has_clock: bool = False
+    """Whether the job's processes have a wall clock that can be set."""
+
+    def judge(self, name: str, seed: int, folder: Path, cluster: KeptCluster | None = None) -> Verdict:
+        """Play it, in that cluster or embedded; raises NotPermitted where the machine lacks what it takes."""
+        trial = Trial(name, seed, self.plan(seed), self.faults)
+        with ExitStack() as stack:
+            run: TrialRun = stack.enter_context(trial_run(trial, folder, cluster))
+            if self.small_disk:
+                stack.enter_context(small_disk(folder / self.small_disk))
+            if self.has_clock:
+                with_a_clock(run)
+            run.play()
+            verdict = Verdict(run)
+            if self.has_clock and not clock_went_back(run):
+                verdict.problems.append("the clock was never set back")
+            verdict.close()
+            return verdict
+
+
+def _kills(count: int, *victims: Victim) -> Plan:
+    return lambda seed: random_kills(seed, victims, count)
+
+
+def _steps(*steps: Step) -> Plan:
+    return lambda seed: steps
+
+
+def _on_a_clock(seed: int) -> tuple[Step, ...]:
+    first, second, third = random_kills(seed, list(Victim), 3, pages=25)
+    return (SetClockBack(4), first, second, third, SetClockBack(30, is_paused=True), Kill(Victim.EVERYTHING, 40))
+
+
+SCENARIOS = {
+    "nothing": Scenario(_steps()),
+    **{victim.value: Scenario(_kills(4, victim)) for victim in Victim},
+    "noise": Scenario(_steps(), NOISE),
+    "noise and kills": Scenario(_kills(5, *Victim), NOISE),
+    "wrong answers": Scenario(_kills(2, *Victim), WRONG),
+    "incomplete answers": Scenario(_kills(2, *Victim), INCOMPLETE),
+    "disk full": Scenario(_steps(FillDisk(15)), small_disk="data"),
+    "disk nearly full": Scenario(_steps(FillDisk(15, leaves_bytes=65_536)), small_disk="data"),
+    "disk of permits full": Scenario(_steps(FillDisk(15, "state")), small_disk="state"),
+    "store locked 2.5 s": Scenario(_steps(LockStore(10, 2.5))),
+    "store locked 12 s": Scenario(_steps(LockStore(10, 12))),
+    "store locked, Ctrl-C": Scenario(_steps(LockStore(15, 0, is_interrupted=True))),
+    "clock set back": Scenario(_on_a_clock, has_clock=True),
+}

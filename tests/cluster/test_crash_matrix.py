@@ -1,0 +1,48 @@
+"""A few trials of the crash matrix; `python -m benchmarks.crashes` has them all."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.cluster.crash_mishaps import NotPermitted
+from tests.cluster.crash_scenarios import SCENARIOS
+from tests.cluster.crash_verdict import Verdict
+from tests.cluster.kept_cluster import KeptCluster
+
+
+def verdict(name: str, seed: int, folder: Path, cluster: KeptCluster | None = None) -> Verdict:
+    try:
+        return SCENARIOS[name].judge(name, seed, folder, cluster)
+    except NotPermitted as error:
+        pytest.skip(f"this machine does not let its user mount a small disk: {error}")
+
+
+def test_a_job_completes_in_truth_through_faults_and_repeated_deaths_of_everyone(
+    tmp_path: Path, kept: KeptCluster
+) -> None:
+    judged = verdict("noise and kills", 2, tmp_path, kept)
+    assert judged.problems == []
+    assert len(judged.run.kills) >= 3
+
+
+def test_a_full_disk_pauses_a_job_with_its_path_and_it_goes_on_when_there_is_room(
+    tmp_path: Path, kept: KeptCluster
+) -> None:
+    judged = verdict("disk full", 1, tmp_path, kept)
+    assert judged.problems == []
+    paused, still_full = judged.run.driver.stops
+    assert "PAUSED (storage_unavailable: " in paused
+    assert str(judged.run.root) in paused
+    assert "No space left on device" in still_full
+
+
+def test_a_store_locked_by_a_stranger_holds_up_no_shutdown_and_loses_nothing(tmp_path: Path, kept: KeptCluster) -> None:
+    judged = verdict("store locked, Ctrl-C", 1, tmp_path, kept)
+    assert judged.problems == []
+    assert "database is locked" in judged.run.driver.stops[0]
+
+
+def test_a_clock_set_back_in_mid_run_breaks_nothing_not_even_between_a_pause_and_its_resume(tmp_path: Path) -> None:
+    assert verdict("clock set back", 1, tmp_path).problems == []

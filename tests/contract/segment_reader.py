@@ -1,0 +1,192 @@
+"""A second reader of candle files, written from docs/segment-format.md alone: slow, plain, and nobody's import."""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import msgpack
+import numpy as np
+import zstandard
+
+UNITS_MS = {"s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
+PRICES = ("open", "high", "low", "close")
+
+Span = tuple[int, int]
+Bars = dict[str, list[Any]]
+
+
+@dataclass
+class ReadSegment:
+    """What the file says; columns by name, `open_time_ms` among them."""
+
+    dataset: tuple[str, str, str, str, int]
+    asked: list[Span]
+    provisional: list[Span]
+    bars: Bars
+    known: list[tuple[int, int, int]]
+    replaced: Bars
+
+    def as_known_at(self, moment_ms: int) -> Bars:
+        """The bars as they were known then."""
+        found: list[tuple[Any, ...]] = []
+        older = list(zip(*self.replaced.values(), strict=True))
+        names = list(self.replaced)
+        for row in zip(*self.bars.values(), strict=True):
+            bar = dict(zip(self.bars, row, strict=True))
+            for old in older:
+                was = dict(zip(names, old, strict=True))
+                if was["open_time_ms"] == bar["open_time_ms"] and was["replaced_at_ms"] > moment_ms:
+                    bar = {name: was.get(name, bar[name]) for name in bar}
+                    break
+            since = next(at for start, end, at in self.known if start <= bar["open_time_ms"] < end)
+            if since <= moment_ms:
+                found.append(tuple(bar.values()))
+        return dict(zip(self.bars, map(list, zip(*found, strict=True)), strict=True)) if found else {}
+
+
+def read(path: Path) -> ReadSegment:
+    """Read a file of version 2; ValueError for anything else."""
+    data = path.read_bytes()
+    magic, version, header_bytes, body_bytes = struct.unpack_from("<8sIIQ", data)
+    front = 24 + header_bytes
+    if magic != bytes.fromhex("89 43 41 4E 44 4C 45 0A") or version != 2 or len(data) != front + 16 + body_bytes + 16:
+        raise ValueError("no candle file of version 2")
+    for end in (front, len(data) - 16):
+        if hashlib.blake2b(data[:end], digest_size=16).digest() != data[end : end + 16]:
+            raise ValueError("damaged")
+    header, body = msgpack.unpackb(data[24:front]), msgpack.unpackb(data[front + 16 : -16])
+    broker, symbol, interval, adjustment, anchor_ms = header["dataset"]
+    step = int(interval[:-1]) * UNITS_MS[interval[-1]]
+    asked = spans(header["asked"], step)
+    openings = [opening for start, end in spans(header["runs"], step) for opening in range(start, end, step)]
+    assert len(openings) == header["rows"]
+    return ReadSegment(
+        (broker, symbol, interval, adjustment, anchor_ms),
+        asked,
+        spans(header["provisional"], step),
+        {"open_time_ms": openings, **columns(body["columns"], header["rows"])},
+        pieces(asked, columns(body["known"], body["pieces"]), step),
+        columns(body["replaced"], header["replaced"]),
+    )
+
+
+def spans(packed: list[int], step: int) -> list[Span]:
+    edges = packed[:1]
+    for bars in packed[1:]:
+        edges.append(edges[-1] + bars * step)
+    return list(pairwise(edges))[::2]
+
+
+def pieces(asked: list[Span], known: Bars, step: int) -> list[tuple[int, int, int]]:
+    rest = list(asked)
+    found = []
+    for bars, since_ms in zip(known["bars"], known["since_ms"], strict=True):
+        start, end = rest.pop(0)
+        middle = start + bars * step
+        assert middle <= end
+        found.append((start, middle, since_ms))
+        if middle < end:
+            rest.insert(0, (middle, end))
+    assert not rest
+    return found
+
+
+def columns(packed: list[Any], rows: int) -> Bars:
+    """Prices first, since others may be told apart from them; then the rest in order."""
+    records = {
+        name: (kind, decimals, prediction, numbers, misses)
+        for name, kind, decimals, prediction, numbers, misses in packed
+    }
+    values: Bars = {}
+    if any(record[2] == "open" for record in records.values()):
+        for name, whole in prices({name: integers(records[name][3], rows) for name in PRICES}, rows).items():
+            values[name] = column(records[name], whole, rows)
+    for name, record in records.items():
+        if name not in values:
+            values[name] = column(record, undone(record, integers(record[3], rows), values, rows), rows)
+    return {name: values[name] for name in records}
+
+
+def integers(planes: list[Any], rows: int) -> list[int]:
+    values = [0] * rows
+    for number, plane in enumerate(planes):
+        if isinstance(plane, int):
+            octets = bytes([plane]) * rows
+        else:
+            octets = plane if len(plane) == rows else zstandard.ZstdDecompressor().decompress(plane)
+        assert len(octets) == rows
+        values = [value | octet << 8 * number for value, octet in zip(values, octets, strict=True)]
+    return [(value >> 1) ^ -(value & 1) for value in values]
+
+
+def wrap(value: int) -> int:
+    return (value + 2**63) % 2**64 - 2**63
+
+
+def prices(left: dict[str, list[int]], rows: int) -> dict[str, list[int]]:
+    found: dict[str, list[int]] = {name: [] for name in PRICES}
+    close = 0
+    for row in range(rows):
+        opening = wrap(close + left["open"][row])
+        close = wrap(opening + left["close"][row])
+        high, low = max(opening, close) + left["high"][row], min(opening, close) - left["low"][row]
+        for name, value in zip(PRICES, (opening, wrap(high), wrap(low), close), strict=True):
+            found[name].append(value)
+    return found
+
+
+def undone(record: Any, left: list[int], values: Bars, rows: int) -> list[int]:
+    _, decimals, prediction, _, _ = record
+    if prediction == "value":
+        return left
+    if prediction == "previous":
+        whole, last = [], 0
+        for number in left:
+            last = wrap(last + number)
+            whole.append(last)
+        return whole
+    over, under = prediction
+    return [wrap(number + product(over, under, decimals, values, row)) for row, number in enumerate(left)]
+
+
+def product(over: list[str], under: list[str], decimals: int, values: Bars, row: int) -> int:
+    with np.errstate(all="ignore"):
+        result = operand(over[0], values, row)
+        for name in over[1:]:
+            result = result * operand(name, values, row)
+        for name in under:
+            result = result / operand(name, values, row)
+        result = np.rint(result * np.float64(10**decimals))
+    return int(result) if np.isfinite(result) and abs(result) <= 2**53 else 0
+
+
+def operand(name: str, values: Bars, row: int) -> np.float64:
+    if name == "ohlc4":
+        opening, high, low, close = (np.float64(values[price][row]) for price in PRICES)
+        return np.float64(((opening + high) + (low + close)) / np.float64(4))
+    return np.float64(values[name][row])
+
+
+def column(record: Any, whole: list[int], rows: int) -> list[Any]:
+    kind, decimals, _, _, misses = record
+    if kind == "i8":
+        return whole
+    if decimals is None:
+        return [from_bits(number) for number in whole]
+    near = [float(number) / float(10**decimals) for number in whole]
+    if not misses:
+        return near
+    return [from_bits(wrap(bits(value) + miss)) for value, miss in zip(near, integers(misses, rows), strict=True)]
+
+
+def bits(value: float) -> int:
+    return int(struct.unpack("<q", struct.pack("<d", value))[0])
+
+
+def from_bits(pattern: int) -> float:
+    return float(struct.unpack("<d", struct.pack("<q", pattern))[0])

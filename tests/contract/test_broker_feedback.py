@@ -1,0 +1,82 @@
+"""What the exchange tells of its own counts, over real HTTP: read by the gateway, heeded by the limiter."""
+
+from __future__ import annotations
+
+import pytest
+
+from actors.permit_client import PermitClient
+from actors.rate_limiter import RateLimiter
+from adapters.brokers.binance import BinanceGateway
+from adapters.in_memory import InMemoryPermitRecord, InMemoryRateLimiter
+from adapters.simulator import NO_LATENCY, Fault, FaultKind, SimulatedExchange
+from domain.candles import Interval
+from domain.errors import BrokerThrottled
+from domain.ports import PageRequest
+from domain.rates import AccountLimits, Counts, RateLimit
+from domain.timespan import TimeSpan
+from domain.usage import BrokerUsage
+
+DAY_MS = 86_400_000
+LIMITS = ("100w/60s",)
+
+
+def page_of(gateway: BinanceGateway) -> PageRequest:
+    return PageRequest(gateway.dataset("SIM001", Interval("1d")), TimeSpan(19_000 * DAY_MS, 19_005 * DAY_MS))
+
+
+def used(weight: int) -> tuple[BrokerUsage, ...]:
+    return (BrokerUsage(60.0, Counts.WEIGHT, weight),)
+
+
+async def test_every_answer_tells_the_weight_used_so_far() -> None:
+    permits = InMemoryRateLimiter()
+    async with SimulatedExchange(LIMITS, NO_LATENCY) as exchange:
+        gateway = BinanceGateway(exchange.base_url)
+        for _ in range(3):
+            await gateway.fetch_page(page_of(gateway), permits)
+        await gateway.close()
+    assert permits.usage == [used(2), used(4), used(6)]
+
+
+async def test_a_refusal_tells_it_too() -> None:
+    permits = InMemoryRateLimiter()
+    async with SimulatedExchange(["1w/60s"], NO_LATENCY) as exchange:
+        gateway = BinanceGateway(exchange.base_url)
+        with pytest.raises(BrokerThrottled):
+            await gateway.fetch_page(page_of(gateway), permits)
+        await gateway.close()
+    assert permits.usage == [used(2)]
+    assert len(permits.seals) == 1
+
+
+async def test_an_answer_without_a_count_tells_nothing() -> None:
+    permits = InMemoryRateLimiter()
+    async with SimulatedExchange(LIMITS, NO_LATENCY, [Fault(FaultKind.THROTTLED, times=1)]) as exchange:
+        gateway = BinanceGateway(exchange.base_url)
+        with pytest.raises(BrokerThrottled):
+            await gateway.fetch_page(page_of(gateway), permits)
+        await gateway.close()
+    assert permits.usage == [()]
+
+
+async def test_another_program_on_the_exchange_makes_our_limiter_slow_down() -> None:
+    limits = AccountLimits("binance", "default", tuple(map(RateLimit.parse, LIMITS)), 5.0, 5.0)
+    limiter = RateLimiter(limits, InMemoryPermitRecord)
+    ours = PermitClient(limiter, flush_seconds=0.01)
+    async with SimulatedExchange(LIMITS, NO_LATENCY) as exchange:
+        gateway, another_program = BinanceGateway(exchange.base_url), BinanceGateway(exchange.base_url)
+        for _ in range(5):
+            await gateway.fetch_page(page_of(gateway), ours)
+        await ours.close()
+        [window] = (await limiter.status()).windows
+        assert (window.counted, window.others) == (10, 0)
+        for _ in range(20):
+            await another_program.fetch_page(page_of(another_program), InMemoryRateLimiter())
+        await gateway.fetch_page(page_of(gateway), ours)
+        await ours.close()
+        [window] = (await limiter.status()).windows
+        # The last of ours may have been among what the broker counted, or not: it is taken for theirs.
+        assert (window.counted, window.others) == (12 + 42, 42)
+        for each in (gateway, another_program):
+            await each.close()
+    await limiter.shutdown()

@@ -1,0 +1,138 @@
+"""The specification is enough to read by, and what was written once is readable for ever."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+
+from adapters.candle_segments import Segment, decode, encode
+from domain.candle_history import CandleHistory
+from domain.candles import Candles, Dataset, Interval, RawCandles
+from domain.timespan import TimeSpan
+from tests.contract import segment_reader
+from tests.segment_examples import build_revised, segments
+
+GOLDEN = Path(__file__).parents[1] / "golden"
+MINUTE_MS = 60_000
+MARCH_MS = 1_709_251_200_000
+MOMENTS = (999, 1000, 2999)
+
+
+def as_bits(columns: dict[str, Any]) -> dict[str, list[int]]:
+    """Columns as whole numbers, floats by their patterns: NaN is then the same as itself."""
+    return {
+        name: [int(value) if isinstance(value, int | np.integer) else segment_reader.bits(value) for value in column]
+        for name, column in columns.items()
+    }
+
+
+def described(found: segment_reader.ReadSegment) -> dict[str, Any]:
+    """All that a file says, as JSON takes it."""
+    return {
+        "dataset": list(found.dataset),
+        "asked": [list(span) for span in found.asked],
+        "provisional": [list(span) for span in found.provisional],
+        "bars": as_bits(found.bars),
+        "known": [list(piece) for piece in found.known],
+        "replaced": as_bits(found.replaced),
+        "as_known_at": {str(moment): as_bits(found.as_known_at(moment)) for moment in MOMENTS},
+    }
+
+
+def told_by_us(segment: Segment) -> dict[str, Any]:
+    """The same from our own objects."""
+    dataset, history = segment.dataset, segment.history
+    identity = [dataset.broker, dataset.symbol, str(dataset.interval), dataset.adjustment, dataset.anchor_ms]
+    then = {str(moment): history.as_known_at(moment) for moment in MOMENTS}
+    return {
+        "dataset": identity,
+        "asked": [[span.start_ms, span.end_ms] for span in history.known.spans],
+        "provisional": [[span.start_ms, span.end_ms] for span in history.provisional],
+        "bars": listed(history.candles),
+        "known": [list(piece) for piece in zip(*(edge.tolist() for edge in history.known.columns()), strict=True)],
+        "replaced": {"replaced_at_ms": history.replaced.replaced_at_ms.tolist(), **listed(history.replaced.bars)}
+        if len(history.replaced)
+        else {},
+        "as_known_at": {moment: listed(candles) if len(candles) else {} for moment, candles in then.items()},
+    }
+
+
+def listed(bars: RawCandles) -> dict[str, list[int]]:
+    return {name: column.view(np.int64).tolist() for name, column in bars.columns().items()}
+
+
+@given(segment=segments())
+@settings(max_examples=60, deadline=None)
+def test_a_reader_written_from_the_specification_reads_what_we_write(
+    segment: Segment, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "any.candles"
+    path.write_bytes(encode(segment))
+    found = described(segment_reader.read(path))
+    expected = told_by_us(segment)
+    for part in ("dataset", "asked", "provisional", "bars", "known", "replaced"):
+        assert found[part] == expected[part], part
+
+
+def test_that_reader_refuses_a_damaged_file_too(tmp_path: Path) -> None:
+    path = tmp_path / "damaged.candles"
+    data = bytearray(encode(build_revised()))
+    data[-20] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(ValueError, match="damaged"):
+        segment_reader.read(path)
+
+
+@pytest.mark.parametrize("path", sorted(GOLDEN.glob("*.candles")), ids=lambda path: path.name)
+def test_a_file_of_any_released_version_reads_as_it_did_when_it_was_written(path: Path) -> None:
+    expected = json.loads(path.with_suffix(".json").read_text())
+    assert told_by_us(decode(path.read_bytes(), str(path))) == expected
+    assert described(segment_reader.read(path)) == expected
+
+
+def golden_segment() -> Segment:
+    """Bars of two sessions with what real feeds have: noise, a missing column, a late bar, revisions, odd floats.
+
+    `python -m tests.contract.test_segment_format` wrote the golden file from it, once.
+    """
+    dataset = Dataset("binance", "BRK/B ü", Interval("1m"), adjustment="split", anchor_ms=MARCH_MS % MINUTE_MS)
+    rng = np.random.default_rng(20240301)
+    history = CandleHistory(MINUTE_MS)
+    for first, skipped, known_at_ms in ((0, 7, 1000), (100, 150, 1500)):
+        span = TimeSpan(MARCH_MS + first * MINUTE_MS, MARCH_MS + (first + 60) * MINUTE_MS)
+        whole = _bars(rng, first)
+        history = history.with_answer(
+            span, whole.take(whole.open_time_ms != MARCH_MS + skipped * MINUTE_MS), None, known_at_ms
+        )
+    late = TimeSpan(MARCH_MS, MARCH_MS + 10 * MINUTE_MS)
+    history = history.with_answer(late, _bars(rng, 0).within(late), None, 2000)
+    odd = _bars(rng, 155).take(slice(0, 5)).columns()
+    odd["volume"] = np.array([-0.0, np.nan, np.inf, 0.0016200000000000001, 5e-324])
+    del odd["vwap"]
+    last = TimeSpan(MARCH_MS + 155 * MINUTE_MS, MARCH_MS + 165 * MINUTE_MS)
+    return Segment(dataset, history.with_answer(last, Candles.from_columns(odd), MARCH_MS + 158 * MINUTE_MS, 3000))
+
+
+def _bars(rng: np.random.Generator, first: int) -> Candles:
+    times = MARCH_MS + (first + np.arange(60, dtype=np.int64)) * MINUTE_MS
+    closes = np.round(411.5 + np.cumsum(rng.normal(0, 0.2, 60)), 2)
+    opens = np.round(closes + rng.normal(0, 0.1, 60), 2)
+    high, low = np.maximum(opens, closes) + 0.25, np.minimum(opens, closes) - 0.1
+    volume = np.round(rng.lognormal(3, 1, 60), 5)
+    extras = {
+        "quote_volume": np.round(volume * closes, 7),
+        "trade_count": rng.integers(1, 5000, 60),
+        "vwap": np.round((high + low) / 2, 4),
+    }
+    return Candles(times, opens, high, low, closes, volume, extras)
+
+
+if __name__ == "__main__":
+    target = GOLDEN / "segment_2.candles"
+    target.write_bytes(encode(golden_segment()))
+    target.with_suffix(".json").write_text(json.dumps(told_by_us(golden_segment())) + "\n")

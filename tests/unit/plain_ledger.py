@@ -1,0 +1,118 @@
+"""The permit ledger once more, written for clarity: a list of permits, and every sum made anew."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from domain.permits import LentPermit
+from domain.rates import RateLimit
+from domain.usage import BrokerUsage
+
+
+@dataclass(frozen=True)
+class Seen:
+    """That others are known to have used so much of a limit's window, and until when that counts."""
+
+    limit: RateLimit
+    theirs: int
+    until: float
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """What was known when a permit was granted: which others were over, and which had left which window."""
+
+    over: frozenset[str]
+    left: dict[RateLimit, frozenset[str]]
+
+
+class PlainLedger:
+    """Answers as `PermitLedger` has to, in any time it takes."""
+
+    def __init__(self, limits: Sequence[RateLimit]) -> None:
+        self.limits = tuple(limits)
+        self.permits: list[LentPermit] = []
+        self.sealed_until = float("-inf")
+        self.seen: list[Seen] = []
+        self.snapshots: dict[str, Snapshot] = {}
+
+    def counted(self, limit: RateLimit, moment: float) -> int:
+        return self.ours(limit, moment) + self.others(limit, moment)
+
+    def ours(self, limit: RateLimit, moment: float) -> int:
+        return self.cost(limit, [permit for permit in self.permits if self.leaves_at(permit, limit) > moment])
+
+    def others(self, limit: RateLimit, moment: float) -> int:
+        return max((one.theirs for one in self.seen if one.limit == limit and one.until > moment), default=0)
+
+    def wait_seconds(self, tokens: int, now: float, pool: str = "") -> float:
+        moments = [
+            now,
+            self.sealed_until,
+            *(self.leaves_at(one, limit) for one in self.permits for limit in self.limits),
+            *(one.until for one in self.seen),
+        ]
+        return next(moment for moment in sorted(moments) if moment >= now and self.fits(tokens, moment, pool)) - now
+
+    def fits(self, tokens: int, moment: float, pool: str) -> bool:
+        if moment < self.sealed_until:
+            return False
+        costs = [(limit, limit.cost(tokens, pool)) for limit in self.limits]
+        return all(cost == 0 or self.counted(limit, moment) + cost <= limit.amount for limit, cost in costs)
+
+    def lend(self, permit: LentPermit) -> None:
+        now = permit.granted_at
+        over = frozenset(one.permit_id for one in self.permits if one.is_over or one.over_at <= now)
+        left = {limit: frozenset(self.gone(limit, now)) for limit in self.limits}
+        self.snapshots[permit.permit_id] = Snapshot(over, left)
+        self.permits.append(permit)
+
+    def end(self, permit_id: str, over_at: float, now: float) -> None:
+        for place, permit in enumerate(self.permits):
+            if permit.permit_id == permit_id and not permit.is_over and permit.over_at > now:
+                over_at = min(max(over_at, permit.granted_at), permit.over_at)
+                self.permits[place] = replace(permit, over_at=over_at, is_over=True)
+
+    def void(self, permit_id: str, now: float) -> None:
+        self.permits = [one for one in self.permits if one.permit_id != permit_id or one.is_over or one.over_at <= now]
+
+    def see(self, permit_id: str, usage: BrokerUsage, answered_at: float, now: float) -> None:
+        snapshot = self.snapshots.get(permit_id)
+        for limit in self.limits if snapshot else ():
+            if (limit.window_seconds, limit.counts, limit.pool) != (usage.window_seconds, usage.counts, usage.pool):
+                continue
+            assert snapshot is not None
+            not_left = [one for one in self.permits if one.permit_id not in snapshot.left[limit]]
+            over = [one for one in self.permits if one.permit_id in snapshot.over]
+            gone = [one for one in self.permits if one.permit_id in set(self.gone(limit, now))]
+            theirs = 0
+            if usage.used > self.cost(limit, not_left):
+                theirs = usage.used - max(0, self.cost(limit, over) - self.cost(limit, gone))
+            if usage.allowed is not None:
+                theirs += limit.amount - usage.allowed
+            if theirs > 0:
+                until = answered_at + max(self.length(limit), usage.resets_after_seconds or 0)
+                still = [one.until for one in self.seen if one.limit == limit and one.until > now]
+                self.seen.append(Seen(limit, theirs, max([until, *still])))
+
+    def agree(self, limits: Sequence[RateLimit]) -> None:
+        """Other amounts for the same windows: what others use counts on, what was known at grants does not."""
+        self.seen = [replace(one, limit=limits[self.limits.index(one.limit)]) for one in self.seen]
+        self.limits = tuple(limits)
+        self.snapshots.clear()
+
+    def gone(self, limit: RateLimit, moment: float) -> Iterable[str]:
+        return (one.permit_id for one in self.permits if self.leaves_at(one, limit) <= moment)
+
+    @staticmethod
+    def cost(limit: RateLimit, permits: Iterable[LentPermit]) -> int:
+        return sum(limit.cost(permit.tokens, permit.pool) for permit in permits)
+
+    @staticmethod
+    def length(limit: RateLimit) -> float:
+        return limit.window_seconds * 1.001 + 0.001
+
+    @classmethod
+    def leaves_at(cls, permit: LentPermit, limit: RateLimit) -> float:
+        return permit.over_at + cls.length(limit)
