@@ -171,6 +171,8 @@ class JobCoordinator:
         self._idle_losses = 0
         if self._claims.holds(report.batch, worker):
             self._claims.settle(report)
+            # Progress may have come in while the report was being stored: the report has it.
+            self._tally.reported(report.batch)
         self._notify()
         if self._recorder.job.too_many_failures and not self._ending:
             self._spawn(self._end(TOO_MANY_FAILURES))

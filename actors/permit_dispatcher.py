@@ -10,7 +10,7 @@ from actors.permit_queue import PermitQueue, Waiting
 from actors.permit_shaper import PermitShaper
 from actors.run_control import Interrupted, RunControl
 from domain.errors import LimiterUnavailable, PermitImpossible
-from domain.leases import lease_permits
+from domain.leases import LeaseTerms
 
 
 class PermitDispatcher:
@@ -34,6 +34,7 @@ class PermitDispatcher:
         self._control = control
         self._tally = tally
         self._shaper = PermitShaper(account.limits, pool)
+        self._leases = LeaseTerms.of(account.limits)
         self._changed = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -55,6 +56,7 @@ class PermitDispatcher:
     def limits_changed(self) -> None:
         """The account's limits are others now; refuse those who wait for what has become impossible."""
         self._shaper = PermitShaper(self._account.limits, self._pool)
+        self._leases = LeaseTerms.of(self._account.limits)
         self.queue.refuse(self._impossibility)
         self.wake()
 
@@ -87,7 +89,7 @@ class PermitDispatcher:
                 await self._until_changed(None)
                 continue
             tokens = head.request.tokens
-            permits = min(head.request.permits, lease_permits(self._account.limits, tokens))
+            permits = min(head.request.permits, self._leases.permits(tokens, self._pool))
             evenly = self.queue.has_rival(head, self._shaper.window_seconds)
             if not self._shaper.is_ready(tokens, permits, evenly):
                 # Whoever is head by then uses what was shaped.

@@ -29,6 +29,7 @@ class RateLimiter:
     """Grants the permits of one broker account; see `domain.permits` for the guarantee.
 
     Jobs get their shares, see `domain.fair_shares`. One dispatcher for each pool takes the requests in order.
+    `is_paused`: an operator paused the account before this limiter began, see `LimiterOperator`.
     """
 
     def __init__(
@@ -38,11 +39,14 @@ class RateLimiter:
         metrics: LimiterMetrics | None = None,
         clock: Callable[[], float] = time.monotonic,
         log: PermitLog | None = None,
+        is_paused: bool = False,
     ) -> None:
         self._account = PermitAccount(limits, open_record(limits), clock, log)
         self._tally = LimiterTally(metrics)
         self._clock = clock
         self._control = RunControl()
+        if is_paused:
+            self._control.pause()
         self._returned = ReturnedTickets(clock, PATIENCE_SECONDS)
         self._dispatchers: dict[str, PermitDispatcher] = {}
 

@@ -78,6 +78,11 @@ class Verdict:
         """How many candles the exchange has of the job's symbols."""
         return sum(len(self._truth(symbol)) for symbol in self.run.symbols)
 
+    @cached_property
+    def jobs(self) -> list[dict[str, Any]]:
+        """What the store says of its jobs."""
+        return list(json.loads(self.run.driver.command("jobs", "--json").stdout))
+
     def _rate_problems(self) -> list[str]:
         refused = sum(arrival["status"] == 429 and not arrival["fault"] for arrival in self.arrivals)
         found = [f"{self.report['violations']} violations"] if self.report["violations"] else []
@@ -113,10 +118,9 @@ class Verdict:
         return [json.loads(row) for row in Market().klines(query, now_ms=END_MS)]
 
     def _job_problems(self) -> list[str]:
-        jobs = json.loads(self.run.driver.command("jobs", "--json").stdout)
-        if len(jobs) != 1:
-            return [f"{len(jobs)} jobs where there was one"]
-        (job,) = jobs
+        if len(self.jobs) != 1:
+            return [f"{len(self.jobs)} jobs where there was one"]
+        (job,) = self.jobs
         problems = []
         if (job["status"], job["symbols_completed"], job["symbols_failed"]) != ("COMPLETED", self.run.trial.symbols, 0):
             problems.append(f"the job is {job['status']}, {job['symbols_completed']} symbols")
