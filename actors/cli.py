@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from actors import cli_audit, cli_collect, cli_files, cli_jobs, cli_plan
+from actors import cli_audit, cli_collect, cli_files, cli_jobs, cli_limiter, cli_plan, cli_proof
 from actors.cli_support import App, SentenceGroup
 
 
@@ -34,6 +34,10 @@ for command in (
     cli_collect.retry,
     cli_jobs.history,
     cli_audit.audit,
+    cli_limiter.limiter,
+    cli_proof.gaps,
+    cli_proof.quarantine,
+    cli_proof.verify,
     cli_files.export,
     cli_files.mirror,
     cli_files.demo,

@@ -29,7 +29,7 @@ def run_demo(app: App, keep: Path | None) -> int:
     with ExitStack() as stack:
         folder = keep or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="candles-demo-")))
         folder.mkdir(parents=True, exist_ok=True)
-        exchange = stack.enter_context(simulated_exchange(["--limits", LIMIT]))
+        exchange = stack.enter_context(simulated_exchange(["--limits", LIMIT, "--days-of", RECORDED[0]]))
         path = folder / "candles.toml"
         path.write_text(_settings_text(exchange.base_url), encoding="utf-8")
         click.echo(
@@ -46,7 +46,7 @@ def run_demo(app: App, keep: Path | None) -> int:
 
 
 def _settings_text(base_url: str) -> str:
-    generated = [f"DEMO{number:02d}USDT" for number in range(1, SYMBOLS + 1 - len(RECORDED))]
+    generated = [f"DEMO{number:02d}" for number in range(1, SYMBOLS + 1 - len(RECORDED))]
     symbols = ", ".join(f'"{symbol}"' for symbol in (*RECORDED, *generated))
     return f"""[broker]
 gateway = "binance"
@@ -56,6 +56,7 @@ limits = ["{LIMIT}"]
 [job]
 symbols = [{symbols}]
 interval = "1d"
+calendar = "XNYS"
 start = 2008-01-01
 end = 2013-01-01
 workers = 2

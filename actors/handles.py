@@ -10,6 +10,7 @@ from ray.actor import ActorHandle
 from ray.exceptions import RayActorError, RayTaskError
 
 from actors.collection_worker import WorkerOutcome
+from domain.account_switch import AccountSwitch
 from domain.batches import BatchReport, BatchWork
 from domain.errors import LimiterUnavailable, WorkerLost
 from domain.grants import Lease, LimiterStatus, PermitRequest, Settlement
@@ -201,13 +202,44 @@ class FinishedJob:
         return self._progress
 
 
-def agree(limiter: ActorHandle[Any], limits: AccountLimits) -> AccountLimits:
-    """Tell a limiter what this run knows of the account; returns what holds: the stricter of all.
+class LimiterHandle:
+    """A RateLimiter actor, for a driver; implements `actors.limiter_operator.FoundLimiter`."""
 
-    Raises LimiterUnavailable when another run holds the account.
-    """
-    try:
-        agreed: Any = ray.get(limiter.agree.remote(limits), timeout=CONTROL_SECONDS)
-    except RayTaskError as error:
-        raise error.cause from None
-    return cast("AccountLimits", agreed)
+    def __init__(self, actor: ActorHandle[Any]) -> None:
+        self._actor = actor
+
+    def take_account(self, limits: AccountLimits, switch: AccountSwitch, address: str) -> AccountLimits:
+        """Tell the limiter what this run knows of the account, and operators where it is; heed the switch.
+
+        Returns what holds: the stricter of all. Raises LimiterUnavailable when another run holds the account.
+        """
+        agreed: AccountLimits = self._ask(self._actor.agree, limits)
+        switch.announce(address)
+        if switch.is_paused():
+            self.pause()
+        return agreed
+
+    def pause(self) -> None:
+        """Grant nothing until `resume`."""
+        self._ask(self._actor.pause)
+
+    def resume(self) -> None:
+        """Grant again."""
+        self._ask(self._actor.resume)
+
+    def status(self) -> LimiterStatus:
+        """The limiter at this moment."""
+        return cast("LimiterStatus", self._ask(self._actor.status))
+
+    def shutdown(self) -> None:
+        """Refuse everybody, let go of the account and end the actor, so that a later run begins another."""
+        self._ask(self._actor.shutdown)
+        ray.kill(self._actor)
+
+    def _ask(self, method: Any, *arguments: Any) -> Any:
+        try:
+            return ray.get(method.remote(*arguments), timeout=CONTROL_SECONDS)
+        except RayTaskError as error:
+            raise error.cause from None
+        except RayActorError as error:
+            raise LimiterUnavailable(f"the rate limiter is gone: {error}") from error

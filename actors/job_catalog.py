@@ -30,11 +30,14 @@ class JobCatalog:
         """The one job whose id begins so."""
         return self._store.find(prefix)
 
-    def find_or_submit(self, request: CollectionRequest) -> str:
+    def find_or_submit(self, request: CollectionRequest, anew: bool = False) -> str:
         """The job of that request; a new one if there is none that still counts.
 
-        One that was cancelled does not, nor one that finished before the open end moved on.
+        One that was cancelled does not, nor one that finished before the open end moved on, nor, with
+        `anew`, any that has finished.
         """
+        if anew:
+            return self._store.submit(request, now(), anew=True)
         return self._standing_id(request) or self._store.submit(request, now())
 
     def standing(self, request: CollectionRequest) -> Progress | None:

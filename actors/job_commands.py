@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from actors.moments import now
+from actors.seal_watch import Seal
 from domain.jobs import TOO_MANY_FAILURES, CollectionJob, JobStatus
 from domain.requests import OnTooManyFailures
 
@@ -36,6 +37,12 @@ def pause(job: CollectionJob) -> None:
     """Pause, if running."""
     if job.status is JobStatus.RUNNING:
         job.pause(reason="pause", timestamp=now())
+
+
+def note_seal(job: CollectionJob, seal: Seal) -> None:
+    """Record that the broker refused the account, unless the job has ended meanwhile."""
+    if not job.status.is_final:
+        job.note_seal(seal.seconds, seal.reason, timestamp=now(), command_id=seal.seal_id)
 
 
 def cancel(job: CollectionJob) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import replace
+from functools import partial
 from typing import Protocol
 
 from actors import job_commands, moments
@@ -14,6 +15,7 @@ from actors.job_commands import CANCEL
 from actors.job_progress import JobTally
 from actors.job_recorder import JobRecorder
 from actors.run_control import RunControl
+from actors.seal_watch import SealWatch
 from actors.worker_pool import WorkerHandle, WorkerPool
 from domain.batches import BatchReport, BatchWork
 from domain.errors import EventStoreUnavailable, StaleEpoch
@@ -71,6 +73,7 @@ class JobCoordinator:
         self._end_error: EventStoreUnavailable | StaleEpoch | None = None
         self._changed = asyncio.Event()
         self._limiter: LimiterStatus | None = None
+        self._seals = SealWatch()
         self._begun: asyncio.Future[None] | None = None
         self._background: set[asyncio.Task[None]] = set()
 
@@ -168,6 +171,8 @@ class JobCoordinator:
         self._idle_losses = 0
         if self._claims.holds(report.batch, worker):
             self._claims.settle(report)
+            # Progress may have come in while the report was being stored: the report has it.
+            self._tally.reported(report.batch)
         self._notify()
         if self._recorder.job.too_many_failures and not self._ending:
             self._spawn(self._end(TOO_MANY_FAILURES))
@@ -269,6 +274,8 @@ class JobCoordinator:
     async def _watch_limiter(self) -> None:
         while not self._ended.is_set():
             self._limiter = await self._read_limiter()
+            if seal := self._seals.look(self._limiter):
+                self._spawn(self._record(partial(job_commands.note_seal, seal=seal)))
             await asyncio.sleep(LIMITER_POLL_SECONDS)
 
     def _snapshot(self) -> Progress:

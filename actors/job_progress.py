@@ -151,6 +151,7 @@ class JobTally:
             mean_call_seconds=limiter.mean_call_seconds if limiter else 0.0,
             limits=tuple(window.limit for window in limiter.windows) if limiter else (),
             sealed_seconds=limiter.sealed_seconds if limiter else 0.0,
+            is_account_paused=limiter.paused if limiter else False,
             sealed_reason=limiter.sealed_reason if limiter and limiter.sealed_seconds else "",
             findings=reduce(added, told_findings, job.findings),
             failed_symbols={failure.symbol: f"{failure.kind}: {failure.message}" for failure in failures},

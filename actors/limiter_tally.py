@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
+
+from domain.grants import WindowStatus
 
 
 class LimiterMetrics(Protocol):
@@ -14,6 +17,12 @@ class LimiterMetrics(Protocol):
     def state(self, waiting: int, sealed_seconds: float) -> None:
         """How many wait now, and for how long the broker is to be left alone."""
 
+    def sealed(self) -> None:
+        """The broker refused the account."""
+
+    def window(self, limit: str, counted: int, others: int) -> None:
+        """What a window counts now, and what of it other programs are known to have used."""
+
 
 class LimiterTally:
     """Adds up grants and calls, and passes them on to `metrics` if there are any."""
@@ -22,6 +31,7 @@ class LimiterTally:
         self._metrics = metrics
         self._calls_ended = 0
         self._calls_seconds = 0.0
+        self._seals = 0
         self.tokens_granted = 0
         self.waited_seconds = 0.0
 
@@ -42,7 +52,15 @@ class LimiterTally:
         self._calls_ended += 1
         self._calls_seconds += seconds
 
-    def show(self, waiting: int, sealed_seconds: float) -> None:
+    def show(self, waiting: int, sealed_seconds: float, windows: Sequence[WindowStatus] = ()) -> None:
         """Pass on how things stand."""
         if self._metrics:
             self._metrics.state(waiting, sealed_seconds)
+            for window in windows:
+                self._metrics.window(window.limit, window.counted, window.others)
+
+    def seal(self, seals: int) -> None:
+        """Pass on that the broker refused the account, if it has not done so before: these are all seals so far."""
+        if self._metrics and seals > self._seals:
+            self._metrics.sealed()
+        self._seals = seals

@@ -15,6 +15,10 @@ class RayLimiterMetrics:
         self._waited = Counter("candles_token_wait_seconds", "Seconds waited for tokens, added up", keys)
         self._queue = Gauge("candles_token_queue_length", "Requests waiting for a token", keys)
         self._sealed = Gauge("candles_sealed_seconds", "For how long the broker wants no request", keys)
+        self._seals = Counter("candles_seals", "Times the broker refused the account", keys)
+        of_window = (*keys, "limit")
+        self._counted = Gauge("candles_tokens_counted", "Tokens that a window counts", of_window)
+        self._others = Gauge("candles_tokens_of_others", "Tokens of it that other programs used", of_window)
 
     def granted(self, tokens: int, waited_seconds: float) -> None:
         """A permit was handed out."""
@@ -26,6 +30,15 @@ class RayLimiterMetrics:
         """How it stands."""
         self._queue.set(waiting, self._tags)
         self._sealed.set(sealed_seconds, self._tags)
+
+    def sealed(self) -> None:
+        """The broker refused the account."""
+        self._seals.inc(1, self._tags)
+
+    def window(self, limit: str, counted: int, others: int) -> None:
+        """What a window counts."""
+        self._counted.set(counted, {**self._tags, "limit": limit})
+        self._others.set(others, {**self._tags, "limit": limit})
 
 
 class RayJobMetrics:

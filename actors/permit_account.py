@@ -6,6 +6,7 @@ from collections.abc import Callable
 from itertools import takewhile
 
 from actors.permit_books import PermitBooks
+from actors.pool_turns import PoolTurns
 from domain.errors import LimiterUnavailable
 from domain.grants import Outcome, PermitRequest, Settlement, WindowStatus
 from domain.leases import MOST_PERMITS, permit_ids
@@ -26,8 +27,11 @@ class PermitAccount:
         self.ledger = PermitLedger(limits.limits)
         self.note = ""
         self.sealed_reason = ""
+        self.seals = 0
+        self._refused_at = self._refused_until = float("-inf")
         self._books = PermitBooks(record, log, clock)
         self._clock = clock
+        self.turns = PoolTurns(lambda: self.ledger, clock)
         self._refusals = _refusals_of(limits)
         self._is_open = False
 
@@ -35,6 +39,11 @@ class PermitAccount:
     def sealed_seconds(self) -> float:
         """For how long nothing is granted."""
         return max(0.0, self.ledger.sealed_until - self._clock())
+
+    @property
+    def seal_seconds(self) -> float:
+        """How long the latest seal of the broker is, or was, from its beginning to its end; 0 if there was none."""
+        return self._refused_until - self._refused_at if self.seals else 0.0
 
     def open(self) -> None:
         """Take the account if that was not done; raises LimiterUnavailable when another process has it."""
@@ -62,6 +71,10 @@ class PermitAccount:
         """Grant nothing until the broker takes requests again; see `RefusalStreak`."""
         now = self._clock()
         until = now + self._refusals.silence_seconds(retry_after_seconds, now, self.ledger.sealed_until)
+        if now >= self._refused_until:
+            self.seals += 1
+            self._refused_at = now
+        self._refused_until = max(until, self._refused_until)
         self.ledger.seal(until)
         self.sealed_reason = reason
         self._books.seal(until)
@@ -76,10 +89,6 @@ class PermitAccount:
             return (one,)
         numbered = map(self.ledger.lent, permit_ids(ticket, MOST_PERMITS))
         return tuple(permit for permit in takewhile(bool, numbered) if permit)
-
-    def wait_seconds(self, request: PermitRequest, permits: int) -> float:
-        """How long until so many permits of the request may be lent together; 0 means now."""
-        return self.ledger.wait_seconds(request.tokens, self._clock(), request.pool, permits)
 
     def lend(self, ticket: str, request: PermitRequest, permits: int) -> tuple[LentPermit, ...]:
         """Lend permits to a ticket, noted before they are handed out."""
@@ -133,6 +142,8 @@ class PermitAccount:
         if known.agreed:
             self.limits = self.limits.stricter(known.agreed)
         self._refusals = _refusals_of(self.limits)
+        # Who waits is asked anew: what they want may have become impossible.
+        self.turns = PoolTurns(lambda: self.ledger, self._clock)
         predecessor, self.ledger = self.ledger, PermitLedger(self.limits.limits)
         self.ledger.restore(known.permits, known.sealed_until)
         self.ledger.inherit_others(predecessor)

@@ -10,8 +10,10 @@ from dataclasses import replace
 from typing import Protocol
 from uuid import uuid4
 
+from actors.permit_lines import PermitLine
 from domain.errors import LimiterUnavailable, PermitExpired
 from domain.grants import Lease, Outcome, PermitRequest, Priority, Settlement
+from domain.leases import LeaseTerms
 from domain.ports import Permit, PermitSource
 from domain.usage import BrokerUsage
 
@@ -43,6 +45,10 @@ class HeldPermit:
     def tokens(self) -> int:
         return self._tokens
 
+    @property
+    def usable_until(self) -> float:
+        return self._usable_until
+
     def sent(self) -> None:
         now = self._clock()
         late_by_seconds = now - self._usable_until
@@ -72,15 +78,22 @@ class PermitClient:
     """Takes permits from a limiter and gives them back; implements `domain.ports.IRateLimiter`.
 
     What became of a permit rides on the next acquire, or goes alone when none follows within
-    `flush_seconds` (half the shortest window is a good choice).
+    `flush_seconds` (half the shortest window is a good choice). Where `leases` allows more than one
+    permit a call, those who wait here are asked for together, see `PermitLine`.
     """
 
     def __init__(
-        self, calls: LimiterCalls, flush_seconds: float = 0.5, clock: Callable[[], float] = time.monotonic
+        self,
+        calls: LimiterCalls,
+        flush_seconds: float = 0.5,
+        clock: Callable[[], float] = time.monotonic,
+        leases: LeaseTerms | None = None,
     ) -> None:
         self._calls = calls
         self._flush_seconds = flush_seconds
         self._clock = clock
+        self._leases = leases or LeaseTerms()
+        self._lines: dict[PermitRequest, PermitLine[HeldPermit]] = {}
         self._unsettled: list[tuple[Settlement, float]] = []
         self._flush_timer: asyncio.TimerHandle | None = None
         self._flushes: set[asyncio.Task[None]] = set()
@@ -94,7 +107,7 @@ class PermitClient:
     @asynccontextmanager
     async def acquire_for(self, request: PermitRequest) -> AsyncIterator[Permit]:
         """The same, in the name of the request's job: the account's jobs take turns."""
-        permit = await self._take(request)
+        permit = await self._next(request)
         try:
             yield permit
         finally:
@@ -104,6 +117,8 @@ class PermitClient:
         await self._calls.seal(retry_after_seconds, reason)
 
     async def close(self) -> None:
+        for line in self._lines.values():
+            await line.close()
         if self._flush_timer:
             self._flush_timer.cancel()
             self._flush_timer = None
@@ -111,7 +126,22 @@ class PermitClient:
             await asyncio.wait(self._flushes)
         await self._flush()
 
-    async def _take(self, request: PermitRequest) -> HeldPermit:
+    async def _next(self, request: PermitRequest) -> HeldPermit:
+        line = self._lines.get(request)
+        if line is None:
+            most_permits = self._leases.permits(request.tokens, request.pool)
+            if most_permits == 1:
+                return (await self._take_lease(request))[0]
+            line = self._lines[request] = PermitLine(
+                most_permits,
+                self._leases.spare_seconds,
+                lambda permits: self._take_lease(replace(request, permits=permits)),
+                self._give_back_spares,
+                self._clock,
+            )
+        return await line.take()
+
+    async def _take_lease(self, request: PermitRequest) -> list[HeldPermit]:
         ticket = uuid4().hex
         lease = None
         try:
@@ -124,7 +154,13 @@ class PermitClient:
             self._give_back(Settlement(ticket, Outcome.UNUSED), self._clock())
             raise
         usable_until = asked_at + lease.granted_after_seconds + lease.valid_seconds
-        return HeldPermit(lease.permit_ids[0], lease.tokens, usable_until, self._clock)
+        return [HeldPermit(each, lease.tokens, usable_until, self._clock) for each in lease.permit_ids]
+
+    def _give_back_spares(self, permits: Sequence[HeldPermit]) -> None:
+        """At once: what nobody here needs may be what somebody elsewhere waits for."""
+        for permit in permits:
+            self._give_back(*permit.settlement(self._clock()))
+        self._start_flush()
 
     def _give_back(self, settlement: Settlement, over_at: float) -> None:
         self._unsettled.append((settlement, over_at))

@@ -10,7 +10,7 @@ from actors.permit_queue import PermitQueue, Waiting
 from actors.permit_shaper import PermitShaper
 from actors.run_control import Interrupted, RunControl
 from domain.errors import LimiterUnavailable, PermitImpossible
-from domain.leases import lease_permits
+from domain.leases import LeaseTerms
 
 
 class PermitDispatcher:
@@ -34,6 +34,7 @@ class PermitDispatcher:
         self._control = control
         self._tally = tally
         self._shaper = PermitShaper(account.limits, pool)
+        self._leases = LeaseTerms.of(account.limits)
         self._changed = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -55,6 +56,7 @@ class PermitDispatcher:
     def limits_changed(self) -> None:
         """The account's limits are others now; refuse those who wait for what has become impossible."""
         self._shaper = PermitShaper(self._account.limits, self._pool)
+        self._leases = LeaseTerms.of(self._account.limits)
         self.queue.refuse(self._impossibility)
         self.wake()
 
@@ -65,6 +67,7 @@ class PermitDispatcher:
     def _ended(self, task: asyncio.Task[None]) -> None:
         """Nobody may wait for a dispatcher that is gone: the next call starts another."""
         self._task = None
+        self._account.turns.leave(self._pool)
         error = None if task.cancelled() else task.exception()
         if error is not None and not isinstance(error, Interrupted):
             self.queue.refuse(lambda _: LimiterUnavailable(f"the rate limiter failed: {error!r}"))
@@ -82,16 +85,17 @@ class PermitDispatcher:
             await self._control.passage()
             head = self.queue.head()
             if head is None:
+                self._account.turns.leave(self._pool)
                 await self._until_changed(None)
                 continue
             tokens = head.request.tokens
-            permits = min(head.request.permits, lease_permits(self._account.limits, tokens))
+            permits = min(head.request.permits, self._leases.permits(tokens, self._pool))
             evenly = self.queue.has_rival(head, self._shaper.window_seconds)
             if not self._shaper.is_ready(tokens, permits, evenly):
                 # Whoever is head by then uses what was shaped.
                 await self._shaper.shape(tokens, permits, evenly, self._changed)
                 continue
-            delay_seconds = self._account.wait_seconds(head.request, permits)
+            delay_seconds = self._account.turns.wait_seconds(head.request, permits, head.asked_at)
             if delay_seconds > 0:
                 await self._until_changed(delay_seconds)
                 continue
@@ -112,6 +116,7 @@ class PermitDispatcher:
             message = str(error)
             self.queue.refuse(lambda _: LimiterUnavailable(message))
             return
+        self._account.turns.leave(self._pool)
         self._shaper.use(waiting.request.tokens, permits)
         self.queue.serve(waiting, lent)
         self._tally.grant(waiting.request.tokens * permits, lent[0].granted_at - waiting.asked_at)

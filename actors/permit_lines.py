@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Generic, Protocol, TypeVar
 
 CALLS_AT_ONCE = 2
@@ -32,7 +32,7 @@ class PermitLine(Generic[Held]):
         self,
         most_permits: int,
         spare_seconds: float,
-        take_lease: Callable[[int], Awaitable[list[Held]]],
+        take_lease: Callable[[int], Coroutine[None, None, list[Held]]],
         give_back: Callable[[Sequence[Held]], None],
         clock: Callable[[], float],
     ) -> None:
@@ -42,7 +42,7 @@ class PermitLine(Generic[Held]):
         self._give_back = give_back
         self._clock = clock
         self._waiters: deque[asyncio.Future[Held]] = deque()
-        self._calls: dict[asyncio.Task[None], int] = {}
+        self._calls: dict[asyncio.Task[list[Held]], int] = {}
         self._spares: deque[tuple[float, Held]] = deque()
         self._used_at: deque[float] = deque(maxlen=most_permits)
         self._asks_soon = False
@@ -92,27 +92,25 @@ class PermitLine(Generic[Held]):
         unasked = len(self._waiters) - sum(self._calls.values())
         while unasked > 0 and (len(self._calls) < CALLS_AT_ONCE or unasked >= self._most_permits):
             permits = min(max(unasked, self._used_lately()), self._most_permits)
-            self._calls[asyncio.get_running_loop().create_task(self._call(permits))] = permits
+            call = asyncio.ensure_future(self._take_lease(permits))
+            self._calls[call] = permits
+            call.add_done_callback(self._answered)
             unasked -= permits
 
-    async def _call(self, permits: int) -> None:
-        task = asyncio.current_task()
-        assert task is not None, "calls are tasks"
-        try:
-            held = await self._take_lease(permits)
-        except Exception as error:
-            for _ in range(min(permits, len(self._waiters))):
-                self._waiters.popleft().set_exception(error)
-        else:
-            self._hand_out(held)
-        finally:
-            del self._calls[task]
-            self._ask_soon()
+    def _answered(self, call: asyncio.Task[list[Held]]) -> None:
+        permits = self._calls.pop(call)
+        error = None if call.cancelled() else call.exception()
+        if error is not None:
+            for _ in range(permits):
+                if waiter := self._next_waiter():
+                    waiter.set_exception(error)
+        elif not call.cancelled():
+            self._hand_out(call.result())
+        self._ask_soon()
 
     def _hand_out(self, permits: Sequence[Held]) -> None:
         for permit in permits:
-            waiter = self._next_waiter()
-            if waiter:
+            if waiter := self._next_waiter():
                 waiter.set_result(permit)
             else:
                 self._spares.append((self._clock(), permit))

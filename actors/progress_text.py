@@ -62,6 +62,8 @@ def state_text(progress: Progress) -> str:
     state = str(progress.status)
     if progress.reason and progress.status not in (JobStatus.RUNNING, JobStatus.PENDING):
         state = f"{state} ({one_line(progress.reason)})"
+    if progress.status is JobStatus.RUNNING and progress.is_account_paused:
+        return f"{state}, but an operator paused the account: `candles limiter resume` lets it go on"
     if progress.status is JobStatus.RUNNING and progress.sealed_seconds > 0:
         seconds = duration_text(progress.sealed_seconds)
         reason = one_line(progress.sealed_reason)

@@ -29,6 +29,7 @@ class RateLimiter:
     """Grants the permits of one broker account; see `domain.permits` for the guarantee.
 
     Jobs get their shares, see `domain.fair_shares`. One dispatcher for each pool takes the requests in order.
+    `is_paused`: an operator paused the account before this limiter began, see `LimiterOperator`.
     """
 
     def __init__(
@@ -38,11 +39,14 @@ class RateLimiter:
         metrics: LimiterMetrics | None = None,
         clock: Callable[[], float] = time.monotonic,
         log: PermitLog | None = None,
+        is_paused: bool = False,
     ) -> None:
         self._account = PermitAccount(limits, open_record(limits), clock, log)
         self._tally = LimiterTally(metrics)
         self._clock = clock
         self._control = RunControl()
+        if is_paused:
+            self._control.pause()
         self._returned = ReturnedTickets(clock, PATIENCE_SECONDS)
         self._dispatchers: dict[str, PermitDispatcher] = {}
 
@@ -77,6 +81,7 @@ class RateLimiter:
         """
         self._open()
         self._account.seal(retry_after_seconds, reason)
+        self._tally.seal(self._account.seals)
         return self._account.sealed_seconds
 
     async def agree(self, limits: AccountLimits) -> AccountLimits:
@@ -107,6 +112,7 @@ class RateLimiter:
         """The limiter at this moment; opens nothing."""
         account = self._account
         queues = [dispatcher.queue for dispatcher in self._dispatchers.values()]
+        self._tally.show(sum(map(len, queues)), account.sealed_seconds, account.windows())
         return LimiterStatus(
             broker=account.limits.broker,
             account=account.limits.account,
@@ -120,6 +126,8 @@ class RateLimiter:
             mean_call_seconds=self._tally.mean_call_seconds,
             note=account.note,
             jobs=tuple(job for queue in queues for job in queue.jobs()),
+            seals=account.seals,
+            seal_seconds=account.seal_seconds,
         )
 
     def _open(self) -> None:

@@ -39,7 +39,7 @@ class RaySession:
             if self._is_ours:
                 _check_listens(address)
                 _initialise(address)
-            self._address = address if "://" in address else str(ray.get_runtime_context().gcs_address)
+            self._address = address if "://" in address else cluster_address()
         return self._address
 
     def close(self) -> None:
@@ -49,6 +49,13 @@ class RaySession:
 
             ray.shutdown()
         self._address = ""
+
+
+def cluster_address() -> str:
+    """Where others find the cluster that this process is in."""
+    import ray
+
+    return str(ray.get_runtime_context().gcs_address)
 
 
 def find_actor(name: str) -> Any:

@@ -19,22 +19,26 @@ import platformdirs
 
 from actors import ray_session
 from actors.account_limits import account_limits, check_fits
+from actors.candle_proof import CandleProof
 from actors.collection_requests import request_from
 from actors.collection_worker import CollectionWorker
 from actors.job_auditor import AuditReport, JobAuditor
 from actors.job_catalog import JobCatalog
 from actors.job_coordinator import JobCoordinator
 from actors.job_planner import JobPlan, JobPlanner
+from actors.job_proof import JobProof
 from actors.job_runner import JobRunner
 from actors.job_service import JobService
+from actors.limiter_operator import LimiterOperator, LimiterSearch
 from actors.moments import now
 from actors.permit_client import PermitClient
 from actors.rate_limiter import RateLimiter
 from actors.runners import Runners
 from actors.settings import BrokerSettings, Settings
+from adapters.account_switch import AccountSwitchFile
 from adapters.atomic_file import make_folder
 from adapters.audit_plot import draw
-from adapters.brokers.binance import DEFAULT_LIMITS, KLINES_WEIGHT, BinanceGateway
+from adapters.brokers.binance import DEFAULT_LIMITS, BinanceGateway
 from adapters.candle_export import export
 from adapters.candle_files import CandleFiles
 from adapters.job_journal import JobJournal
@@ -47,9 +51,11 @@ from adapters.simulator import SimulatorProcess
 from adapters.simulator.count import server_count
 from adapters.trading_calendars import TradingCalendars
 from domain.errors import SettingsError
+from domain.leases import LeaseTerms
 from domain.ports import TradingCalendar
 from domain.rates import AccountLimits
 from domain.requests import CollectionRequest
+from domain.sessions import SessionOverride
 
 STATE_FOLDER_VARIABLE = "CANDLES_STATE_DIR"
 """Where the permit records and logs of this user's accounts lie; by default the platform's state folder."""
@@ -72,10 +78,10 @@ def state_folder() -> Path:
     return Path(os.environ.get(STATE_FOLDER_VARIABLE) or platformdirs.user_state_path("candle-collector"))
 
 
-def calendar_for(settings: Settings, request: CollectionRequest) -> TradingCalendar:
-    """The calendar of a request as a value, with the settings' overrides. Raises SettingsError."""
-    overrides = settings.job.calendar_overrides if settings.job else ()
-    return TradingCalendars(overrides).named(request.calendar, request.span)
+def candle_proof(root: Path, overrides: Sequence[SessionOverride]) -> CandleProof:
+    """What the candles under a folder prove by themselves, with these overrides of their calendars."""
+    files = CandleFiles(root)
+    return CandleProof(files, files.quarantined, TradingCalendars(overrides).named, now)
 
 
 def simulated_exchange(options: Sequence[str] = ()) -> SimulatorProcess:
@@ -103,7 +109,7 @@ class LimiterBuilder:
     folder: Path
     holder: str
     session: str
-    audit_days: int
+    audit_days: int = 90
 
     def __call__(self) -> dict[str, Any]:
         from actors.metrics import RayLimiterMetrics
@@ -114,6 +120,7 @@ class LimiterBuilder:
             "open_record": lambda limits: PermitRecordFile(self.folder, limits, self.holder, self.session),
             "metrics": RayLimiterMetrics(broker, account),
             "log": PermitLogFile(self.folder, broker, account, boot_identity(), kept_days=self.audit_days),
+            "is_paused": AccountSwitchFile(self.folder, broker, account).is_paused(),
         }
 
 
@@ -133,12 +140,13 @@ class WorkerBuilder:
 
         broker = self.settings.require_broker()
         coordinator = RemoteJobRepository(self.coordinator)
-        flush_seconds = 0.5 * limits_for(broker).shortest.window_seconds
+        limits = limits_for(broker)
+        flush_seconds = 0.5 * limits.shortest.window_seconds
         return {
             "job_repo": coordinator,
             "broker_gateway": gateway_for(broker),
             "candle_repo": CandleFiles(self.settings.storage.root),
-            "rate_limiter": PermitClient(RemoteRateLimiter(self.limiter), flush_seconds),
+            "rate_limiter": PermitClient(RemoteRateLimiter(self.limiter), flush_seconds, leases=LeaseTerms.of(limits)),
             "event_emitter": coordinator,
             "name": self.name,
             "job_id": self.job_id,
@@ -180,6 +188,15 @@ class CoordinatorBuilder:
         }
 
 
+def limiter_operator(broker: str, account: str, cluster: str | None = None) -> LimiterOperator:
+    """What can be done with an account's limiter; `cluster` is where to look when nothing is known on this machine."""
+    switch = AccountSwitchFile(state_folder(), broker, account)
+    search = LimiterSearch(
+        lambda: switch.limiter_address() or cluster, lambda: ray_session.find_actor(f"limiter:{broker}:{account}")
+    )
+    return LimiterOperator(switch, search, search.close)
+
+
 def events_path(settings: Settings) -> Path:
     """Where the jobs' events are stored."""
     return settings.storage.root / "jobs.sqlite"
@@ -190,6 +207,8 @@ class CollectionService(JobService):
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self._overrides = settings.job.calendar_overrides if settings.job else ()
+        self._calendars = TradingCalendars(self._overrides)
         make_folder(settings.storage.root)
         catalog = JobCatalog(JobJournal.sqlite(events_path(settings)), BinanceGateway.max_candles_per_page)
         runner = JobRunner(
@@ -205,7 +224,8 @@ class CollectionService(JobService):
         """What the settings ask for; without an end, up to the last bar that has closed."""
         limits_for(self._settings.require_broker())
         request = request_from(self._settings, gateway_for(self._settings.require_broker()), now())
-        calendar_for(self._settings, request)  # an unknown name is the user's mistake, and said before anything starts
+        # An unknown name is the user's mistake, and said before anything starts.
+        self._calendars.named(request.calendar, request.span)
         return request
 
     def plan(self) -> JobPlan:
@@ -213,7 +233,8 @@ class CollectionService(JobService):
         broker, candles = self._settings.require_broker(), CandleFiles(self._settings.storage.root)
         measure = partial(bytes_per_bar, candles.root)
         limits = limits_for(broker).limits
-        planner = JobPlanner(self._catalog, candles, gateway_for(broker), limits, KLINES_WEIGHT, measure)
+        gateway = gateway_for(broker)
+        planner = JobPlanner(self._catalog, candles, gateway, limits, gateway.tokens_per_request, measure)
         return planner.plan(self.request())
 
     def export(self, out: Path, format: str, job: str | None = None, symbols: Sequence[str] = ()) -> list[Path]:
@@ -248,18 +269,25 @@ class CollectionService(JobService):
         )
         return auditor.audit(job, plot)
 
+    def proof(self) -> JobProof:
+        """What is there of a job or a symbol, what is not, and what can be done about it; no request is made."""
+        gateway = gateway_for(self._settings.require_broker())
+        proof = candle_proof(self._settings.storage.root, self._overrides)
+        return JobProof(self._settings, self._catalog, proof, gateway.dataset)
+
     def _new_coordinator(self, job_id: str) -> Any:
         options = ray_session.on_this_node()
         limiter = self._limiter(options)
         coordinator_class = as_actor(
             JobCoordinator, num_cpus=0, max_restarts=-1, max_task_retries=-1, max_concurrency=1000, **options
         )
-        calendar = calendar_for(self._settings, self._catalog.request(job_id))
+        request = self._catalog.request(job_id)
+        calendar = self._calendars.named(request.calendar, request.span)
         builder = CoordinatorBuilder(self._settings, job_id, limiter, options, calendar)
         return coordinator_class.options(name=f"job:{job_id}", namespace=ray_session.NAMESPACE).remote(builder)
 
     def _limiter(self, options: dict[str, Any]) -> Any:
-        from actors.handles import agree
+        from actors.handles import LimiterHandle
 
         broker = self._settings.require_broker()
         limits = limits_for(broker)
@@ -271,5 +299,7 @@ class CollectionService(JobService):
         limiter = limiter_class.options(
             name=name, namespace=ray_session.NAMESPACE, lifetime="detached", get_if_exists=True
         ).remote(LimiterBuilder(limits, state_folder(), holder, uuid4().hex, broker.audit_days))
-        check_fits(agree(limiter, limits).limits, gateway_for(broker))
+        switch = AccountSwitchFile(state_folder(), limits.broker, limits.account)
+        agreed = LimiterHandle(limiter).take_account(limits, switch, ray_session.cluster_address())
+        check_fits(agreed.limits, gateway_for(broker))
         return limiter

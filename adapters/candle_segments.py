@@ -83,8 +83,8 @@ def _body_fields(history: CandleHistory) -> dict[str, Any]:
 
 def _history(fields: dict[str, Any], header: SegmentHeader) -> CandleHistory:
     interval_ms = header.dataset.interval.duration_ms
-    columns = unpack(fields["columns"], header.rows)
-    candles = Candles.from_columns({"open_time_ms": _openings(header, interval_ms), **columns})
+    openings = _openings(header, interval_ms)
+    candles = Candles.from_columns({"open_time_ms": openings, **unpack(fields["columns"], header.rows)})
     replaced = ReplacedBars.none()
     if header.replaced:
         older = unpack(fields["replaced"], header.replaced)

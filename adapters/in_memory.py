@@ -6,9 +6,10 @@ from adapters.in_memory_broker import InMemoryGateway, InMemoryPermit, InMemoryR
 from adapters.in_memory_candles import InMemoryCandleRepository
 from adapters.in_memory_jobs import InMemoryJobRepository, RecordingEmitter
 from adapters.in_memory_permit_log import InMemoryPermitLog
-from adapters.in_memory_permits import InMemoryPermitRecord
+from adapters.in_memory_permits import InMemoryAccountSwitch, InMemoryPermitRecord
 
 __all__ = [
+    "InMemoryAccountSwitch",
     "InMemoryCandleRepository",
     "InMemoryGateway",
     "InMemoryJobRepository",

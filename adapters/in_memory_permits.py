@@ -30,6 +30,38 @@ class PermitMemory:
         self.holder = None
 
 
+class InMemoryAccountSwitch:
+    """An account's switch in memory, while somebody `memory` tells of has the account; see the port.
+
+    Implements `domain.account_switch.AccountSwitch`.
+    """
+
+    def __init__(self, memory: PermitMemory | None = None) -> None:
+        self._memory = memory or PermitMemory()
+        self._is_paused = False
+        self._address: str | None = None
+
+    def is_paused(self) -> bool:
+        """Whether it was paused last."""
+        return self._is_paused
+
+    def pause(self) -> None:
+        """Pause it."""
+        self._is_paused = True
+
+    def resume(self) -> None:
+        """Resume it."""
+        self._is_paused = False
+
+    def announce(self, address: str) -> None:
+        """Remember the address."""
+        self._address = address
+
+    def limiter_address(self) -> str | None:
+        """What was announced, while the account is held."""
+        return self._address if self._memory.holder else None
+
+
 class InMemoryPermitRecord:
     """A permit record that forgets nothing while its `memory` lives; implements `domain.ports.PermitRecord`."""
 

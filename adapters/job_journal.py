@@ -22,7 +22,7 @@ from domain.plans import CollectionPlan, job_id_of, job_uuid, plan_uuid
 from domain.requests import CollectionRequest
 
 _LOG_PAGE = 500
-_NOT_DETAILS = ("originator_id", "originator_version", "originator_topic", "timestamp", "reason")
+_NOT_DETAILS = ("originator_id", "originator_version", "originator_topic", "timestamp", "reason", "command_id")
 
 
 class JobJournal:

@@ -25,7 +25,8 @@ from domain.permits import LentPermit
 from domain.ports import RecordedPermits
 from domain.rates import AccountLimits
 
-LOCK_PATIENCE_SECONDS = 1.0
+LOCK_PATIENCE_SECONDS = 2.0
+"""The limiter of a driver that was killed holds its account for 1.4 s longer: Ray takes as long to notice."""
 FRAMES_BEFORE_COMPACTION = 4_000
 _FORMAT = 2
 _READABLE_FORMATS = (1, _FORMAT)

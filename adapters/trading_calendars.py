@@ -31,10 +31,11 @@ _NEVER = np.iinfo(np.int64).min
 
 
 class TradingCalendars:
-    """Calendars by name, with the overrides that apply to them."""
+    """Calendars by name, with the overrides that apply to them; what was loaded is kept."""
 
     def __init__(self, overrides: Sequence[SessionOverride] = ()) -> None:
         self._overrides = tuple(overrides)
+        self._loaded: dict[str, MarketSessions] = {}
 
     def named(self, name: str, span: TimeSpan) -> TradingCalendar:
         """The calendar's sessions in the span.
@@ -45,9 +46,13 @@ class TradingCalendars:
         for other in sorted({one.calendar for one in self._overrides} - {ALWAYS_OPEN, name}):
             _require_known(other, "calendar_overrides")
         overrides = [one for one in self._overrides if one.calendar == name]
-        if name != ALWAYS_OPEN:
-            return _exchange_sessions(name, span, overrides)
-        return _always_but(span, overrides) if overrides else AlwaysOpen()
+        if name == ALWAYS_OPEN and not overrides:
+            return AlwaysOpen()
+        loaded = self._loaded.get(name)
+        if loaded is None or not loaded.known.covers(span):
+            load = _always_but if name == ALWAYS_OPEN else _exchange_sessions
+            loaded = self._loaded[name] = load(name, span, overrides)
+        return loaded
 
 
 def _exchange_sessions(name: str, span: TimeSpan, overrides: Iterable[SessionOverride]) -> MarketSessions:
@@ -59,14 +64,14 @@ def _exchange_sessions(name: str, span: TimeSpan, overrides: Iterable[SessionOve
     return MarketSessions.of(name, known, sessions.values())
 
 
-def _always_but(span: TimeSpan, overrides: Iterable[SessionOverride]) -> MarketSessions:
+def _always_but(name: str, span: TimeSpan, overrides: Iterable[SessionOverride]) -> MarketSessions:
     """The market that never closes, but for the dates that say otherwise: a day's hours are UTC then."""
     known = TimeSpan(span.start_ms - _MARGIN_MS, span.end_ms + _MARGIN_MS)
     first_ms, last_ms = known.start_ms // DAY_MS * DAY_MS, known.end_ms
     days = (TimeSpan(start_ms, start_ms + DAY_MS) for start_ms in range(first_ms, last_ms, DAY_MS))
     sessions = {day.start_ms: Session(day.start_ms, (day,)) for day in days}
     sessions |= {session.date_ms: session for session in _overriding(overrides, UTC)}
-    return MarketSessions.of(ALWAYS_OPEN, known, sessions.values())
+    return MarketSessions.of(name, known, sessions.values())
 
 
 def _require_known(name: str, key: str) -> None:

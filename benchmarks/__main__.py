@@ -9,8 +9,9 @@ from pathlib import Path
 
 from rich.console import Console
 
-from benchmarks import collection, events, forecast, memory, reading, results, shutdown
+from benchmarks import collection, events, forecast, leases, memory, persistence, reading, results, shutdown
 from benchmarks.peers import measurement as peers
+from benchmarks.storage import measurement as storage
 from benchmarks.tables import Table
 
 FOLDER = Path(__file__).parent
@@ -20,9 +21,12 @@ MIN_WIDTH = 170
 
 PARTS: dict[str, Callable[[bool], list[Table]]] = {
     "peers": lambda quick: peers.measure(quick, FOLDER / PICTURES["peers"]),
+    "leases": lambda quick: [leases.measure(seconds=1.5 if quick else 4, repetitions=2 if quick else 3)],
     "collection": lambda quick: [collection.measure(pages_per_symbol=1 if quick else 3)],
+    "persistence": lambda quick: [persistence.measure(permits=2_000 if quick else 20_000)],
     "forecast": lambda quick: [forecast.measure(quick)],
     "events": lambda quick: [events.measure([100, 1000] if quick else [100, 1000, 10_000, 100_000])],
+    "storage": storage.measure,
     "reading": lambda quick: [reading.measure(rounds=5 if quick else 15)],
     "memory": lambda quick: [memory.measure([100, 500] if quick else [100, 1000, 5000])],
     "shutdown": lambda quick: [shutdown.measure(repetitions=1 if quick else 3)],

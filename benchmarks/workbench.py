@@ -44,11 +44,18 @@ class Workbench:
 @contextmanager
 def workbench(exchange_options: Sequence[str]) -> Iterator[Workbench]:
     """A fresh workbench; permit records lie in its folder while it stands."""
-    with tempfile.TemporaryDirectory(prefix="candles-bench-") as name, simulated_exchange(exchange_options) as exchange:
+    with temporary_state() as folder, simulated_exchange(exchange_options) as exchange:
+        yield Workbench(folder, exchange)
+
+
+@contextmanager
+def temporary_state() -> Iterator[Path]:
+    """A folder, gone at the end, with permit records of its own."""
+    with tempfile.TemporaryDirectory(prefix="candles-bench-") as name:
         before = os.environ.get(STATE_FOLDER_VARIABLE)
         os.environ[STATE_FOLDER_VARIABLE] = str(Path(name) / "state")
         try:
-            yield Workbench(Path(name), exchange)
+            yield Path(name)
         finally:
             if before is None:
                 del os.environ[STATE_FOLDER_VARIABLE]

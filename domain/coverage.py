@@ -86,7 +86,7 @@ def _inside(span: TimeSpan, pieces: Sequence[TimeSpan]) -> list[TimeSpan]:
     return [
         piece if span.covers(piece) else span.intersect(piece)
         for piece in pieces
-        if piece.start_ms < span.end_ms and piece.end_ms > span.start_ms
+        if span and piece.start_ms < span.end_ms and piece.end_ms > span.start_ms
     ]
 
 

@@ -111,3 +111,7 @@ class LimiterStatus:
     mean_call_seconds: float
     note: str
     jobs: tuple[JobWaiting, ...] = ()
+    seals: int = 0
+    """How often the broker has refused the account since this limiter began; refusals of one burst are one."""
+    seal_seconds: float = 0.0
+    """How long the latest of these seals is, from its beginning to its end."""

@@ -162,6 +162,12 @@ class CollectionJob(Aggregate):
         )
         return True
 
+    def note_seal(self, seconds: float, reason: str, *, timestamp: datetime, command_id: str) -> None:
+        """The broker takes nothing from the whole account for so long: no symbol is to blame, and nothing stops."""
+        if not self._is_done("note_seal", command_id):
+            self._check("note_seal", timestamp)
+            self._account_sealed(seconds=seconds, reason=reason, command_id=command_id, timestamp=timestamp)
+
     def pause(self, reason: str = "", *, timestamp: datetime, command_id: str = "") -> None:
         """RUNNING -> PAUSED."""
         if not self._is_done("pause", command_id):
@@ -243,6 +249,10 @@ class CollectionJob(Aggregate):
         self.findings = added(self.findings, findings or {})
         self.pace += Pace(*pace)
         self._batches.record(batch, finished, completed, [SymbolFailure(*failure) for failure in failed])
+
+    @event("AccountSealed", topic="CollectionJob.AccountSealed")
+    def _account_sealed(self, seconds: float, reason: str, command_id: str, timestamp: datetime) -> None:
+        self._commands_done.add(("note_seal", command_id))
 
     @event("Paused", topic="CollectionJob.Paused")
     def _paused(self, reason: str, command_id: str, timestamp: datetime) -> None:

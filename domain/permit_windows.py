@@ -134,6 +134,11 @@ class PermitWindow:
         excess = self.counted + cost - self.limit.amount
         return self._departures.when_left(excess) if cost and excess > 0 else float("-inf")
 
+    def has_room(self, tokens: int, pool: str, permits: int = 1) -> bool:
+        """Whether so many requests fit now."""
+        cost = self.limit.cost(tokens, pool) * permits
+        return not cost or self.counted + cost <= self.limit.amount
+
     def see(self, usage: BrokerUsage, marks: Marks, answered_at: float) -> None:
         """Take in what the broker had counted between a permit's grant, at `marks`, and `answered_at`.
 

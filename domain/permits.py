@@ -94,6 +94,12 @@ class PermitLedger:
         free_at = max([self._sealed_until, *(window.free_at(tokens, pool, permits) for window in self._windows)])
         return max(0.0, free_at - self._now)
 
+    def is_contended(self, tokens: int, now: float, pool: str, permits: int, other_pool: str) -> bool:
+        """Whether such permits wait for nothing but windows in which requests of the other pool count, too."""
+        self._advance(now)
+        full = [window for window in self._windows if not window.has_room(tokens, pool, permits)]
+        return bool(full) and all(window.limit.cost(1, other_pool) for window in full)
+
     def lend(self, permit_id: str, tokens: int, now: float, over_by: float, pool: str = "") -> LentPermit:
         """Grant a permit whose request arrives by `over_by` at the latest, whatever happens.
 

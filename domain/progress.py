@@ -41,6 +41,8 @@ class Progress:
     sealed_reason: str = ""
     findings: dict[str, int] = field(default_factory=dict)
     """Bars by what was noticed of them: the reasons of refused ones, and what the calendar did not explain."""
+    is_account_paused: bool = False
+    """Whether an operator paused the account: `candles limiter resume` lets requests be sent again."""
     failed_symbols: dict[str, str] = field(default_factory=dict)
     """The first of them, symbol -> message; `status --json` lists all."""
     is_attended: bool = False

@@ -33,6 +33,7 @@ async def _serve(options: argparse.Namespace) -> None:
         unknown_symbols=options.unknown,
         seed=options.seed,
         port=options.port,
+        days_of=options.days_of,
     )
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -76,6 +77,7 @@ def _parser() -> argparse.ArgumentParser:
         help="KIND,symbol=NAME,probability=0.1,times=2,bars=500",
     )
     add("--unknown", nargs="+", default=[], help="symbols that are not listed")
+    add("--days-of", help="generated symbols have daily candles on the days of this recorded one only")
     add("--seed", type=int, default=0)
     add("--until-stdin-closes", action="store_true", help="end when standard input does")
     return parser

@@ -42,9 +42,10 @@ class SimulatedExchange:
         clock: Callable[[], float] = time.time,
         seed: int = 0,
         port: int = 0,
+        days_of: str | None = None,
     ) -> None:
         self.arrivals = ArrivalLog([RateLimit.parse(limit) for limit in limits])
-        self.market = Market(unknown_symbols)
+        self.market = Market(unknown_symbols, days_of)
         self.base_url = ""
         self._latency = latency or Latency()
         self._faults = FaultScript(faults, seed)

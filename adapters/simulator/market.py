@@ -47,12 +47,15 @@ class KlinesQuery:
 class Market:
     """Recorded daily candles where there are any, generated ones of any interval for every other name.
 
-    Every name of up to 20 capitals and digits is listed, but for `unknown_symbols`.
+    Every name of up to 20 capitals and digits is listed, but for `unknown_symbols`. With `days_of` a
+    recorded symbol, generated ones have daily candles on its days only: a stock exchange, with weekends
+    and holidays as they were.
     """
 
-    def __init__(self, unknown_symbols: Collection[str] = ()) -> None:
+    def __init__(self, unknown_symbols: Collection[str] = (), days_of: str | None = None) -> None:
         self._recorded = load_recorded()
         self._unknown_symbols = frozenset(unknown_symbols)
+        self._trading_days = self._recorded.get(days_of) if days_of else None
 
     @property
     def recorded_symbols(self) -> list[str]:
@@ -76,7 +79,18 @@ class Market:
         end_ms = now_ms if query.end_ms is None else min(query.end_ms, now_ms)
         if origin == "recorded":
             return self._recorded[query.symbol].page(query.start_ms, end_ms, query.limit)
+        if self._trading_days and query.interval == "1d":
+            days_ms = self._trading_days.days(query.start_ms, end_ms, query.limit)
+            return _generated_on(days_ms, query.symbol, now_ms)
         return _generated(query, end_ms, duration_ms, now_ms)
+
+
+def _generated_on(days_ms: list[int], symbol: str, now_ms: int) -> list[str]:
+    if not days_ms:
+        return []
+    first_ms = days_ms[0]
+    rows = generated_rows(symbol, first_ms, (days_ms[-1] - first_ms) // _DAY_MS + 1, _DAY_MS, now_ms)
+    return [rows[(day_ms - first_ms) // _DAY_MS] for day_ms in days_ms]
 
 
 def _generated(query: KlinesQuery, end_ms: int, duration_ms: int, now_ms: int) -> list[str]:

@@ -24,9 +24,16 @@ class RecordedSymbol:
 
     def page(self, start_ms: int | None, end_ms: int, limit: int) -> list[str]:
         """Days that open in the closed [start, end], the first of them; without a start, the last of them."""
+        return self.rows[self._chosen(start_ms, end_ms, limit)]
+
+    def days(self, start_ms: int | None, end_ms: int, limit: int) -> list[int]:
+        """When the days of that page open."""
+        return self.opens_ms[self._chosen(start_ms, end_ms, limit)]
+
+    def _chosen(self, start_ms: int | None, end_ms: int, limit: int) -> slice:
         last = bisect_right(self.opens_ms, end_ms)
         first = max(0, last - limit) if start_ms is None else bisect_left(self.opens_ms, start_ms)
-        return self.rows[first : min(last, first + limit)]
+        return slice(first, min(last, first + limit))
 
 
 @cache

@@ -26,7 +26,7 @@ from benchmarks.peers.redis_server import redis_server
 from domain.rates import AccountLimits
 
 PROCESSES = (1, 4)
-LANES = 24
+LANES = 12
 """Requests waiting or in flight, over all processes."""
 AT_ONCE = 4
 """How many races two cores carry at the same time, each with an exchange of its own."""
@@ -83,8 +83,7 @@ class Track:
         self._redis_port, self._folder, self._lengths = redis_port, folder, lengths
         client_class: Any = ray.remote(ClientProcess).options(num_cpus=0)
         teams = [[client_class.remote() for _ in range(max(PROCESSES))] for _ in range(AT_ONCE)]
-        for team in teams:
-            ray.get([client.ready.remote() for client in team])
+        ray.get([client.ready.remote() for team in teams for client in team])
         self._teams: queue.SimpleQueue[list[Any]] = queue.SimpleQueue()
         for team in teams:
             self._teams.put(team)

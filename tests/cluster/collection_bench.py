@@ -23,6 +23,7 @@ from adapters.simulator import SimulatorProcess
 from adapters.simulator.market import KlinesQuery, Market
 from domain.audit import PermitTrail
 from domain.candles import Dataset, Interval
+from domain.progress import Progress
 from domain.timespan import TimeSpan
 
 TREE = Path(__file__).resolve().parents[2]
@@ -134,6 +135,11 @@ class CollectionBench:
     def requests(self) -> int:
         """How many requests the exchange has seen."""
         return int(self.simulator.report()["requests"])
+
+    def stored_jobs(self) -> list[Progress]:
+        """The jobs in the store."""
+        with self.service() as service:
+            return service.jobs()
 
     def trail(self) -> PermitTrail:
         """Every permit of the account that was used or may have been, as the limiter logged it."""

@@ -21,7 +21,7 @@ TIMEOUT_SECONDS = 2.0
 HOLD_SECONDS = 3.0
 """A second after the client has given up, and a second before the limiter stops counting on it."""
 AMOUNT, LIMIT = 20, "20/4s"
-SYMBOLS = 60
+SYMBOLS = 50
 TOO_OLD_SECONDS = 2.5
 """A permit may be used for two seconds."""
 

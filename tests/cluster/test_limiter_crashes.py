@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
 
 import psutil
 
 from actors.service import state_folder
 from domain.jobs import JobStatus
-from tests.cluster.collection_bench import CollectionBench, actor_process, kill_all, until
+from tests.cluster.collection_bench import actor_process, kill_all, until
 from tests.cluster.conftest import Benches
 
 LONGER_THAN_A_RESTART = "60/6s"
@@ -44,49 +43,39 @@ def test_a_limiter_killed_in_mid_run_again_and_again_forgets_nothing(in_cluster:
     assert plot.stat().st_size > 1000
 
 
-def test_a_second_run_at_once_takes_the_room_of_the_record_and_waits_where_the_record_is_torn(
-    embedded: Benches,
-) -> None:
+def test_a_second_run_at_once_takes_the_room_that_the_record_shows_and_no_more(embedded: Benches) -> None:
     bench = embedded("--limits", "40/60s", "--uplink-ms", "100")
     bench.configure(symbols=60, limits=["40/60s"], timeout_seconds=2, workers=1)
     first = bench.start("collect", str(bench.path))
     bench.until_requests(16)
     kill_all([psutil.Process(first.pid)])
-    seen = bench.requests
-    assert seen < 36
+    assert bench.requests < 36
 
     second = bench.start("collect", str(bench.path))
     bench.until_requests(36)
     moments = [arrival["at_seconds"] for arrival in bench.simulator.arrivals()]
     assert moments[35] - moments[0] < MINUTE_SECONDS, "it did not wait the first run's window out"
-    interrupt(second)
-    assert bench.requests <= 40
-
-    record = state_folder() / f"binance@{bench.account}.permits"
-    with record.open("ab") as file:
-        file.write(b"\x00\x00")
-    asked = bench.requests
-    third = bench.start("collect", str(bench.path))
-    assert third.stdout is not None
-    said = next(line for line in third.stdout if "the permit record is torn" in line)
-    assert "nothing is sent for" in said
-    interrupt(third)
-    assert bench.requests == asked
+    os.killpg(second.pid, signal.SIGINT)
+    second.communicate(timeout=30)
+    assert second.returncode == 3
     bench.assert_limit_kept()
-    audited = json.loads(bench.run("audit", job_of(bench), "--json").stdout)
+    (job,) = bench.stored_jobs()
+    audited = json.loads(bench.run("audit", job.job_id, "--json").stdout)
     assert audited["is_proven"]
-    assert bench.requests <= audited["permits"] <= 40
+    assert bench.requests <= audited["permits"] <= 40, "what the killed driver's workers held counts as well"
 
 
-def job_of(bench: CollectionBench) -> str:
-    """The only job there is."""
+def test_a_limiter_whose_record_is_torn_waits_it_out_and_says_so_to_whoever_watches(in_cluster: Benches) -> None:
+    bench = in_cluster("--limits", "20/60s")
+    bench.configure(symbols=60, limits=["20/60s"], timeout_seconds=2)
     with bench.service() as service:
-        (progress,) = service.jobs()
-    return progress.job_id
-
-
-def interrupt(process: subprocess.Popen[str]) -> None:
-    """Ctrl-C, and see it end in an orderly way."""
-    os.killpg(process.pid, signal.SIGINT)
-    process.communicate(timeout=30)
-    assert process.returncode == 3
+        job = service.submit()
+        bench.until_requests(20)
+        with (state_folder() / f"binance@{bench.account}.permits").open("ab") as record:
+            record.write(b"\x00\x00")
+        kill_all([actor_process(f"limiter:binance:{bench.account}")])
+        until(lambda: "the permit record is torn" in job.progress().sealed_reason, "the watcher is told why")
+        assert job.progress().sealed_seconds > 60.0
+        assert "nothing is sent for" in bench.run("status", job.job_id).stdout
+        job.shutdown()
+    assert bench.requests == 20

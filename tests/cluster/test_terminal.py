@@ -101,22 +101,6 @@ def test_wrong_input_is_one_sentence_and_exit_code_2(embedded: Benches, words: l
     assert said in result.stderr
 
 
-def test_a_second_run_on_the_same_account_is_refused_in_a_sentence_that_names_the_holder(embedded: Benches) -> None:
-    bench = embedded()
-    first = bench.configure(symbols=600)
-    collecting = bench.start("collect", str(first))
-    bench.until_requests(5)
-    other = bench.configure(symbols=3, name="other", root="elsewhere")
-
-    refused = bench.run("collect", str(other))
-
-    assert refused.returncode == 1
-    (sentence,) = refused.stderr.splitlines()
-    assert f"process {collecting.pid} on " in sentence
-    assert "in use" in sentence
-    bench.assert_limit_kept()
-
-
 def test_the_driver_script_collects(in_cluster: Benches) -> None:
     bench = in_cluster()
     script = TREE / "examples" / "collect_candles.py"

@@ -12,7 +12,8 @@ from actors.permit_client import PermitClient
 from actors.rate_limiter import RateLimiter
 from adapters.in_memory import InMemoryPermitRecord, InMemoryRateLimiter
 from domain.ports import IRateLimiter
-from domain.rates import AccountLimits, RateLimit
+from domain.rates import AccountLimits, Counts, RateLimit
+from domain.usage import BrokerUsage
 
 LIMITS = AccountLimits("binance", "default", (RateLimit.parse("1000/1s"),), timeout_seconds=1, stray_seconds=1)
 
@@ -61,7 +62,7 @@ async def test_a_permit_has_the_weight_asked_for_and_is_told_its_request(subject
     async with subject.limiter.acquire(tokens=3) as permit:
         assert permit.tokens == 3
         permit.sent()
-        permit.answered()
+        permit.answered([BrokerUsage(60.0, Counts.WEIGHT, used=3)])
     async with subject.limiter.acquire() as permit:
         assert permit.tokens == 1
     assert await subject.granted() == 4

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from actors.settings import Settings
 from domain.errors import IllegalTransition, JobNotFound
+from domain.grants import JobWaiting, LimiterStatus, Priority, WindowStatus
 from domain.history import HistoryEntry
 from domain.jobs import JobStatus
 from domain.progress import Progress
@@ -67,6 +68,51 @@ class FakeHandle:
     def shutdown(self) -> Progress:
         self.orders.append("shutdown")
         return ended(JobStatus.PAUSED, reason="shutdown")
+
+
+LIMITER_STATUS = LimiterStatus(
+    broker="binance",
+    account="default",
+    windows=(WindowStatus("15/1s", 15, 12), WindowStatus("6000w/60s", 6000, 1400, others=200)),
+    waiting=32,
+    paused=False,
+    sealed_seconds=0.0,
+    sealed_reason="",
+    granted=700,
+    waited_seconds=70.0,
+    mean_call_seconds=0.05,
+    note="the permit record holds 12 permits",
+    jobs=(
+        JobWaiting("binance-1d-0a1b2c3d", Priority.INTERACTIVE, 4, 0.95),
+        JobWaiting("binance-1m-99999999", Priority.BULK, 28, 0.05),
+    ),
+)
+
+
+class FakeLimiter:
+    """A limiter that notes its orders; `standing` is how it says it stands, `error` what its orders meet."""
+
+    def __init__(self) -> None:
+        self.orders: list[str] = []
+        self.standing = LIMITER_STATUS
+        self.error: Exception | None = None
+
+    def pause(self) -> None:
+        self._order("pause")
+
+    def resume(self) -> None:
+        self._order("resume")
+
+    def shutdown(self) -> None:
+        self._order("shutdown")
+
+    def status(self) -> LimiterStatus:
+        return self.standing
+
+    def _order(self, order: str) -> None:
+        if self.error:
+            raise self.error
+        self.orders.append(order)
 
 
 class FakeService:

@@ -15,6 +15,7 @@ from actors.rate_limiter import RateLimiter
 from adapters.in_memory_permits import InMemoryPermitRecord, PermitMemory
 from domain.errors import PermitExpired
 from domain.grants import Lease, LimiterStatus, Outcome, PermitRequest, Settlement
+from domain.leases import LeaseTerms
 from domain.ports import Permit, PermitSource
 from domain.rates import AccountLimits, RateLimit
 
@@ -117,6 +118,10 @@ class Network:
             except PermitExpired:
                 self.expired += 1
 
+    async def request_for_ever(self, permits: PermitSource, tokens: int = 1) -> None:
+        while True:
+            await self.request(permits, tokens)
+
     async def requests(self, permits: PermitSource, count: int, workers: int, tokens: Sequence[int] = (1,)) -> float:
         """So many requests by so many workers; returns the seconds they took."""
         loop = asyncio.get_running_loop()
@@ -189,12 +194,14 @@ class RemoteCalls:
 
     def __init__(self, limiter: RateLimiter, seed: int = 0) -> None:
         self.limiter = limiter
+        self.acquires = 0
         self._chance = random.Random(seed)
         self._under_way: set[asyncio.Task[Any]] = set()
         self._up = asyncio.Event()
         self._up.set()
 
     async def acquire(self, request: PermitRequest, settled: Sequence[Settlement] = ()) -> Lease | None:
+        self.acquires += 1
         return await self._call(lambda: self.limiter.acquire(request, tuple(settled)))
 
     async def settle(self, settled: Sequence[Settlement]) -> None:
@@ -238,5 +245,7 @@ class RemoteCalls:
         return await task
 
 
-def client_of(limiter: RateLimiter | RemoteCalls) -> PermitClient:
-    return PermitClient(limiter, flush_seconds=0.25, clock=asyncio.get_running_loop().time)
+def client_of(limiter: RateLimiter | RemoteCalls, *limits: str) -> PermitClient:
+    """A client of it, which takes leases where those limits allow them."""
+    leases = LeaseTerms.of(account(*limits)) if limits else None
+    return PermitClient(limiter, flush_seconds=0.25, clock=asyncio.get_running_loop().time, leases=leases)

@@ -170,6 +170,26 @@ def test_a_forged_body_is_refused(forged: bytes) -> None:
         decode(forged, "memory")
 
 
+@pytest.mark.parametrize(
+    ("changed", "reason"),
+    [
+        ({"rows": 4}, "its runs hold 3 bars, not 4"),
+        ({"runs": [0, 2**40], "rows": 3}, "its runs hold"),
+        ({"rows": 2**40}, "more rows than"),
+        ({"replaced": -1}, "more rows than"),
+        ({"asked": [0, 1, 1]}, "its header cannot be read"),
+    ],
+)
+def test_a_forged_header_is_refused_before_anything_of_its_size_is_made(changed: dict[str, Any], reason: str) -> None:
+    header_bytes = struct.unpack_from("<I", SMALL, 12)[0]
+    header = msgpack.packb({**msgpack.unpackb(SMALL[24 : 24 + header_bytes]), **changed})
+    body = SMALL[24 + header_bytes + CHECKSUM_BYTES : -CHECKSUM_BYTES]
+    front = SMALL[:12] + struct.pack("<IQ", len(header), len(body)) + header
+    content = front + checksum(front) + body
+    with pytest.raises(CorruptSegment, match=reason):
+        decode(content + checksum(content), "memory")
+
+
 def test_a_stated_size_beyond_the_cap_is_refused_before_anything_is_read() -> None:
     data = SMALL[:16] + struct.pack("<Q", MAX_BODY_BYTES + 1) + SMALL[24:]
     with pytest.raises(CorruptSegment, match="size"):

@@ -106,6 +106,20 @@ async def test_who_is_stopped_lets_the_next_one_go_on() -> None:
     assert second.is_complete("S00")
 
 
+async def test_earlier_history_a_hole_inside_and_newer_bars_are_all_that_is_asked() -> None:
+    bench = Bench(market=MARKET, bars_each=60)
+    dataset = bench.gateway.dataset("S00", bench.request.interval)
+    for stored in (minutes(7, 20), minutes(25, 52)):
+        found = MARKET["S00"].within(stored)
+        # Minute 35 was asked, and is empty.
+        bench.candles.save(dataset, stored, found.take(found.open_time_ms != 35 * MINUTE_MS))
+    await bench.run()
+    assert bench.asked == [("S00", minutes(0, 7)), ("S00", minutes(20, 25)), ("S00", minutes(52, 60))]
+    again = sharing(bench, bars_each=60)
+    await again.run()
+    assert (again.asked, again.limiter.granted) == ([], 0)
+
+
 def revised(market: Candles, minute: int, close: float) -> Candles:
     closes = market.close.copy()
     closes[minute] = close

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 import numpy as np
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from domain.coverage import Coverage, runs_of
@@ -21,6 +21,7 @@ def bars(*spans: TimeSpan) -> set[int]:
 
 
 @given(spans, st.lists(spans), st.sets(grid), st.lists(spans), grid)
+@example(TimeSpan(10, 10), [TimeSpan(0, 20)], set(), [TimeSpan(0, 20)], 10)
 def test_each_bar_of_the_span_is_in_one_of_four_states(
     span: TimeSpan, asked: list[TimeSpan], openings: set[int], marked: list[TimeSpan], settled_before: int
 ) -> None:

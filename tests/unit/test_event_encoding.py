@@ -118,9 +118,6 @@ def golden_events(name: str) -> list[CanMutateAggregate[Any]]:
 def test_jobs_stored_by_the_first_version_load_for_ever() -> None:
     job = project_aggregate(None, golden_events("job_events_1.json"))
     assert isinstance(job, CollectionJob)
-    assert {type(happened).__name__ for happened in golden_events("job_events_1.json")} == {
-        name for name, kind in vars(CollectionJob).items() if isinstance(kind, type) and name != "Event"
-    }
     assert (job.job_id, job.status, job.reason, job.epoch) == ("binance-1m-b5034ee7", JobStatus.CANCELLED, "cancel", 6)
     assert (job.symbols_total, job.symbols_completed, list(job.failed_symbols)) == (5, 4, ["BBB"])
     assert (job.candles_saved, job.candles_quarantined, job.pages, job.requests) == (6000, 18, 24, 30)
@@ -135,6 +132,25 @@ def test_times_of_calls_load_for_ever_and_batches_without_them_tell_none() -> No
     unpaced = project_aggregate(None, golden_events("job_events_1.json"))
     assert isinstance(unpaced, CollectionJob)
     assert unpaced.pace == NOTHING_TIMED
+
+
+def test_every_kind_of_event_is_among_the_stored_ones() -> None:
+    stored = [*golden_events("job_events_1.json"), *golden_events("sealed_job_events_1.json")]
+    assert {type(happened).__name__ for happened in stored} == {
+        name for name, kind in vars(CollectionJob).items() if isinstance(kind, type) and name != "Event"
+    }
+
+
+def test_seals_stored_by_the_first_version_that_noted_them_load_for_ever() -> None:
+    events = golden_events("sealed_job_events_1.json")
+    job = project_aggregate(None, events)
+    assert isinstance(job, CollectionJob)
+    assert (job.status, job.epoch, job.symbols_failed) == (JobStatus.RUNNING, 2, 0)
+    seals: list[Any] = [happened for happened in events if type(happened).__name__ == "AccountSealed"]
+    assert [(seal.seconds, seal.reason) for seal in seals] == [
+        (12.5, "binance: HTTP 429: too many requests"),
+        (3600.0, "binance: HTTP 418: too many requests"),
+    ]
 
 
 def test_plans_stored_by_the_first_version_load_for_ever() -> None:

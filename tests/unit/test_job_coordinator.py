@@ -10,6 +10,7 @@ from actors.job_recorder import SAVE_ATTEMPTS
 from domain.batches import BatchReport
 from domain.errors import CredentialsRefused, EventStoreUnavailable, StaleEpoch, SymbolRejected, WorkerLost
 from domain.jobs import JobStatus
+from domain.ports import ProgressEvent
 from domain.requests import FailureAllowance, OnTooManyFailures
 from tests.unit.coordinator_bench import CoordinatorBench, LocalWorker
 from tests.unit.worker_bench import names
@@ -315,3 +316,16 @@ async def test_nothing_counts_twice_while_a_report_is_being_stored() -> None:
     bench.store.gate.set()
     assert (progress.candles_saved, progress.requests, progress.pages_done) == (20, 2, 2)
     assert (await bench.ended()).candles_saved == 20
+
+
+async def test_progress_that_comes_in_while_its_report_is_being_stored_counts_once() -> None:
+    bench = CoordinatorBench(2)
+    await bench.coordinator.begin()
+    bench.store.gate.clear()
+    await asyncio.sleep(0.3)
+    assert bench.store.is_saving
+    await bench.coordinator.emit(ProgressEvent(bench.workers[0].name, 0, 1, "page", candles=10, requests=1))
+    bench.store.gate.set()
+    await bench.ended()
+    progress = await bench.coordinator.progress()
+    assert (progress.candles_saved, progress.requests) == (20, 2)

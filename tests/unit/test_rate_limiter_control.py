@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 import pytest
 
 from actors.permit_queue import PermitQueue
-from adapters.in_memory_permits import PermitMemory
+from actors.rate_limiter import RateLimiter
+from adapters.in_memory_permits import InMemoryPermitRecord, PermitMemory
 from domain.errors import LimiterUnavailable, PermitImpossible
 from domain.grants import PermitRequest
 from domain.permits import LentPermit
@@ -35,6 +37,16 @@ async def test_a_paused_limiter_grants_nothing_and_keeps_the_places() -> None:
     await limiter.resume()
     await asyncio.gather(*tasks)
     assert order == list("abc")
+
+
+async def test_a_limiter_that_begins_on_a_paused_account_grants_nothing_until_resumed() -> None:
+    clock = asyncio.get_running_loop().time
+    limiter = RateLimiter(account("15/1s"), InMemoryPermitRecord, clock=clock, is_paused=True)
+    call = asyncio.create_task(limiter.acquire(PermitRequest()))
+    await asyncio.sleep(30)
+    assert (call.done(), (await limiter.status()).paused) == (False, True)
+    await limiter.resume(number=time.time_ns())
+    assert await call is not None
 
 
 async def test_a_pause_that_arrives_after_a_later_resume_is_ignored() -> None:

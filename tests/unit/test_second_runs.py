@@ -10,6 +10,8 @@ from actors.rate_limiter import RateLimiter
 from adapters.in_memory_permit_log import InMemoryPermitLog, LoggedPermits
 from adapters.in_memory_permits import InMemoryPermitRecord, PermitMemory
 from domain.audit import audit
+from domain.errors import LimiterUnavailable
+from domain.grants import PermitRequest
 from domain.rates import RateLimit
 from tests.unit.limiter_bench import FLIGHT_SECONDS, Network, account, client_of, granted_of, limiter_of, used_up
 
@@ -88,3 +90,18 @@ async def test_every_run_on_a_jittery_network_is_proven_by_its_log_across_the_de
     assert [window.limit.amount - window.most for window in verdict.windows] == [0, 0]
     assert verdict.answered + verdict.stray + verdict.unheard == verdict.permits == len(network.arrivals)
     assert verdict.stray == network.strays > 0
+
+
+async def test_a_permit_that_the_record_could_not_note_is_in_no_log() -> None:
+    memory, logged = PermitMemory(), LoggedPermits()
+    limiter = RateLimiter(
+        account("15/1s"),
+        lambda limits: InMemoryPermitRecord(limits, memory),
+        clock=asyncio.get_running_loop().time,
+        log=InMemoryPermitLog(logged),
+    )
+    await used_up(limiter, 2)
+    memory.is_full = True
+    with pytest.raises(LimiterUnavailable):
+        await limiter.acquire(PermitRequest())
+    assert len(logged.trail()) == 2

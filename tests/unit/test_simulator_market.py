@@ -111,3 +111,15 @@ def test_a_symbol_that_is_not_listed_is_unknown(symbol: str) -> None:
 def test_an_interval_that_is_not_served_is_said_so(symbol: str, interval: str) -> None:
     with pytest.raises(UnknownInterval):
         ask(symbol, interval, 0, None)
+
+
+def test_generated_symbols_can_keep_the_trading_days_of_a_recorded_one() -> None:
+    market = Market(days_of="AAPL")
+    start_ms = int(datetime(2012, 10, 25, tzinfo=UTC).timestamp() * 1000)
+    query = KlinesQuery("DEMO01", "1d", start_ms, start_ms + 10 * DURATIONS_MS["1d"], 1000)
+    rows = market.klines(query, NOW_MS)
+    days = [datetime.fromtimestamp(json.loads(row)[0] / 1000, UTC).day for row in rows]
+    assert days == [25, 26, 31, 1, 2]  # a weekend, and two days on which a hurricane kept New York closed
+    assert set(rows) <= set(MARKET.klines(query, NOW_MS))
+    assert len(market.klines(KlinesQuery("DEMO01", "1d", None, start_ms, 3), NOW_MS)) == 3
+    assert market.klines(KlinesQuery("DEMO01", "1d", 0, 1, 3), NOW_MS) == []

@@ -1,0 +1,98 @@
+"""What it costs to remember every permit: the record that the guarantee rests on, and the log that proves a run."""
+
+from __future__ import annotations
+
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from actors.permit_account import PermitAccount
+from adapters.in_memory_permits import InMemoryPermitRecord, PermitMemory
+from adapters.permit_log import PermitLogFile
+from adapters.permit_log_reader import read_trail
+from adapters.permit_record import PermitRecordFile, boot_identity
+from benchmarks.tables import Table
+from domain.audit import audit
+from domain.grants import Outcome, PermitRequest, Settlement
+from domain.rates import AccountLimits, RateLimit
+
+LIMITS = AccountLimits("binance", "bench", (RateLimit(10_000_000, 0.5),), timeout_seconds=10, stray_seconds=10)
+JOB = "binance-1d-00000000"
+LEASE = 64
+ROUNDS = 5
+
+
+class ForgetfulRecord(InMemoryPermitRecord):
+    """Remembers nothing, so that only the ledger's own time is left."""
+
+    def lent(self, permits: object) -> None:
+        """Forget it."""
+
+    def over(self, permit: object) -> None:
+        """Forget it."""
+
+
+def measure(permits: int) -> Table:
+    """Microseconds from lending a permit to having noted its end, one by one and in leases."""
+    with tempfile.TemporaryDirectory(prefix="candles-bench-") as name:
+        folder = Path(name)
+        rows = [
+            _row("nothing remembered", lambda: _account(None, with_log=False), permits),
+            _row("the record", lambda: _account(folder, with_log=False), permits),
+            _row("the record and the log", lambda: _account(folder, with_log=True), permits),
+        ]
+        began_at = time.perf_counter()
+        trail = read_trail(folder, LIMITS.broker, LIMITS.account)
+        audit(trail, JOB)
+        audit_seconds = time.perf_counter() - began_at
+        space = sum(file.stat().st_size for file in folder.rglob("*.trail"))
+        began_at = time.perf_counter()
+        reopened = _account(folder, with_log=True)
+        open_seconds = time.perf_counter() - began_at
+        reopened.close()
+    packed = f"The log packs a permit into {space / len(trail):.1f} bytes" if space else "Nothing was packed yet"
+    return Table(
+        "What it costs to remember every permit",
+        ("remembered", "us per permit, one by one", f"us per permit, in leases of {LEASE}", "slowest of all, ms"),
+        rows,
+        f"Lend, note, settle, note; median of {ROUNDS} rounds of {permits:,} permits. {packed}; reading and auditing "
+        f"{len(trail):,} of them took {audit_seconds:.2f} s, opening the account again {open_seconds * 1000:.0f} ms.",
+    )
+
+
+def _account(folder: Path | None, with_log: bool) -> PermitAccount:
+    record = (
+        PermitRecordFile(folder, LIMITS, "benchmark", "one")
+        if folder
+        else ForgetfulRecord(LIMITS, PermitMemory(), session="one")
+    )
+    log = PermitLogFile(folder, LIMITS.broker, LIMITS.account, boot_identity()) if folder and with_log else None
+    account = PermitAccount(LIMITS, record, time.monotonic, log)
+    account.open()
+    return account
+
+
+def _row(what: str, open_account: Callable[[], PermitAccount], permits: int) -> tuple[str, str, str, str]:
+    singles, leases, slowest = [], [], 0.0
+    for number in range(ROUNDS):
+        account = open_account()
+        single, slow = _seconds_per_permit(account, permits, 1, f"{what} {number} one")
+        singles.append(single)
+        leases.append(_seconds_per_permit(account, permits, LEASE, f"{what} {number} many")[0])
+        slowest = max(slowest, slow)
+        account.close()
+    microseconds = [f"{1e6 * statistics.median(seconds):.1f}" for seconds in (singles, leases)]
+    return what, *microseconds, f"{1000 * slowest:.1f}"
+
+
+def _seconds_per_permit(account: PermitAccount, permits: int, at_once: int, ticket: str) -> tuple[float, float]:
+    request = PermitRequest(job_id=JOB, permits=at_once)
+    began_at, slowest = time.perf_counter(), 0.0
+    for number in range(permits // at_once):
+        lent_at = time.perf_counter()
+        for permit in account.lend(f"{ticket} {number}", request, at_once):
+            account.take_back(Settlement(permit.permit_id, Outcome.ANSWERED))
+        slowest = max(slowest, time.perf_counter() - lent_at)
+    return (time.perf_counter() - began_at) / permits, slowest

@@ -1,0 +1,87 @@
+"""What every account switch keeps to, the fake included: `domain.account_switch.AccountSwitch`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from adapters.account_switch import AccountSwitchFile
+from adapters.in_memory import InMemoryAccountSwitch, InMemoryPermitRecord
+from adapters.in_memory_permits import PermitMemory
+from adapters.permit_record import PermitRecordFile
+from domain.account_switch import AccountSwitch
+from domain.errors import StorageUnavailable
+from domain.ports import PermitRecord
+from domain.rates import AccountLimits, RateLimit
+
+LIMITS = AccountLimits("binance", "my/main @ home", (RateLimit.parse("15/1s"),), timeout_seconds=1, stray_seconds=1)
+
+
+@dataclass
+class Subject:
+    """Makes switches of one account, and the record by which a limiter holds it."""
+
+    switch: Callable[[], AccountSwitch]
+    record: PermitRecord
+
+
+@pytest.fixture(params=["InMemoryAccountSwitch", "AccountSwitchFile"])
+def subject(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Subject]:
+    if request.param == "AccountSwitchFile":
+        folder = tmp_path / "not yet there"
+        record: PermitRecord = PermitRecordFile(folder, LIMITS, "a test", "session")
+        built = Subject(lambda: AccountSwitchFile(folder, LIMITS.broker, LIMITS.account), record)
+    else:
+        memory = PermitMemory()
+        switch = InMemoryAccountSwitch(memory)
+        built = Subject(lambda: switch, InMemoryPermitRecord(LIMITS, memory))
+    yield built
+    built.record.close()
+
+
+def test_an_account_is_not_paused_at_first(subject: Subject) -> None:
+    assert not subject.switch().is_paused()
+
+
+def test_a_pause_holds_for_everybody_who_looks_until_it_is_taken_back(subject: Subject) -> None:
+    subject.switch().pause()
+    subject.switch().pause()
+    assert subject.switch().is_paused()
+    subject.switch().resume()
+    subject.switch().resume()
+    assert not subject.switch().is_paused()
+
+
+def test_a_limiter_is_found_where_it_was_announced_while_it_has_the_account(subject: Subject) -> None:
+    assert subject.switch().limiter_address() is None
+    subject.record.open()
+    assert subject.switch().limiter_address() is None, "it does not say yet where"
+    subject.switch().announce("127.0.0.1:6379")
+    subject.switch().announce("127.0.0.1:6380")
+    assert subject.switch().limiter_address() == "127.0.0.1:6380"
+    subject.record.close()
+    assert subject.switch().limiter_address() is None
+
+
+def test_looking_for_a_limiter_takes_the_account_from_nobody(subject: Subject) -> None:
+    subject.record.open()
+    subject.record.close()
+    subject.switch().limiter_address()
+    subject.record.open()
+    subject.switch().announce("here")
+    assert subject.switch().limiter_address() == "here"
+
+
+def test_accounts_are_paused_one_by_one(tmp_path: Path) -> None:
+    AccountSwitchFile(tmp_path, "binance", "a").pause()
+    assert not AccountSwitchFile(tmp_path, "binance", "b").is_paused()
+    assert not AccountSwitchFile(tmp_path, "kraken", "a").is_paused()
+
+
+def test_a_pause_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StorageUnavailable):
+        AccountSwitchFile(tmp_path / "file", "binance", "a").pause()
