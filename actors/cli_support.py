@@ -40,18 +40,18 @@ def open_service(chosen: settings.Settings) -> CollectionService:
     return CollectionService(chosen)
 
 
-def open_limiter(broker: str, account: str, cluster: str | None = None) -> LimiterOperator:
-    """The real way to an account's limiter; imported only now as well."""
-    from actors.service import limiter_operator
-
-    return limiter_operator(broker, account, cluster)
-
-
 def open_store(root: Path, overrides: Sequence[SessionOverride]) -> CandleProof:
     """What the candles under a folder prove by themselves; no settings, no job and no broker are needed."""
     from actors.service import candle_proof
 
     return candle_proof(root, overrides)
+
+
+def open_limiter(broker: str, account: str, cluster: str | None = None) -> LimiterOperator:
+    """The real way to an account's limiter; imported only now as well."""
+    from actors.service import limiter_operator
+
+    return limiter_operator(broker, account, cluster)
 
 
 def program_name() -> str:
@@ -67,8 +67,8 @@ class App:
     """What a command works with; tests put in a service of their own."""
 
     open_service: Callable[[settings.Settings], CollectionService] = open_service
-    open_limiter: Callable[[str, str, str | None], LimiterOperator] = open_limiter
     open_store: Callable[[Path, Sequence[SessionOverride]], CandleProof] = open_store
+    open_limiter: Callable[[str, str, str | None], LimiterOperator] = open_limiter
     program: str = field(default_factory=program_name)
 
     def command_line(self, command: str, job_id: str, chosen: settings.Settings) -> str:

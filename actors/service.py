@@ -15,8 +15,6 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-import platformdirs
-
 from actors import ray_session
 from actors.account_limits import account_limits, check_fits
 from actors.candle_proof import CandleProof
@@ -36,6 +34,8 @@ from actors.permit_client import PermitClient
 from actors.rate_limiter import RateLimiter
 from actors.runners import Runners
 from actors.settings import BrokerSettings, Settings
+from actors.state_folder import STATE_FOLDER_VARIABLE as STATE_FOLDER_VARIABLE
+from actors.state_folder import state_folder as state_folder
 from adapters.account_switch import AccountSwitchFile
 from adapters.atomic_file import make_folder
 from adapters.audit_plot import draw
@@ -57,9 +57,6 @@ from domain.rates import AccountLimits
 from domain.requests import CollectionRequest
 from domain.sessions import SessionOverride
 
-STATE_FOLDER_VARIABLE = "CANDLES_STATE_DIR"
-"""Where the permit records and logs of this user's accounts lie; by default the platform's state folder."""
-
 
 def gateway_for(broker: BrokerSettings) -> BinanceGateway:
     """The gateway that the settings name."""
@@ -71,11 +68,6 @@ def gateway_for(broker: BrokerSettings) -> BinanceGateway:
 def limits_for(broker: BrokerSettings) -> AccountLimits:
     """What the settings allow the account, or what the broker documents."""
     return account_limits(broker, gateway_for(broker), DEFAULT_LIMITS)
-
-
-def state_folder() -> Path:
-    """The folder of the permit records and logs."""
-    return Path(os.environ.get(STATE_FOLDER_VARIABLE) or platformdirs.user_state_path("candle-collector"))
 
 
 def candle_proof(root: Path, overrides: Sequence[SessionOverride]) -> CandleProof:
@@ -252,13 +244,8 @@ class CollectionService(JobService):
     def audit(self, job: str, plot: Path | None = None) -> AuditReport:
         """What the log of permits proves of a job; see `JobAuditor`."""
         base_url = self._settings.broker.base_url if self._settings.broker else None
-        auditor = JobAuditor(
-            self._catalog,
-            lambda broker, account: read_trail(state_folder(), broker, account),
-            lambda: server_count(base_url),
-            draw,
-        )
-        return auditor.audit(job, plot)
+        count = partial(server_count, base_url)
+        return JobAuditor(self._catalog, partial(read_trail, state_folder()), count, draw).audit(job, plot)
 
     def proof(self) -> JobProof:
         """What is there of a job or a symbol, what is not, and what can be done about it; no request is made."""

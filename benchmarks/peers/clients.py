@@ -7,35 +7,37 @@ import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from actors.permit_client import PermitClient
 from actors.rate_limiter import RateLimiter
+from actors.service import LimiterBuilder
 from adapters.brokers.binance import BinanceGateway
-from adapters.permit_record import PermitRecordFile
 from benchmarks.peers.contestants import Contestant
 from benchmarks.peers.libraries import Place, Take
+from benchmarks.peers.networks import LIMIT
 from domain.candles import Interval
 from domain.errors import BrokerThrottled
 from domain.ports import PageRequest, Permit, PermitSource
-from domain.rates import AccountLimits
 from domain.timespan import TimeSpan
 from domain.usage import BrokerUsage
 
 FUTURE_DAYS = TimeSpan(4_102_444_800_000, 4_102_444_800_000 + 5 * 86_400_000)
 """Five days of the year 2100: an empty page is the least work for both sides, and it is requests that race."""
 LAG_SAMPLE_SECONDS = 0.01
+FLUSH_SECONDS = 0.5 * LIMIT.window_seconds
 
 
 @dataclass(frozen=True)
 class Errand:
-    """What one client process has to do; `actor` is our limiter's where processes share it."""
+    """What one client process has to do.
+
+    Our limiter is the actor given, or one that `builder` builds here.
+    """
 
     contestant: Contestant
     place: Place
-    limits: AccountLimits
-    state_folder: Path
+    builder: LimiterBuilder
     base_url: str
     requests: int
     lanes: int
@@ -117,19 +119,12 @@ async def _permits(errand: Errand) -> AsyncIterator[PermitSource]:
         async with errand.contestant.opens(errand.place) as take:
             yield BarePermits(take)
         return
-    limiter = None if errand.actor else _limiter(errand)
-    client = PermitClient(limiter or _remote(errand.actor), 0.5 * errand.limits.shortest.window_seconds)
+    limiter = None if errand.actor else RateLimiter(**errand.builder())
+    client = PermitClient(limiter or _remote(errand.actor), FLUSH_SECONDS)
     yield client
     await client.close()
     if limiter:
         await limiter.shutdown()
-
-
-def _limiter(errand: Errand) -> RateLimiter:
-    return RateLimiter(
-        errand.limits,
-        lambda limits: PermitRecordFile(errand.state_folder, limits, "the benchmark", errand.place.key),
-    )
 
 
 def _remote(actor: Any) -> Any:
