@@ -133,10 +133,15 @@ class PermitAccount:
         return tuple(WindowStatus(str(limit), limit.amount, counted, others) for limit, counted, others in counts)
 
     def _over_at(self, settlement: Settlement, ended_at: float) -> float:
-        over_at = ended_at + (self.limits.stray_seconds if settlement.outcome is Outcome.STRAY else 0.0)
-        if self.limits.uplink_seconds is None or settlement.call_seconds is None:
+        limits = self.limits
+        sent_at = ended_at - (settlement.call_seconds or 0.0)
+        over_at = ended_at
+        if settlement.outcome is Outcome.STRAY:
+            # The network does not know when its client gave up: one cancelled at once travels as long as any other.
+            over_at = sent_at + limits.timeout_seconds + limits.stray_seconds
+        if limits.uplink_seconds is None or settlement.call_seconds is None:
             return over_at
-        return min(over_at, ended_at - settlement.call_seconds + self.limits.uplink_seconds)
+        return min(over_at, sent_at + limits.uplink_seconds)
 
     def _rebuild(self, known: RecordedPermits) -> None:
         if known.agreed:

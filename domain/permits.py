@@ -53,7 +53,8 @@ class PermitLedger:
 
     What this rests on: `over_at` is never too early.
     - An answered request is over when its headers are in: it had arrived.
-    - One that was given up is over `stray_seconds` later: it arrives by then, or never.
+    - One that was given up, however soon, is over `timeout_seconds + stray_seconds` after it was sent: it
+      arrives by then, or never.
     - One of which nothing is heard is over at the bound it was lent with: permits are checked right before
       the first byte and useless after `permit_valid_seconds`, and it is given up `timeout_seconds` later.
       A later word does not extend the bound.

@@ -79,7 +79,7 @@ async def start(*waiting: asyncio.Task[Lease]) -> None:
 class Network:
     """Every request takes its time to the broker, where it is counted, and the answer takes its own back.
 
-    What is given up on the way still arrives: at most `STRAY_SECONDS` after any client gives up.
+    What is given up on the way still arrives: at most `TIMEOUT_SECONDS + STRAY_SECONDS` after it was sent.
     """
 
     def __init__(self, seed: int = 0, one_way_seconds: float | None = None, freezes: bool = False) -> None:
