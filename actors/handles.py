@@ -49,7 +49,7 @@ async def _unless_gone(call: Any) -> Any:
     try:
         return await call
     except RayActorError as error:
-        raise LimiterUnavailable(f"the rate limiter is gone: {error}") from error
+        raise LimiterUnavailable("the rate limiter has ended") from error
     except RayTaskError as error:
         # As it was raised: its own text is a traceback.
         raise error.cause from None
@@ -242,4 +242,4 @@ class LimiterHandle:
         except RayTaskError as error:
             raise error.cause from None
         except RayActorError as error:
-            raise LimiterUnavailable(f"the rate limiter is gone: {error}") from error
+            raise LimiterUnavailable("the rate limiter has ended") from error

@@ -145,7 +145,9 @@ class PermitAccount:
         # Who waits is asked anew: what they want may have become impossible.
         self.turns = PoolTurns(lambda: self.ledger, self._clock)
         predecessor, self.ledger = self.ledger, PermitLedger(self.limits.limits)
-        self.ledger.restore(known.permits, known.sealed_until)
+        counted_since = self._clock() - self.ledger.longest_window_seconds
+        still_counted = (permit for permit in known.permits if permit.over_at > counted_since)
+        self.ledger.restore(still_counted, known.sealed_until)
         self.ledger.inherit_others(predecessor)
         self._books.hold_to(self.limits.limits)
         knows_all_from = known.complete_since + self.ledger.longest_window_seconds

@@ -20,6 +20,7 @@ from actors.account_limits import account_limits, check_fits
 from actors.candle_proof import CandleProof
 from actors.collection_requests import request_from
 from actors.collection_worker import CollectionWorker
+from actors.dataset_selection import DatasetSelection
 from actors.job_auditor import AuditReport, JobAuditor
 from actors.job_catalog import JobCatalog
 from actors.job_coordinator import JobCoordinator
@@ -50,7 +51,6 @@ from adapters.segment_listing import bytes_per_bar
 from adapters.simulator import SimulatorProcess
 from adapters.simulator.count import server_count
 from adapters.trading_calendars import TradingCalendars
-from domain.errors import SettingsError
 from domain.leases import LeaseTerms
 from domain.ports import TradingCalendar
 from domain.rates import AccountLimits
@@ -231,41 +231,30 @@ class CollectionService(JobService):
 
     def export(self, out: Path, format: str, job: str | None = None, symbols: Sequence[str] = ()) -> list[Path]:
         """Write candles to files: a job's, or those of the settings file, all or the named symbols."""
-        request = self._catalog.request(self._catalog.find(job)) if job else self.request()
-        gateway = gateway_for(self._settings.require_broker())
         candles = CandleFiles(self._settings.storage.root)
-        datasets = [gateway.dataset(symbol, request.interval) for symbol in symbols or request.symbols]
-        stored = set(candles.datasets() if symbols else datasets)
-        for dataset in datasets:
-            if dataset not in stored:
-                raise SettingsError(f"no {dataset.interval} candles of {dataset.symbol} are stored: collect them first")
-        return export(candles, datasets, request.span, format, out)
+        datasets, span = self._selection().to_export(job, symbols, candles.datasets)
+        return export(candles, datasets, span, format, out)
 
     def mirror(self, out: Path, job: str | None = None) -> MirrorReport:
         """Bring a Parquet mirror up to date: a job's candles, or all that are stored."""
         candles = CandleFiles(self._settings.storage.root)
-        mirror = ParquetMirror(candles.root, out)
-        if job is None:
-            return mirror.update(candles.datasets(), is_whole_store=True)
-        request, gateway = self._catalog.request(self._catalog.find(job)), gateway_for(self._settings.require_broker())
-        return mirror.update(gateway.dataset(symbol, request.interval) for symbol in request.symbols)
+        datasets = candles.datasets() if job is None else self._selection().of_job(job)
+        return ParquetMirror(candles.root, out).update(datasets, is_whole_store=job is None)
 
     def audit(self, job: str, plot: Path | None = None) -> AuditReport:
         """What the log of permits proves of a job; see `JobAuditor`."""
         base_url = self._settings.broker.base_url if self._settings.broker else None
-        auditor = JobAuditor(
-            self._catalog,
-            lambda broker, account: read_trail(state_folder(), broker, account),
-            lambda: server_count(base_url),
-            draw,
-        )
-        return auditor.audit(job, plot)
+        count = partial(server_count, base_url)
+        return JobAuditor(self._catalog, partial(read_trail, state_folder()), count, draw).audit(job, plot)
 
     def proof(self) -> JobProof:
         """What is there of a job or a symbol, what is not, and what can be done about it; no request is made."""
         gateway = gateway_for(self._settings.require_broker())
         proof = candle_proof(self._settings.storage.root, self._overrides)
         return JobProof(self._settings, self._catalog, proof, gateway.dataset)
+
+    def _selection(self) -> DatasetSelection:
+        return DatasetSelection(self._catalog, gateway_for(self._settings.require_broker()).dataset, self.request)
 
     def _new_coordinator(self, job_id: str) -> Any:
         options = ray_session.on_this_node()

@@ -68,6 +68,7 @@ def _draw_window(panel: Any, window: WindowAudit, trail: PermitTrail, verdict: J
     panel.set_ylabel(f"at most in the\nlast {limit.window_seconds:g} s", fontsize=9)
     panel.set_xlim(0, verdict.last_seconds - first + limit.window_seconds)
     panel.set_ylim(0, 1.15 * max(window.most, limit.amount))
+    panel.yaxis.get_major_locator().set_params(integer=True)
     panel.spines[["top", "right"]].set_visible(False)
 
 

@@ -19,24 +19,27 @@ from domain.validation import QuarantinedCandle
 class InMemoryClaim:
     """The claim to collect a dataset, among those who share the repository."""
 
-    def __init__(self, taken: set[Dataset], dataset: Dataset) -> None:
+    def __init__(self, taken: set[Dataset], lock: Lock, dataset: Dataset) -> None:
         self._taken = taken
+        self._lock = lock
         self._dataset = dataset
         self._is_mine = False
 
     def try_take(self) -> bool:
         """Take it if nobody has it."""
-        if not self._is_mine and self._dataset not in self._taken:
-            self._taken.add(self._dataset)
-            self._is_mine = True
-        return self._is_mine
+        with self._lock:
+            if not self._is_mine and self._dataset not in self._taken:
+                self._taken.add(self._dataset)
+                self._is_mine = True
+            return self._is_mine
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._is_mine:
-            self._taken.discard(self._dataset)
+        with self._lock:
+            if self._is_mine:
+                self._taken.discard(self._dataset)
 
 
 class InMemoryCandleRepository:
@@ -106,7 +109,7 @@ class InMemoryCandleRepository:
 
     def collecting(self, dataset: Dataset) -> InMemoryClaim:
         """The claim to collect the dataset, not taken yet."""
-        return InMemoryClaim(self._collecting, dataset)
+        return InMemoryClaim(self._collecting, self._lock, dataset)
 
     def damaged(self, dataset: Dataset) -> list[DamagedSegment]:
         """Nothing: memory does not rot."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 from adapters.permit_frames import agreed_limits, agreement_entry, permit_entries
@@ -13,7 +12,9 @@ from domain.ports import RecordedPermits
 from domain.rates import ANY_POOL, AccountLimits
 
 KEPT_SECONDS = 600.0
-"""Permits are kept this long at least after their end, so that a run with longer windows knows them too."""
+"""Permits are kept this long after their end, so that a run with longer windows knows them too."""
+KEPT_PERMITS = 20_000
+"""More than this are kept only while they count: a successor has to read them all before it grants."""
 
 
 class PermitHistory:
@@ -64,7 +65,8 @@ class PermitHistory:
                 for permit_id in permit_ids if isinstance(permit_ids, list) else [permit_ids]:
                     self.lend(LentPermit(permit_id, tokens, granted_at, over_at, pool=pool[0] if pool else ANY_POOL))
             case ["over", permit_id, over_at] if permit_id in self._lent:
-                self.end(replace(self._lent[permit_id], over_at=over_at, is_over=True))
+                lent = self._lent[permit_id]
+                self.end(LentPermit(permit_id, lent.tokens, lent.granted_at, over_at, is_over=True, pool=lent.pool))
             case ["void", permit_id]:
                 self.void(permit_id)
             case ["seal", until]:
@@ -83,11 +85,14 @@ class PermitHistory:
 
     def drop_old(self, now: float) -> None:
         """Forget what was over long ago, or should have been and was never heard of again."""
-        windows = (self._agreed or self._limits).limits
-        moment = now - max([KEPT_SECONDS, *(2 * limit.window_seconds for limit in windows)])
+        longest = max(limit.window_seconds for limit in (self._agreed or self._limits).limits)
+        counted_since = now - 2 * longest
+        moment = min(now - KEPT_SECONDS, counted_since)
         dropped = [permit for permit in self._lent.values() if permit.over_at < moment]
         for permit in dropped:
             del self._lent[permit.permit_id]
         while self._over and self._over[0].over_at < moment:
+            dropped.append(self._over.popleft())
+        while len(self._over) > KEPT_PERMITS and self._over[0].over_at < counted_since:
             dropped.append(self._over.popleft())
         self.complete_since = max([self.complete_since, *(permit.over_at for permit in dropped)])

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from adapters.atomic_file import make_folder, replacing, storage_errors
+from adapters.atomic_file import make_folder, replacing
 from adapters.permit_frames import frame, read_frames
 from adapters.permit_notes import PermitNotes, floor_us, lent_entry, limits_entry, over_entry
 from adapters.permit_trail import pack
@@ -66,7 +66,10 @@ class PermitLogFile:
         """Go on with the log where it ends; see the port."""
         self._notes = PermitNotes(floor_us(self._wall_clock()) - floor_us(now))
         self._retry_at = float("-inf")
-        self._attempt(lambda: self._reopen(known, now), now)
+        try:
+            self._reopen(known, now)
+        except (OSError, StorageUnavailable) as error:
+            self._fall_behind(error, now)
 
     def hold_to(self, limits: Sequence[RateLimit], now: float) -> None:
         """Note the limits that hold from now on."""
@@ -120,18 +123,17 @@ class PermitLogFile:
 
     def _note(self, entry: list[Any], now: float) -> None:
         self._notes.replay(entry)
-        if self._entries_left > 0:
-            self._attempt(lambda: self._append(frame(entry)), now)
-        elif now >= self._retry_at:
-            self._attempt(lambda: self._renew(now), now)
-
-    def _attempt(self, write: Callable[[], None], now: float) -> None:
         try:
-            with storage_errors(self._path):
-                write()
-        except StorageUnavailable as error:
-            self._entries_left, self._retry_at = 0, now + PATIENCE_SECONDS
-            log.warning("the log of permits falls behind, which hinders nobody: %s", error)
+            if self._entries_left > 0:
+                self._append(frame(entry))
+            elif now >= self._retry_at:
+                self._renew(now)
+        except (OSError, StorageUnavailable) as error:
+            self._fall_behind(error, now)
+
+    def _fall_behind(self, error: Exception, now: float) -> None:
+        self._entries_left, self._retry_at = 0, now + PATIENCE_SECONDS
+        log.warning("the log of permits falls behind, which hinders nobody: %s: %s", self._path, error)
 
     def _append(self, data: bytes) -> None:
         if os.write(self._file, data) != len(data):

@@ -95,17 +95,21 @@ def unpack(data: bytes) -> TrailColumns:
     granted = np.cumsum(stored["granted"])
     return TrailColumns(
         offset_us,
-        granted=array("q", granted.tolist()),
-        over=array("q", (granted + stored["lasted"]).tolist()),
-        tokens=array("q", stored["tokens"].tolist()),
-        job=array("l", stored["job"].tolist()),
-        pool=array("l", stored["pool"].tolist()),
-        ending=array("B", stored["ending"].tolist()),
+        granted=_as_array("q", granted),
+        over=_as_array("q", granted + stored["lasted"]),
+        tokens=_as_array("q", stored["tokens"]),
+        job=_as_array("l", stored["job"]),
+        pool=_as_array("l", stored["pool"]),
+        ending=_as_array("B", stored["ending"]),
         jobs={job: place for place, job in enumerate(jobs)},
         pools={pool: place for place, pool in enumerate(pools)},
         eras=eras,
         doubts=doubts,
     )
+
+
+def _as_array(kind: str, column: NDArray[np.int64]) -> array[int]:
+    return array(kind, column.astype(kind).tobytes())
 
 
 def _shuffled(column: NDArray[Any]) -> bytes:

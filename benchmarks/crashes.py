@@ -25,13 +25,15 @@ from tests.cluster.crash_verdict import Verdict
 from tests.cluster.kept_cluster import KeptCluster, kept_cluster
 
 COLUMNS = (
-    "scenario", "trials", "kills", "stops", "requests", "repeats", "allowed", "violations", "candles compared", "wrong",
+    "scenario", "trials", "kills", "stops", "requests", "repeats", "allowed", "violations", "candles compared",
+    "candles counted", "wrong",
 )  # fmt: skip
 NOTE = (
     "Each trial: 12 symbols of 5 pages, 30 requests per 3 s, 2 workers with 3 symbols in flight each, resumed until "
     "COMPLETED. stops: runs that ended by themselves before that. allowed: pages in flight at the kills and stops "
     f"(3 for a worker, 0 for the limiter, {MOST_IN_FLIGHT} for all others) and the answers that the exchange spoilt. "
-    "Every candle is compared with the exchange's own, bit by bit, with its coverage, the events and the summary."
+    "Every candle is compared with the exchange's own, bit by bit, with its coverage and the events. Counted: by the "
+    "job's own summary, which lacks what a coordinator had been told and not recorded when it was killed."
 )
 
 
@@ -78,6 +80,7 @@ def _counts(name: str, seed: int, verdict: Verdict) -> dict[str, Any]:
         "allowed": run.repeatable_pages + verdict.faulty_answers,
         "violations": verdict.report["violations"],
         "candles compared": verdict.candles_compared,
+        "candles counted": sum(job["candles_saved"] for job in verdict.jobs),
         "seconds": round(run.seconds, 1),
         "victims": [victim.value for victim in run.kills],
         "said": [stop[-200:] for stop in run.driver.stops],

@@ -13,7 +13,6 @@ from actors.permit_client import PermitClient
 from actors.rate_limiter import RateLimiter
 from actors.ray_session import RaySession
 from actors.service import LimiterBuilder, as_actor, state_folder
-from benchmarks.limiters import ACTOR_OPTIONS, CLIENTS
 from benchmarks.tables import Table
 from benchmarks.workbench import temporary_state
 from domain.leases import LeaseTerms
@@ -21,7 +20,9 @@ from domain.rates import AccountLimits, RateLimit
 
 LIMIT = "1000000/1s"
 """Far more than any limiter grants, so that nothing but the way to the permits is measured."""
+CLIENTS = 4
 LANES = 100
+ACTOR_OPTIONS: dict[str, Any] = {"num_cpus": 0, "max_concurrency": 10_000}
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +167,7 @@ def _leased(seconds: float) -> LeaseRun:
 
 def _limiter() -> tuple[Any, AccountLimits]:
     limits = AccountLimits("benchmark", uuid4().hex, (RateLimit.parse(LIMIT),), timeout_seconds=10, stray_seconds=10)
-    builder = LimiterBuilder(limits, state_folder(), "the benchmark", uuid4().hex)
+    builder = LimiterBuilder(limits, state_folder(), "the benchmark", uuid4().hex, audit_days=1)
     return as_actor(RateLimiter, **ACTOR_OPTIONS).remote(builder), limits
 
 

@@ -74,12 +74,6 @@ class KnownSpans:
         since = np.where(in_upper, upper.since(starts), self.since(starts))
         return _joined(*(edge[in_upper | in_lower] for edge in (starts, ends, since)))
 
-    def within(self, span: TimeSpan) -> KnownSpans:
-        """What is known of the span."""
-        starts, ends = np.maximum(self.start_ms, span.start_ms), np.minimum(self.end_ms, span.end_ms)
-        inside = starts < ends
-        return KnownSpans(starts[inside], ends[inside], self.since_ms[inside])
-
     def identical(self, other: KnownSpans) -> bool:
         """Whether both are the same pieces."""
         mine, theirs = self.columns(), other.columns()

@@ -7,36 +7,37 @@ import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from actors.permit_client import PermitClient
 from actors.rate_limiter import RateLimiter
+from actors.service import LimiterBuilder
 from adapters.brokers.binance import BinanceGateway
-from adapters.permit_record import PermitRecordFile
 from benchmarks.peers.contestants import Contestant
 from benchmarks.peers.libraries import Place, Take
+from benchmarks.peers.networks import LIMIT
 from domain.candles import Interval
 from domain.errors import BrokerThrottled
 from domain.ports import PageRequest, Permit, PermitSource
-from domain.rates import AccountLimits
 from domain.timespan import TimeSpan
 from domain.usage import BrokerUsage
 
-FIRST_DAY_MS = 1_420_070_400_000
-DAY_MS = 86_400_000
-DAYS = 5
+FUTURE_DAYS = TimeSpan(4_102_444_800_000, 4_102_444_800_000 + 5 * 86_400_000)
+"""Five days of the year 2100: an empty page is the least work for both sides, and it is requests that race."""
 LAG_SAMPLE_SECONDS = 0.01
+FLUSH_SECONDS = 0.5 * LIMIT.window_seconds
 
 
 @dataclass(frozen=True)
 class Errand:
-    """What one client process has to do; `actor` is our limiter's where processes share it."""
+    """What one client process has to do.
+
+    Our limiter is the actor given, or one that `builder` builds here.
+    """
 
     contestant: Contestant
     place: Place
-    limits: AccountLimits
-    state_folder: Path
+    builder: LimiterBuilder
     base_url: str
     requests: int
     lanes: int
@@ -97,9 +98,8 @@ class ClientProcess:
 async def _lane(
     gateway: BinanceGateway, source: PermitSource, tally: ClientTally, lane: list[float], symbols: Iterator[str]
 ) -> None:
-    span = TimeSpan(FIRST_DAY_MS, FIRST_DAY_MS + DAYS * DAY_MS)
     for symbol in symbols:
-        page = PageRequest(gateway.dataset(symbol, Interval("1d")), span)
+        page = PageRequest(gateway.dataset(symbol, Interval("1d")), FUTURE_DAYS)
         try:
             await gateway.fetch_page(page, TimedPermits(source, tally, lane, symbol))
         except BrokerThrottled:
@@ -119,19 +119,12 @@ async def _permits(errand: Errand) -> AsyncIterator[PermitSource]:
         async with errand.contestant.opens(errand.place) as take:
             yield BarePermits(take)
         return
-    limiter = None if errand.actor else _limiter(errand)
-    client = PermitClient(limiter or _remote(errand.actor), 0.5 * errand.limits.shortest.window_seconds)
+    limiter = None if errand.actor else RateLimiter(**errand.builder())
+    client = PermitClient(limiter or _remote(errand.actor), FLUSH_SECONDS)
     yield client
     await client.close()
     if limiter:
         await limiter.shutdown()
-
-
-def _limiter(errand: Errand) -> RateLimiter:
-    return RateLimiter(
-        errand.limits,
-        lambda limits: PermitRecordFile(errand.state_folder, limits, "the benchmark", errand.place.key),
-    )
 
 
 def _remote(actor: Any) -> Any:

@@ -26,9 +26,9 @@ from benchmarks.peers.redis_server import redis_server
 from domain.rates import AccountLimits
 
 PROCESSES = (1, 4)
-LANES = 24
+LANES = 12
 """Requests waiting or in flight, over all processes."""
-AT_ONCE = 4
+AT_ONCE = 5
 """How many races two cores carry at the same time, each with an exchange of its own."""
 TIMEOUT_SECONDS = 10.0
 START_SECONDS = 0.5
@@ -44,7 +44,7 @@ class Lengths:
     """
 
     ours: int = 3004
-    guessed: int = 1504
+    guessed: int = 1004
     others: int = 504
 
     def of(self, contestant: Contestant) -> int:
@@ -83,8 +83,7 @@ class Track:
         self._redis_port, self._folder, self._lengths = redis_port, folder, lengths
         client_class: Any = ray.remote(ClientProcess).options(num_cpus=0)
         teams = [[client_class.remote() for _ in range(max(PROCESSES))] for _ in range(AT_ONCE)]
-        for team in teams:
-            ray.get([client.ready.remote() for client in team])
+        ray.get([client.ready.remote() for team in teams for client in team])
         self._teams: queue.SimpleQueue[list[Any]] = queue.SimpleQueue()
         for team in teams:
             self._teams.put(team)
@@ -115,12 +114,12 @@ class Track:
 
         processes, key = len(clients), uuid4().hex
         limits = _account(contestant, network, key)
-        with self._limiter_actor(contestant, limits, processes) as actor:
+        builder = LimiterBuilder(limits, self._folder, "the benchmark", session=key)
+        with _limiter_actor(contestant, builder, processes) as actor:
             errand = Errand(
                 contestant=contestant,
                 place=Place(processes, self._redis_port, key),
-                limits=limits,
-                state_folder=self._folder,
+                builder=builder,
                 base_url=base_url,
                 requests=self._lengths.of(contestant) // processes,
                 lanes=LANES // processes,
@@ -129,21 +128,21 @@ class Track:
             )
             return ray.get([client.run.remote(replace(errand, number=number)) for number, client in enumerate(clients)])
 
-    @contextmanager
-    def _limiter_actor(self, contestant: Contestant, limits: AccountLimits, processes: int) -> Iterator[Any]:
-        """Our limiter as it runs in a cluster; None for one process, and for the others."""
-        if contestant.role is not Role.OURS or processes == 1:
-            yield None
-            return
-        import ray
 
-        builder = LimiterBuilder(limits, self._folder, "the benchmark", limits.account)
-        actor = as_actor(RateLimiter, **LIMITER_OPTIONS).remote(builder)
-        try:
-            ray.get(actor.status.remote())
-            yield actor
-        finally:
-            ray.kill(actor)
+@contextmanager
+def _limiter_actor(contestant: Contestant, builder: LimiterBuilder, processes: int) -> Iterator[Any]:
+    """Our limiter as it runs in a cluster; None for one process, and for the others."""
+    if contestant.role is not Role.OURS or processes == 1:
+        yield None
+        return
+    import ray
+
+    actor = as_actor(RateLimiter, **LIMITER_OPTIONS).remote(builder)
+    try:
+        ray.get(actor.status.remote())
+        yield actor
+    finally:
+        ray.kill(actor)
 
 
 def _account(contestant: Contestant, network: Network, key: str) -> AccountLimits:

@@ -115,7 +115,7 @@ class Kill:
             run.kill(self.victim)
 
 
-def random_kills(seed: int, victims: Sequence[Victim], count: int, pages: int = 60) -> tuple[Kill, ...]:
+def random_kills(seed: int, victims: Sequence[Victim], count: int, pages: int) -> tuple[Kill, ...]:
     """So many kills, spread at random over the job; some fall into the restart after the one before."""
     dice = random.Random(seed)
     moments = sorted(dice.randrange(1, pages - 2) for _ in range(count))

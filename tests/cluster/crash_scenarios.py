@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.cluster.crash_matrix import Kill, Step, Trial, TrialRun, Victim, random_kills, trial_run
+from tests.cluster.crash_matrix import PAGES_PER_SYMBOL, Step, Trial, TrialRun, Victim, random_kills, trial_run
 from tests.cluster.crash_mishaps import FillDisk, LockStore, SetClockBack, clock_went_back, small_disk, with_a_clock
 from tests.cluster.crash_verdict import Verdict
 from tests.cluster.kept_cluster import KeptCluster
@@ -24,14 +24,17 @@ WRONG = (
 )  # fmt: skip
 """A single symbol is refused by mistake: one that is listed. The job completes without it, and `retry` gets it."""
 
-INCOMPLETE = (
-    "late_bars,probability=0.1,times=1,bars=1", "late_bars,probability=0.1,times=1,bars=250",
-    "first_bars,probability=0.1,times=1,bars=0", "first_bars,probability=0.1,times=1,bars=400",
-    "last_bars,probability=0.1,times=1,bars=600", "last_bars,probability=0.1,times=1,bars=999",
+INCOMPLETE = tuple(
+    f"{fault},symbol=T{{seed}}S{number:03},probability=0.3,times=1"
+    for number, fault in enumerate(
+        ("late_bars,bars=1", "late_bars,bars=250", "first_bars,bars=0", "first_bars,bars=400", "last_bars,bars=600",
+         "last_bars,bars=999")
+    )
 )  # fmt: skip
-"""No two alike: a server that leaves out the same bars twice over is believed, for so it would look if it had none."""
+"""Once for a symbol: a server that leaves out the same bars twice over is believed, for so it looks if it has none."""
 
-Plan = Callable[[int], tuple[Step, ...]]
+Plan = Callable[[int, int], tuple[Step, ...]]
+"""A seed and the job's pages -> what happens."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,7 @@ class Scenario:
 
     plan: Plan
     faults: tuple[str, ...] = ()
+    symbols: int = 12
     small_disk: str = ""
     """The folder that lies on a small disk of its own."""
     has_clock: bool = False
@@ -47,7 +51,8 @@ class Scenario:
 
     def judge(self, name: str, seed: int, folder: Path, cluster: KeptCluster | None = None) -> Verdict:
         """Play it, in that cluster or embedded; raises NotPermitted where the machine lacks what it takes."""
-        trial = Trial(name, seed, self.plan(seed), self.faults)
+        steps = self.plan(seed, self.symbols * PAGES_PER_SYMBOL)
+        trial = Trial(name, seed, steps, tuple(fault.format(seed=seed) for fault in self.faults), self.symbols)
         with ExitStack() as stack:
             run: TrialRun = stack.enter_context(trial_run(trial, folder, cluster))
             if self.small_disk:
@@ -63,21 +68,22 @@ class Scenario:
 
 
 def _kills(count: int, *victims: Victim) -> Plan:
-    return lambda seed: random_kills(seed, victims, count)
+    return lambda seed, pages: random_kills(seed, victims, count, pages)
 
 
 def _steps(*steps: Step) -> Plan:
-    return lambda seed: steps
+    return lambda seed, pages: steps
 
 
-def _on_a_clock(seed: int) -> tuple[Step, ...]:
-    first, second, third = random_kills(seed, list(Victim), 3, pages=25)
-    return (SetClockBack(4), first, second, third, SetClockBack(30, is_paused=True), Kill(Victim.EVERYTHING, 40))
+def _on_a_clock(seed: int, pages: int) -> tuple[Step, ...]:
+    kills = random_kills(seed, list(Victim), 2, pages // 2)
+    return (SetClockBack(4), *kills, SetClockBack(pages * 6 // 10, is_paused=True))
 
 
 SCENARIOS = {
     "nothing": Scenario(_steps()),
     **{victim.value: Scenario(_kills(4, victim)) for victim in Victim},
+    "noise and three kills": Scenario(_kills(3, *Victim), NOISE, symbols=8),
     "noise": Scenario(_steps(), NOISE),
     "noise and kills": Scenario(_kills(5, *Victim), NOISE),
     "wrong answers": Scenario(_kills(2, *Victim), WRONG),
@@ -88,5 +94,8 @@ SCENARIOS = {
     "store locked 2.5 s": Scenario(_steps(LockStore(10, 2.5))),
     "store locked 12 s": Scenario(_steps(LockStore(10, 12))),
     "store locked, Ctrl-C": Scenario(_steps(LockStore(15, 0, is_interrupted=True))),
-    "clock set back": Scenario(_on_a_clock, has_clock=True),
+    "store locked, then disk full": Scenario(
+        _steps(LockStore(8, 0, is_interrupted=True), FillDisk(20)), symbols=8, small_disk="data"
+    ),
+    "clock set back": Scenario(_on_a_clock, symbols=8, has_clock=True),
 }

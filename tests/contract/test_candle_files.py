@@ -42,7 +42,7 @@ MINUTE_MS, MARCH_MS = 60_000, 1_709_251_200_000
 dataset, files = Dataset("memory", "A", Interval("1m")), CandleFiles(sys.argv[1])
 def save(first, last):
     times = MARCH_MS + np.arange(first, last) * MINUTE_MS
-    values = np.random.default_rng(first).random(len(times))
+    values = np.random.default_rng(abs(first)).random(len(times))
     span = TimeSpan(MARCH_MS + first * MINUTE_MS, MARCH_MS + last * MINUTE_MS)
     files.save(dataset, span, Candles(times, values, values, values, values, values))
 """
@@ -99,6 +99,48 @@ def test_a_kill_before_the_replacement_leaves_the_old_content_and_the_next_save_
     assert "2024-03.candles.tmp" in listed(files)
     assert files.save(DATASET, SPAN, candles(range(100))) == SaveResult(0, 0)
     assert listed(files) == [".lock", "2024-03.candles"]
+
+
+KILLED_AT_A_STEP = """
+from pathlib import Path
+steps = 0
+def counting(act):
+    def step(*arguments):
+        global steps
+        if steps == {0}:
+            os.kill(os.getpid(), signal.SIGKILL)
+        steps += 1
+        return act(*arguments)
+    return step
+os.fsync, Path.replace = counting(os.fsync), counting(Path.replace)
+save(-50, 50)
+print(steps)
+"""
+
+
+def test_a_kill_at_any_step_of_a_save_leaves_each_file_as_before_or_as_after_with_its_coverage(
+    tmp_path: Path,
+) -> None:
+    """Each of the two months is synced, put in place and its folder synced: six steps."""
+    february, march = (TimeSpan(MARCH_MS + first * MINUTE_MS, MARCH_MS + last * MINUTE_MS) for first, last in HALVES)
+    seen = set()
+    for step in range(7):
+        files = CandleFiles(tmp_path / str(step))
+        files.save(DATASET, march, candles(range(25)), known_at_ms=1)
+        returned, said = run(KILLED_AT_A_STEP.format(step), files.root)
+        assert (returned, said.strip()) == ((0, "6") if step == 6 else (-signal.SIGKILL, ""))
+        halves = [len(files.read(DATASET, half)) for half in (february, march)]
+        missing = files.coverage(DATASET, TimeSpan(february.start_ms, march.end_ms)).missing
+        assert missing == ([] if halves[0] else [february])
+        assert len(files.revisions(DATASET, march)) == (25 if halves[1] == 50 else 0)
+        seen.add(tuple(halves))
+        assert run("save(-50, 50)", files.root)[0] == 0
+        assert [len(files.read(DATASET, half)) for half in (february, march)] == [50, 50]
+        assert [name for name in listed(files) if name.endswith(".tmp")] == []
+    assert seen == {(0, 25), (50, 25), (50, 50)}
+
+
+HALVES = ((-50, 0), (0, 50))
 
 
 def test_a_disk_that_takes_no_more_leaves_the_old_content_and_nothing_half_written(files: CandleFiles) -> None:

@@ -45,7 +45,9 @@ def trail_of(folder: Path) -> PermitTrail:
 def filled(folder: Path, permits: int, **more: float) -> list[LentPermit]:
     """A log with so many permits, each lent and answered, the last of them lent only."""
     log = opened(folder, **more)
-    lent = [permit(str(number), seconds_ago=15 - 14 * number / permits) for number in range(permits)]
+    begin = time.monotonic() - 15
+    moments = [begin + 14 * number / permits for number in range(permits)]
+    lent = [LentPermit(str(number), 2, moment, moment + 22.0) for number, moment in enumerate(moments)]
     for number, one in enumerate(lent):
         log.lent(JOB, [one])
         if number:
@@ -117,6 +119,16 @@ def test_permits_of_before_the_reboot_are_over_and_the_next_ones_stand_after_the
     assert len(trail) == 6
     assert trail.granted_seconds[-1] == pytest.approx(time.time() + 1, abs=5)
     assert trail.ending.tolist() == [Ending.ANSWERED] * 4 + [Ending.BOUND] * 2
+
+
+def test_a_wall_clock_that_is_set_back_moves_no_permit_against_another(tmp_path: Path) -> None:
+    before, after = permit("before", 9), permit("after", 1)
+    opened(tmp_path).lent(JOB, [before])
+    log = PermitLogFile(tmp_path, "binance", "default", "this boot", wall_clock=lambda: time.time() - 7200)
+    log.open(recorded(before), time.monotonic())
+    log.lent(JOB, [after])
+    moments = trail_of(tmp_path).granted_seconds
+    assert moments[1] - moments[0] == pytest.approx(after.granted_at - before.granted_at, abs=1e-4)
 
 
 def flip(data: bytes) -> bytes:

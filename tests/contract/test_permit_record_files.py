@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from adapters import permit_history
 from adapters.permit_history import KEPT_SECONDS
 from adapters.permit_record import FRAMES_BEFORE_COMPACTION, PermitRecordFile, boot_identity
 from domain.errors import LimiterUnavailable, StorageUnavailable
@@ -157,6 +158,23 @@ def test_thousands_of_permits_are_compacted_and_what_counts_is_kept(tmp_path: Pa
     assert lost.over_at <= known.complete_since < now, "what was dropped is owned up to"
     assert known.sealed_until == until
     assert known.agreed == LIMITS
+
+
+def test_a_quick_account_keeps_what_counts_and_owns_up_to_what_it_dropped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(permit_history, "KEPT_PERMITS", 100)
+    record = file_record(tmp_path)
+    record.open()
+    now = time.monotonic()
+    lent = [permit(str(number), now - 60 + number / 10) for number in range(600)]
+    for each in lent:
+        record.lent([each])
+        record.over(ended(each, each.granted_at + 0.05))
+    record.close()
+    known = file_record(tmp_path).open()
+    assert {each.permit_id for each in known.permits} == {each.permit_id for each in lent[-100:]}
+    assert lent[-101].granted_at < known.complete_since < now - 2, "a run with the same windows waits for nothing"
 
 
 def test_a_folder_that_cannot_be_written_grants_nothing(tmp_path: Path) -> None:

@@ -1,0 +1,39 @@
+"""What the broker says of the account, on real Ray and real HTTP: heeded, seen, and nobody's failure."""
+
+from __future__ import annotations
+
+import json
+import urllib.request
+
+import ray
+
+from actors import ray_session
+from domain.grants import LimiterStatus
+from domain.jobs import JobStatus
+from tests.cluster.conftest import Benches
+
+
+def test_a_refusal_seals_the_account_for_its_time_is_recorded_once_and_another_programs_use_is_counted(
+    in_cluster: Benches,
+) -> None:
+    bench = in_cluster("--limits", "200w/60s", "--fault", "throttled,symbol=SIM003,times=1")
+    bench.configure(symbols=20, limits=["15/1s", "200w/60s"])
+    for _ in range(30):  # another program on the same account
+        with urllib.request.urlopen(f"{bench.simulator.base_url}/api/v3/ping", timeout=5) as answer:
+            assert answer.status == 200
+    with bench.service() as service:
+        job = service.submit()
+        progress = job.wait()
+        assert (progress.status, progress.symbols_completed, progress.symbols_failed) == (JobStatus.COMPLETED, 20, 0)
+        limiter = ray_session.find_actor(f"limiter:binance:{bench.account}")
+        status: LimiterStatus = ray.get(limiter.status.remote(), timeout=10)
+    [window] = [each for each in status.windows if each.limit == "200w/60s"]
+    assert 30 <= window.others <= 60
+    assert (status.seals, status.seal_seconds) == (1, 1.0)
+    assert bench.simulator.report()["violations"] == 0
+
+    shown = bench.run("history", job.job_id, "--json")
+
+    [sealed] = [entry for entry in json.loads(shown.stdout)["events"] if entry["event"] == "AccountSealed"]
+    assert sealed["reason"] == "binance: HTTP 429: too many requests"
+    assert sealed["details"] == {"seconds": 1.0}
