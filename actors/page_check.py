@@ -90,13 +90,18 @@ class PageCheck:
 
     def findings(self, answer: ValidatedCandles) -> dict[str, int]:
         """What there is to say of an answer: why bars were refused, and what the calendar does not explain."""
-        is_unexpected = ~np.isin(answer.candles.open_time_ms, self._expected(answer.answered))
+        expected = self._expected(answer.answered)
+        if np.array_equal(expected, answer.candles.open_time_ms):
+            return dict(answer.reasons)
+        is_unexpected = ~np.isin(answer.candles.open_time_ms, expected)
         of_the_calendar = {ABSENT: len(self._left_out(answer)), UNEXPECTED: int(np.count_nonzero(is_unexpected))}
         return added(answer.reasons, of_the_calendar)
 
     def doubtful(self, answer: ValidatedCandles) -> TimeSpan | None:
         """The stretch to be asked once more; None when the answer explains itself."""
         left_out = self._left_out(answer)
+        if not len(left_out):
+            return None
         # What was denied before and is denied again has its second answer already.
         left_out = np.setdiff1d(left_out, openings_in(self._denied(answer.answered), self._dataset), assume_unique=True)
         if not len(left_out):
@@ -148,7 +153,10 @@ class PageCheck:
         )
 
     def _left_out(self, answer: ValidatedCandles) -> Openings:
-        return np.setdiff1d(self._expected(answer.answered), answer.openings, assume_unique=True)
+        expected = self._expected(answer.answered)
+        if np.array_equal(expected, answer.openings):
+            return expected[:0]
+        return np.setdiff1d(expected, answer.openings, assume_unique=True)
 
     def _denied(self, span: TimeSpan) -> list[TimeSpan]:
         return common([span], self._confirmed_empty)

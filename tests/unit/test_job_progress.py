@@ -119,3 +119,4 @@ def test_what_a_lost_worker_had_noticed_stays_counted() -> None:
     assert watched.now.findings == {"a": 3}
     watched.told(findings={"b": 1})
     assert watched.reported(0, findings={"b": 1}).findings == {"a": 3, "b": 1}
+    assert watched.job.findings == {"a": 3, "b": 1}
