@@ -77,7 +77,7 @@ class PageCheck:
         if answer.is_mostly_bad or not answer.answered:
             return [answer]
         # The answer itself first: what it shows of earlier ones is noted only when nothing can refuse it any more.
-        doubtful = self._doubtful(answer)
+        doubtful = self.doubtful(answer)
         if doubtful:
             self._require_agreement(answer, doubtful, await self._fetch(doubtful))
         earlier = await self._answers_before(answer)
@@ -94,7 +94,7 @@ class PageCheck:
         of_the_calendar = {ABSENT: len(self._left_out(answer)), UNEXPECTED: int(np.count_nonzero(is_unexpected))}
         return added(answer.reasons, of_the_calendar)
 
-    def _doubtful(self, answer: ValidatedCandles) -> TimeSpan | None:
+    def doubtful(self, answer: ValidatedCandles) -> TimeSpan | None:
         """The stretch to be asked once more; None when the answer explains itself."""
         left_out = self._left_out(answer)
         # What was denied before and is denied again has its second answer already.

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from benchmarks import collection, events, forecast, leases, memory, persistence, reading, results, shutdown
+from benchmarks import collection, events, forecast, leases, memory, persistence, reading, results, shutdown, validation
 from benchmarks.peers import measurement as peers
 from benchmarks.storage import measurement as storage
 from benchmarks.tables import Table
@@ -28,6 +28,7 @@ PARTS: dict[str, Callable[[bool], list[Table]]] = {
     "events": lambda quick: [events.measure([100, 1000] if quick else [100, 1000, 10_000, 100_000])],
     "storage": storage.measure,
     "reading": lambda quick: [reading.measure(rounds=5 if quick else 15)],
+    "validation": lambda quick: [validation.measure(seconds=0.5 if quick else 3)],
     "memory": lambda quick: [memory.measure([100, 500] if quick else [100, 1000, 5000])],
     "shutdown": lambda quick: [shutdown.measure(repetitions=1 if quick else 3)],
 }

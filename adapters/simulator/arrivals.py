@@ -44,6 +44,8 @@ class ArrivalLog:
 
     def __init__(self, limits: Sequence[RateLimit], monotonic: Callable[[], float] = time.monotonic) -> None:
         self.arrivals: list[Arrival] = []
+        self.lost = 0
+        """How many requests the network swallowed on their way: they never arrived."""
         self._windows = [_SlidingWindow(limit) for limit in limits]
         self._minute = _SlidingWindow(RateLimit.parse("1000000000w/60s"))
         self._monotonic = monotonic
@@ -73,6 +75,7 @@ class ArrivalLog:
         over = [held[str(limit)] > limit.amount for limit in self.limits]
         return {
             "requests": len(self.arrivals),
+            "lost": self.lost,
             "limits": [str(limit) for limit in self.limits],
             "most_in_window": {name: int(counts.max(initial=0)) for name, counts in held.items()},
             "violations": int(np.logical_or.reduce(over).sum()) if over else 0,

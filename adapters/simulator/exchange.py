@@ -88,6 +88,7 @@ class SimulatedExchange:
         symbol = request.query.get("symbol", "")
         mishap = self._faults.next_for(symbol, self._is_kept_alive(request))
         if mishap is not None and mishap.kind is FaultKind.LOST:
+            self.arrivals.lost += 1
             return await answer_with(mishap, request, web.Response())
         arrival, wait_seconds = self.arrivals.arrive(
             request.path,

@@ -26,6 +26,8 @@ COLUMNS = (
 )  # fmt: skip
 """Of a row of klines; the close time is not kept, for it follows from the interval."""
 PAGE_MS = 1000 * 3_600_000
+ASKED_TWICE_MORE = {"first_bars", "last_bars", "late_bars"}
+"""Faults that are noticed by asking a second time, which is contradicted, and so a third."""
 ANSWERED_ALL_THE_SAME = {"", "closed_afterwards"}
 """Faults that leave the answer whole: asking again would be a repeat."""
 
@@ -70,8 +72,9 @@ class Verdict:
 
     @property
     def faulty_answers(self) -> int:
-        """Requests that the exchange failed to answer properly: each has to be asked again."""
-        return sum(arrival["fault"] not in ANSWERED_ALL_THE_SAME for arrival in self.arrivals)
+        """How many requests are needed on top because the exchange failed to answer others properly."""
+        faults = [arrival["fault"] for arrival in self.arrivals]
+        return sum(1 + (fault in ASKED_TWICE_MORE) for fault in faults if fault not in ANSWERED_ALL_THE_SAME)
 
     @cached_property
     def candles_compared(self) -> int:
@@ -124,10 +127,11 @@ class Verdict:
         problems = []
         if (job["status"], job["symbols_completed"], job["symbols_failed"]) != ("COMPLETED", self.run.trial.symbols, 0):
             problems.append(f"the job is {job['status']}, {job['symbols_completed']} symbols")
-        if job["candles_saved"] > self.candles_compared or job["requests"] > len(self.arrivals):
+        sent = len(self.arrivals) + self.report["lost"]
+        if job["candles_saved"] > self.candles_compared or job["requests"] > sent:
             problems.append(f"{job['candles_saved']} candles in {job['requests']} requests are more than there were")
         is_undisturbed = not self.run.kills and not self.run.driver.stops
-        if is_undisturbed and (job["candles_saved"], job["requests"]) != (self.candles_compared, len(self.arrivals)):
+        if is_undisturbed and (job["candles_saved"], job["requests"]) != (self.candles_compared, sent):
             problems.append(
                 f"the summary's {job['candles_saved']} candles, {job['requests']} requests are not the truth"
             )

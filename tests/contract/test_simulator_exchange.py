@@ -122,6 +122,18 @@ async def test_the_log_tells_which_page_was_asked_and_what_went_wrong_with_it() 
     assert asked == [("60000", "server_error", 503), ("", "", 200)]
 
 
+async def test_a_request_that_the_network_swallows_is_counted_as_lost_and_not_as_arrived() -> None:
+    async with (
+        SimulatedExchange(["9/1s"], NO_LATENCY, [Fault(FaultKind.LOST, times=1)]) as exchange,
+        aiohttp.ClientSession(exchange.base_url) as session,
+    ):
+        with pytest.raises(aiohttp.ClientError):
+            await session.post("/api/v3/ping")
+        await get(session, "/api/v3/ping")
+        report = exchange.arrivals.report()
+    assert (report["requests"], report["lost"]) == (1, 1)
+
+
 async def test_a_request_whose_client_gave_up_still_arrives() -> None:
     begun = asyncio.Event()
 
