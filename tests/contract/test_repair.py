@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from actors.collection_worker import CollectionWorker
-from actors.job_catalog import JobCatalog
-from actors.job_proof import JobProof
+from actors.jobs.catalog import JobCatalog
+from actors.jobs.proof import JobProof
 from actors.moments import now
 from actors.service import candle_proof
 from actors.settings import Settings

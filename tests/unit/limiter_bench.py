@@ -10,9 +10,9 @@ from typing import Any, TypeVar
 
 from aiolimiter import AsyncLimiter
 
-from actors.permit_client import PermitClient
+from actors.permits.client import PermitClient
 from actors.rate_limiter import RateLimiter
-from adapters.in_memory_permits import InMemoryPermitRecord, PermitMemory
+from adapters.in_memory.permits import InMemoryPermitRecord, PermitMemory
 from domain.errors import PermitExpired
 from domain.grants import Lease, LimiterStatus, Outcome, PermitRequest, Settlement
 from domain.leases import LeaseTerms

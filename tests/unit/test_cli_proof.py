@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from actors.candle_proof import CandleProof
 from actors.cli import commands
-from actors.cli_support import App
-from actors.job_catalog import JobCatalog
-from actors.job_proof import JobProof
+from actors.commands.support import App
+from actors.jobs.candle_proof import CandleProof
+from actors.jobs.catalog import JobCatalog
+from actors.jobs.proof import JobProof
 from actors.settings import Settings
 from adapters.in_memory import InMemoryCandleRepository, InMemoryGateway
 from adapters.job_journal import JobJournal

@@ -3,7 +3,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from actors.job_progress import JobTally, pages_in
+from actors.jobs.progress import JobTally, pages_in
 from domain.batches import BatchReport
 from domain.candles import Interval
 from domain.jobs import CollectionJob

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from actors.permit_shaper import PermitShaper
-from adapters.in_memory_permits import PermitMemory
+from actors.permits.shaper import PermitShaper
+from adapters.in_memory.permits import PermitMemory
 from domain.grants import Lease, Outcome, PermitRequest, Settlement
 from domain.leases import LeaseTerms, permit_ids
 from domain.rates import Counts, RateLimit

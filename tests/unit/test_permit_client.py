@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from actors.permit_client import PermitClient
+from actors.permits.client import PermitClient
 from domain.errors import LimiterUnavailable, PermitExpired, PermitImpossible
 from domain.grants import Lease, Outcome, PermitRequest, Priority, Settlement
 from domain.leases import LeaseTerms, permit_ids

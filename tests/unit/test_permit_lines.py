@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from actors.permit_lines import PermitLine
+from actors.permits.lines import PermitLine
 from domain.errors import LimiterUnavailable
 
 MOST = 10
