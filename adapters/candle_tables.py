@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -43,7 +43,7 @@ class LongTable:
         codes = np.repeat(np.array([numbers[symbol] for symbol, _ in filled], np.int32), lengths)
         columns = [candles.columns() for _, candles in filled] or [Candles.empty().columns()]
         names = dict.fromkeys(name for of_part in columns for name in of_part)
-        values = {name: _stacked([of_part.get(name) for of_part in columns], lengths) for name in names}
+        values = columns[0] if len(columns) == 1 else _stacked(columns, names, lengths)
         nulls = {
             name: np.repeat([name not in of_part for of_part in columns], lengths)
             for name in names
@@ -97,15 +97,18 @@ def table_columns(candles: Candles) -> list[str]:
     return ["symbol", "timestamp", *CORE_COLUMNS, *candles.extras]
 
 
-def _stacked(parts: Sequence[Column | None], lengths: Sequence[int]) -> Column:
-    """One column of all parts, allocated once; what a part lacks is left to be marked as null."""
-    present = [part for part in parts if part is not None]
-    if len(parts) == 1:
-        return present[0]
-    stacked: Column = np.zeros(sum(lengths), np.result_type(*present))
+def _stacked(parts: Sequence[dict[str, Column]], names: Iterable[str], lengths: Sequence[int]) -> dict[str, Column]:
+    """The columns of all parts, one part after another; what a part lacks is 0, to be marked as null.
+
+    All of them lie in one block: the system hands out one large piece of memory several times as fast as
+    a dozen, and that is most of what putting parts together takes.
+    """
+    dtypes = {name: np.result_type(*(part[name] for part in parts if name in part)) for name in names}
+    block = np.empty((len(dtypes), sum(lengths)), np.float64)
+    stacked: dict[str, Column] = {name: row.view(dtypes[name]) for name, row in zip(dtypes, block, strict=True)}
     end = 0
     for part, length in zip(parts, lengths, strict=True):
         start, end = end, end + length
-        if part is not None:
-            stacked[start:end] = part
+        for name, column in stacked.items():
+            column[start:end] = part.get(name, 0)
     return stacked
