@@ -224,9 +224,7 @@ class CollectionService(JobService):
         """What collecting would take now; no request is made."""
         broker, candles = self._settings.require_broker(), CandleFiles(self._settings.storage.root)
         measure = partial(bytes_per_bar, candles.root)
-        limits = limits_for(broker).limits
-        gateway = gateway_for(broker)
-        planner = JobPlanner(self._catalog, candles, gateway, limits, gateway.tokens_per_request, measure)
+        planner = JobPlanner(self._catalog, candles, gateway_for(broker), limits_for(broker), measure)
         return planner.plan(self.request())
 
     def export(self, out: Path, format: str, job: str | None = None, symbols: Sequence[str] = ()) -> list[Path]:

@@ -115,9 +115,11 @@ def forecast(
     weight_per_page: int,
     pace: Pace,
     bytes_per_bar: float | None,
+    uplink_seconds: float | None = None,
 ) -> CollectionForecast:
-    """What a job will take that is to complete these symbols.
+    """What a job will take that is to complete these symbols, under limits that all count its requests.
 
+    `uplink_seconds`, where it is vouched for, is how long a token is out at most.
     Raises PermitImpossible when a limit is smaller than the weight of one page.
     """
     for limit in limits:
@@ -125,10 +127,11 @@ def forecast(
             raise PermitImpossible(weight_per_page, str(limit))
     requests = sum(held.pages)
     batches = lanes.batches_of(held.pages)
-    by_limit = {str(limit): _least_seconds(requests, limit, weight_per_page, pace) for limit in limits}
+    held_pace = pace if uplink_seconds is None else pace.with_calls_of_at_most(uplink_seconds)
+    by_limit = {str(limit): _least_seconds(requests, limit, weight_per_page, held_pace) for limit in limits}
     lanes_seconds = lanes_makespan_seconds(batches, lanes, pace.mean_page_seconds)
-    slowest = max(by_limit, key=lambda name: by_limit[name])
-    bound_by = LANES if lanes_seconds > by_limit[slowest] else slowest
+    limits_seconds, slowest = max(((seconds, name) for name, seconds in by_limit.items()), default=(0.0, LANES))
+    bound_by = LANES if lanes_seconds > limits_seconds else slowest
     return CollectionForecast(
         symbols_total=len(held.pages),
         symbols_complete=held.pages.count(0),
@@ -137,7 +140,7 @@ def forecast(
         requests=requests,
         weight=requests * weight_per_page,
         bound_by=bound_by if requests else "",
-        seconds=max(_seconds(batches, lanes, limits, weight_per_page, pace), lanes_seconds, by_limit[slowest]),
+        seconds=max(_seconds(batches, lanes, limits, weight_per_page, held_pace), lanes_seconds, limits_seconds),
         seconds_by_limit=by_limit,
         lanes_seconds=lanes_seconds,
         pace=pace,

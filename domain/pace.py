@@ -24,6 +24,10 @@ class Pace:
             self.lane_seconds + other.lane_seconds,
         )
 
+    def with_calls_of_at_most(self, seconds: float) -> Pace:
+        """The same lanes at work, with a token out for no longer than that in each call."""
+        return Pace(self.requests, min(self.call_seconds, seconds * self.requests), self.lane_seconds)
+
     def __bool__(self) -> bool:
         """Whether anything was timed: what was recorded before times were kept says nothing."""
         return self.requests > 0 and self.call_seconds > 0

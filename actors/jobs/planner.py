@@ -14,7 +14,7 @@ from domain.coverage import Coverage
 from domain.forecast import CollectionForecast, SymbolsHeld, forecast
 from domain.ports import BrokerGateway, CandleRepository
 from domain.progress import Progress
-from domain.rates import RateLimit
+from domain.rates import AccountLimits
 from domain.rehearsal import Lanes
 from domain.requests import CollectionRequest
 
@@ -52,8 +52,7 @@ class JobPlanner:
     catalog: JobCatalog
     candles: CandleRepository
     gateway: BrokerGateway
-    limits: Sequence[RateLimit]
-    weight_per_page: int
+    account: AccountLimits
     bytes_per_bar: Callable[[Sequence[Dataset]], float | None]
     clock: Callable[[], float] = time.time
 
@@ -71,10 +70,11 @@ class JobPlanner:
         foreseen = forecast(
             held,
             Lanes(request.workers, request.concurrency, request.batch_size),
-            self.limits,
-            self.weight_per_page,
+            [limit for limit in self.account.limits if limit.cost(1, self.gateway.pool)],
+            self.gateway.tokens_per_request,
             self.catalog.pace(request.broker, request.account),
             self._bytes_per_bar(datasets, coverages),
+            self.account.uplink_seconds,
         )
         return JobPlan(request, foreseen, job)
 

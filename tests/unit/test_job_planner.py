@@ -19,20 +19,20 @@ from domain.forecast import BYTES_PER_BAR, LANES
 from domain.jobs import JobStatus
 from domain.pace import Pace
 from domain.ports import JobStore
-from domain.rates import RateLimit
+from domain.rates import AccountLimits, RateLimit
 from domain.requests import CollectionRequest
 from tests.job_examples import NOW
 from tests.unit.virtual_time import VirtualTimeLoop
 from tests.unit.worker_bench import Bench, bars, minutes, names
 
-UNREACHED = [RateLimit.parse("100000/1s")]
+UNREACHED = AccountLimits("memory", "default", (RateLimit.parse("100000/1s"),), 10.0, 10.0)
 spans_by_symbol = some.lists(
     some.lists(some.tuples(some.integers(0, 40), some.integers(4, 25)), max_size=3), min_size=1, max_size=7
 )
 
 
 def planner(bench: Bench, store: JobStore, bytes_per_bar: float | None = None) -> JobPlanner:
-    return JobPlanner(JobCatalog(store, 10), bench.candles, bench.gateway, UNREACHED, 2, lambda _: bytes_per_bar)
+    return JobPlanner(JobCatalog(store, 10), bench.candles, bench.gateway, UNREACHED, lambda _: bytes_per_bar)
 
 
 def fill(bench: Bench, symbol: str, spans: Sequence[tuple[int, int]]) -> None:
@@ -115,7 +115,7 @@ def test_a_fresh_store_is_told_with_a_lower_bound_and_a_guess_of_its_size() -> N
     planned = planner(bench, JobJournal.in_memory()).plan(bench.request)
     foreseen = planned.forecast
     assert planned.job is None
-    assert (foreseen.requests, foreseen.weight, foreseen.bars_stored, foreseen.bars_expected) == (9, 18, 0, 75)
+    assert (foreseen.requests, foreseen.weight, foreseen.bars_stored, foreseen.bars_expected) == (9, 9, 0, 75)
     assert foreseen.is_lower_bound
     assert (foreseen.bytes_per_bar, foreseen.bytes_are_measured) == (BYTES_PER_BAR, False)
 
@@ -153,7 +153,7 @@ def test_bytes_are_measured_on_the_jobs_own_symbols_or_else_on_others_of_the_sam
         measured.append([dataset.symbol for dataset in datasets])
         return 7.0 if datasets else None
 
-    plan = JobPlanner(JobCatalog(JobJournal.in_memory(), 10), bench.candles, bench.gateway, UNREACHED, 1, measure).plan
+    plan = JobPlanner(JobCatalog(JobJournal.in_memory(), 10), bench.candles, bench.gateway, UNREACHED, measure).plan
     fill(bench, "OTHER", [(0, 5)])
     bench.candles.save(Dataset("memory", "DAILY", Interval("1d")), minutes(0, 1440), Candles.empty())
     assert plan(bench.request).forecast.bytes_per_bar == 7.0
@@ -172,3 +172,18 @@ def test_what_is_provisional_and_has_settled_is_asked_again_and_what_has_not_is_
     assert told.requests == 0
     told = replace(planner(bench, JobJournal.in_memory()), clock=lambda: 660.0).plan(request).forecast
     assert (told.requests, told.bars_expected) == (1, 0)
+
+
+def test_only_limits_of_the_gateways_own_pool_count_and_a_vouched_for_way_frees_tokens_sooner() -> None:
+    bench, store = Bench(names(20), bars_each=10), JobJournal.in_memory()
+    recorded(store, replace(bench.request, symbols=("TIMED",)), Pace(1, 4.0, 4.0))
+    limits = (RateLimit.parse("10/1s"), RateLimit.parse("1/1s@elsewhere"))
+    request = replace(bench.request, concurrency=20, batch_size=20)
+
+    def seconds(uplink_seconds: float | None) -> float:
+        account = AccountLimits("memory", "default", limits, 10.0, 10.0, uplink_seconds=uplink_seconds)
+        return replace(planner(bench, store), account=account).plan(request).forecast.seconds
+
+    assert seconds(None) == pytest.approx(1 + 4 + 4, rel=0.01)
+    assert seconds(0.5) == pytest.approx(1 + 0.5 + 4, rel=0.01)
+    assert seconds(60) == seconds(None)
