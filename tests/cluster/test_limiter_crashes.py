@@ -10,7 +10,7 @@ import psutil
 
 from actors.service import state_folder
 from domain.jobs import JobStatus
-from tests.cluster.collection_bench import actor_process, kill_all, until
+from tests.cluster.collection_bench import actor_process, family_of, kill_all, still_there, until
 from tests.cluster.conftest import Benches
 
 LONGER_THAN_A_RESTART = "60/6s"
@@ -44,14 +44,17 @@ def test_a_limiter_killed_in_mid_run_again_and_again_forgets_nothing(in_cluster:
 
 
 def test_a_second_run_at_once_takes_the_room_that_the_record_shows_and_no_more(embedded: Benches) -> None:
-    bench = embedded("--limits", "40/60s", "--uplink-ms", "100")
-    bench.configure(symbols=60, limits=["40/60s"], timeout_seconds=2, workers=1)
+    bench = embedded("--limits", "40/60s", "--uplink-ms", "400", "--jitter", "0.2")
+    bench.configure(symbols=60, limits=["40/60s"], timeout_seconds=2, workers=1, concurrency=2)
     first = bench.start("collect", str(bench.path))
-    bench.until_requests(16)
+    bench.until_requests(8)
+    limiter = [process for process in family_of(first) if "RateLimiter" in " ".join(process.cmdline())]
     kill_all([psutil.Process(first.pid)])
-    assert bench.requests < 36
-
     second = bench.start("collect", str(bench.path))
+    until(lambda: not still_there(limiter), "the killed driver's actors have gone after it")
+    assert limiter
+    assert bench.requests < 34, "there is room left for the second run"
+
     bench.until_requests(36)
     moments = [arrival["at_seconds"] for arrival in bench.simulator.arrivals()]
     assert moments[35] - moments[0] < MINUTE_SECONDS, "it did not wait the first run's window out"
