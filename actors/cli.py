@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
-from actors import cli_audit, cli_collect, cli_files, cli_jobs, cli_limiter, cli_plan, cli_proof
-from actors.cli_support import App, SentenceGroup
+from actors.commands import audit, collect, files, jobs, limiter, plan, proof
+from actors.commands.support import App, SentenceGroup
 
 
 @click.group(cls=SentenceGroup, context_settings={"help_option_names": ["-h", "--help"]})
@@ -21,26 +21,26 @@ def commands(ctx: click.Context) -> None:
 
 
 for command in (
-    cli_files.init,
-    cli_plan.plan,
-    cli_collect.collect,
-    cli_jobs.jobs,
-    cli_jobs.status,
-    cli_collect.watch,
-    cli_jobs.pause,
-    cli_collect.resume,
-    cli_jobs.shutdown,
-    cli_jobs.cancel,
-    cli_collect.retry,
-    cli_jobs.history,
-    cli_proof.gaps,
-    cli_proof.quarantine,
-    cli_proof.verify,
-    cli_audit.audit,
-    cli_limiter.limiter,
-    cli_files.export,
-    cli_files.mirror,
-    cli_files.demo,
+    files.init,
+    plan.plan,
+    collect.collect,
+    jobs.jobs,
+    jobs.status,
+    collect.watch,
+    jobs.pause,
+    collect.resume,
+    jobs.shutdown,
+    jobs.cancel,
+    collect.retry,
+    jobs.history,
+    proof.gaps,
+    proof.quarantine,
+    proof.verify,
+    audit.audit,
+    limiter.limiter,
+    files.export,
+    files.mirror,
+    files.demo,
 ):
     commands.add_command(command)
 

@@ -11,10 +11,10 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
-from actors.batch_tally import BatchTally
-from actors.guarded_permits import GuardedPermits
+from actors.collecting.batch_tally import BatchTally
+from actors.collecting.guarded_permits import GuardedPermits
+from actors.collecting.symbol_collection import CollectionTools, RunBlocking, SymbolCollection
 from actors.run_control import Interrupted, RunControl
-from actors.symbol_collection import CollectionTools, RunBlocking, SymbolCollection
 from domain.batches import BatchReport, BatchWork, SymbolFailure
 from domain.errors import (
     BrokerError,

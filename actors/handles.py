@@ -24,7 +24,7 @@ CONTROL_SECONDS = 30.0
 
 
 class RemoteRateLimiter:
-    """A RateLimiter actor, called from an actor's event loop; implements `actors.permit_client.LimiterCalls`."""
+    """A RateLimiter actor, called from an actor's event loop; implements `actors.permits.client.LimiterCalls`."""
 
     def __init__(self, actor: ActorHandle[Any]) -> None:
         self._actor = actor
@@ -81,7 +81,7 @@ class RemoteJobRepository:
 
 
 class RemoteWorker:
-    """A CollectionWorker actor as its coordinator holds it; implements `actors.worker_pool.WorkerHandle`."""
+    """A CollectionWorker actor as its coordinator holds it; implements `actors.jobs.worker_pool.WorkerHandle`."""
 
     def __init__(self, name: str, actor: ActorHandle[Any]) -> None:
         self._name, self._actor = name, actor
@@ -203,7 +203,7 @@ class FinishedJob:
 
 
 class LimiterHandle:
-    """A RateLimiter actor, for a driver; implements `actors.limiter_operator.FoundLimiter`."""
+    """A RateLimiter actor, for a driver; implements `actors.permits.operator.FoundLimiter`."""
 
     def __init__(self, actor: ActorHandle[Any]) -> None:
         self._actor = actor

@@ -9,14 +9,15 @@ from dataclasses import replace
 from functools import partial
 from typing import Protocol
 
-from actors import job_commands, moments
-from actors.claims import Claims
-from actors.job_commands import CANCEL
-from actors.job_progress import JobTally
-from actors.job_recorder import JobRecorder
+from actors import moments
+from actors.jobs import job_commands
+from actors.jobs.claims import Claims
+from actors.jobs.job_commands import CANCEL
+from actors.jobs.progress import JobTally
+from actors.jobs.recorder import JobRecorder
+from actors.jobs.worker_pool import WorkerHandle, WorkerPool
+from actors.permits.seal_watch import SealWatch
 from actors.run_control import RunControl
-from actors.seal_watch import SealWatch
-from actors.worker_pool import WorkerHandle, WorkerPool
 from domain.batches import BatchReport, BatchWork
 from domain.errors import EventStoreUnavailable, StaleEpoch
 from domain.grants import LimiterStatus

@@ -7,10 +7,10 @@ import time
 from collections.abc import Callable, Sequence
 from uuid import uuid4
 
-from actors.limiter_tally import LimiterMetrics, LimiterTally
-from actors.permit_account import PermitAccount
-from actors.permit_dispatcher import PermitDispatcher
-from actors.permit_queue import PermitQueue, ReturnedTickets, Waiting
+from actors.permits.account import PermitAccount
+from actors.permits.dispatcher import PermitDispatcher
+from actors.permits.queue import PermitQueue, ReturnedTickets, Waiting
+from actors.permits.tally import LimiterMetrics, LimiterTally
 from actors.run_control import RunControl
 from domain.errors import LimiterUnavailable
 from domain.grants import Lease, LimiterStatus, Outcome, PermitRequest, Settlement

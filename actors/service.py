@@ -16,38 +16,38 @@ from typing import Any
 from uuid import uuid4
 
 from actors import ray_session
-from actors.account_limits import account_limits, check_fits
-from actors.candle_proof import CandleProof
-from actors.collection_requests import request_from
 from actors.collection_worker import CollectionWorker
-from actors.dataset_selection import DatasetSelection
-from actors.job_auditor import AuditReport, JobAuditor
-from actors.job_catalog import JobCatalog
 from actors.job_coordinator import JobCoordinator
-from actors.job_planner import JobPlan, JobPlanner
-from actors.job_proof import JobProof
-from actors.job_runner import JobRunner
-from actors.job_service import JobService
-from actors.limiter_operator import LimiterOperator, LimiterSearch
+from actors.jobs.auditor import AuditReport, JobAuditor
+from actors.jobs.candle_proof import CandleProof
+from actors.jobs.catalog import JobCatalog
+from actors.jobs.job_service import JobService
+from actors.jobs.planner import JobPlan, JobPlanner
+from actors.jobs.proof import JobProof
+from actors.jobs.requests import request_from
+from actors.jobs.runner import JobRunner
+from actors.jobs.runners import Runners
+from actors.jobs.selection import DatasetSelection
 from actors.moments import now
-from actors.permit_client import PermitClient
+from actors.permits.client import PermitClient
+from actors.permits.limits import account_limits, check_fits
+from actors.permits.operator import LimiterOperator, LimiterSearch
 from actors.rate_limiter import RateLimiter
-from actors.runners import Runners
 from actors.settings import BrokerSettings, Settings
 from actors.state_folder import STATE_FOLDER_VARIABLE as STATE_FOLDER_VARIABLE
 from actors.state_folder import state_folder as state_folder
-from adapters.account_switch import AccountSwitchFile
 from adapters.atomic_file import make_folder
-from adapters.audit_plot import draw
 from adapters.brokers.binance import DEFAULT_LIMITS, BinanceGateway
 from adapters.candle_export import export
 from adapters.candle_files import CandleFiles
 from adapters.job_journal import JobJournal
 from adapters.parquet_mirror import MirrorReport, ParquetMirror
-from adapters.permit_log import PermitLogFile
-from adapters.permit_log_reader import read_trail
-from adapters.permit_record import PermitRecordFile, boot_identity
-from adapters.segment_listing import bytes_per_bar
+from adapters.permits.account_switch import AccountSwitchFile
+from adapters.permits.audit_plot import draw
+from adapters.permits.log import PermitLogFile
+from adapters.permits.log_reader import read_trail
+from adapters.permits.record import PermitRecordFile, boot_identity
+from adapters.segments.listing import bytes_per_bar
 from adapters.simulator import SimulatorProcess
 from adapters.simulator.count import server_count
 from adapters.trading_calendars import TradingCalendars

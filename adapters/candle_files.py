@@ -14,7 +14,7 @@ from adapters.atomic_file import make_folder, storage_errors
 from adapters.candle_layout import EVERYTHING, SUFFIX, dataset_of, folder_of, period_of, split
 from adapters.candle_quarantine import QuarantineFile
 from adapters.dataset_claim import DatasetClaim
-from adapters.segment_files import Answer, lost_with, merge_into, move_aside, read_header, read_history, sweep
+from adapters.segments.files import Answer, lost_with, merge_into, move_aside, read_header, read_history, sweep
 from domain.candle_history import ALWAYS_KNOWN_MS, CandleHistory, SaveResult
 from domain.candle_ports import DamagedSegment
 from domain.candles import Candles, Dataset

@@ -20,8 +20,8 @@ import numpy as np
 import zstandard
 from numpy.typing import NDArray
 
-from adapters.segment_columns import pack, unpack
-from adapters.segment_header import (
+from adapters.segments.columns import pack, unpack
+from adapters.segments.header import (
     CHECKSUM_BYTES,
     SegmentHeader,
     check_whole,

@@ -25,8 +25,8 @@ from adapters.atomic_file import make_folder, replacing, storage_errors
 from adapters.candle_layout import SUFFIX
 from adapters.candle_tables import LongTable
 from adapters.extras import require
-from adapters.segment_files import read_header, read_history
-from adapters.segment_listing import fingerprint, segment_files
+from adapters.segments.files import read_header, read_history
+from adapters.segments.listing import fingerprint, segment_files
 from domain.candles import Dataset
 from domain.errors import CorruptSegment, StorageUnavailable
 

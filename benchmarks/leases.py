@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
-from actors.permit_client import PermitClient
+from actors.permits.client import PermitClient
 from actors.rate_limiter import RateLimiter
 from actors.ray_session import RaySession
 from actors.service import LimiterBuilder, as_actor, state_folder

@@ -8,11 +8,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from actors.permit_account import PermitAccount
-from adapters.in_memory_permits import InMemoryPermitRecord, PermitMemory
-from adapters.permit_log import PermitLogFile
-from adapters.permit_log_reader import read_trail
-from adapters.permit_record import PermitRecordFile, boot_identity
+from actors.permits.account import PermitAccount
+from adapters.in_memory.permits import InMemoryPermitRecord, PermitMemory
+from adapters.permits.log import PermitLogFile
+from adapters.permits.log_reader import read_trail
+from adapters.permits.record import PermitRecordFile, boot_identity
 from benchmarks.tables import Table
 from domain.audit import audit
 from domain.grants import Outcome, PermitRequest, Settlement

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from actors.page_check import PageCheck
+from actors.collecting.page_check import PageCheck
 from benchmarks.tables import Table
 from domain.candles import Dataset, Interval, RawCandles
 from domain.coverage import Coverage

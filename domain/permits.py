@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from domain.permit_windows import Marks, PermitWindow
 from domain.rates import RateLimit
@@ -25,6 +25,10 @@ class LentPermit:
     over_at: float
     is_over: bool = False
     pool: str = ""
+
+    def ended(self, over_at: float) -> LentPermit:
+        """The same permit, its request known to be over since then."""
+        return LentPermit(self.permit_id, self.tokens, self.granted_at, over_at, True, self.pool)
 
 
 class PermitLedger:
@@ -49,7 +53,8 @@ class PermitLedger:
 
     What this rests on: `over_at` is never too early.
     - An answered request is over when its headers are in: it had arrived.
-    - One that was given up is over `stray_seconds` later: it arrives by then, or never.
+    - One that was given up, however soon, is over `timeout_seconds + stray_seconds` after it was sent: it
+      arrives by then, or never.
     - One of which nothing is heard is over at the bound it was lent with: permits are checked right before
       the first byte and useless after `permit_valid_seconds`, and it is given up `timeout_seconds` later.
       A later word does not extend the bound.
@@ -226,4 +231,4 @@ class PermitLedger:
     def _end(self, permit: LentPermit, over_at: float) -> LentPermit:
         for window, cost in self._costs(permit):
             window.end(cost, permit.over_at, over_at)
-        return replace(permit, over_at=over_at, is_over=True)
+        return permit.ended(over_at)

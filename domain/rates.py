@@ -78,7 +78,8 @@ class AccountLimits:
     """What holds for one broker account: its limits, and how long a request can be on its way.
 
     A permit may be used for `permit_valid_seconds`, and its client gives up within `timeout_seconds` of
-    sending. Assumed, and the guarantee rests on it: what was given up arrives within `stray_seconds` or never.
+    sending. Assumed, and the guarantee rests on it: a request arrives within `timeout_seconds + stray_seconds` of
+    being sent, however soon it was given up, or never.
     `uplink_seconds`, where the user vouches for it: no request is counted by the broker later than this after it
     was sent, answered or not. Nothing measured may stand in for it: see docs/rate-guarantee.md.
     """

@@ -2,7 +2,7 @@
 
 import sys
 
-from actors.progress_text import progress_line, summary
+from actors.commands.progress_text import progress_line, summary
 from actors.service import CollectionService
 from actors.settings import Settings
 

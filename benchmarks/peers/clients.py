@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from actors.permit_client import PermitClient
+from actors.permits.client import PermitClient
 from actors.rate_limiter import RateLimiter
 from actors.service import LimiterBuilder
 from adapters.brokers.binance import BinanceGateway

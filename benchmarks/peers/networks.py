@@ -39,7 +39,7 @@ CALM = Network(
     "calm",
     "25 ms each way with hardly any jitter (lognormal, sigma 0.1)",
     Latency(0.025, 0.025, 0.1),
-    uplink_seconds=0.050,
+    uplink_seconds=0.100,
 )
 JITTER = Network(
     "jitter",

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from adapters.simulator.arrivals import Arrival, held_at_each_arrival
 from benchmarks.peers.clients import ClientTally
 from benchmarks.peers.contestants import Contestant
 from benchmarks.peers.networks import LIMIT, Network
@@ -40,6 +42,8 @@ class Outcome:
     """The 99th percentile of how late the clients' event loops were."""
     promises_broken: int
     """Requests that took longer on the way in than was vouched for, the server's own lateness included."""
+    violations_if_kept: int
+    """How many violations there would have been, had these arrived just in time."""
     arrivals_seconds: Sequence[float]
 
     @property
@@ -66,6 +70,7 @@ def outcome(
     """What the clients and the server together say."""
     waits = [seconds for tally in tallies for seconds in tally.waited_seconds]
     moments = [arrival["at_seconds"] for arrival in arrivals]
+    promises = _promised_seconds(contestant, network, tallies, arrivals)
     return Outcome(
         contestant=contestant,
         network=network,
@@ -79,7 +84,8 @@ def outcome(
         longest_wait=max(waits) / statistics.fmean(waits),
         server_lag_seconds=_percentile_99([arrival["lag_seconds"] for arrival in arrivals]),
         client_lag_seconds=_percentile_99([seconds for tally in tallies for seconds in tally.lag_seconds]),
-        promises_broken=_promises_broken(contestant, network, tallies, arrivals),
+        promises_broken=sum(arrived > promised for arrived, promised in zip(moments, promises, strict=True)),
+        violations_if_kept=_violations(map(min, moments, promises)),
         arrivals_seconds=[moment - moments[0] for moment in moments],
     )
 
@@ -91,15 +97,19 @@ def _fairness(tallies: Sequence[ClientTally]) -> float:
     return float(served.sum() ** 2 / (len(served) * (served**2).sum()))
 
 
-def _promises_broken(
+def _promised_seconds(
     contestant: Contestant, network: Network, tallies: Sequence[ClientTally], arrivals: Sequence[dict[str, Any]]
-) -> int:
-    """All clocks are this machine's monotonic one, so moments of clients and server may be subtracted."""
+) -> list[float]:
+    """By when each request had to be there, by the machine's monotonic clock that all share; where vouched for."""
     if not contestant.is_uplink_vouched_for or network.uplink_seconds is None:
-        return 0
+        return [math.inf] * len(arrivals)
     sent_at = {symbol: moment for tally in tallies for symbol, moment in tally.sent_at.items()}
-    ways_in = [arrival["at_seconds"] - sent_at[arrival["symbol"]] for arrival in arrivals]
-    return sum(seconds > network.uplink_seconds for seconds in ways_in)
+    return [sent_at[arrival["symbol"]] + network.uplink_seconds for arrival in arrivals]
+
+
+def _violations(moments: Iterable[float]) -> int:
+    arrivals = [Arrival(moment, "", "", 1, "") for moment in sorted(moments)]
+    return int((held_at_each_arrival(arrivals, LIMIT) > LIMIT.amount).sum())
 
 
 def _percentile_99(seconds: Sequence[float]) -> float:

@@ -15,7 +15,7 @@ from benchmarks.peers.outcomes import Outcome
 matplotlib.use("Agg")
 
 WITHIN_COLOUR, OVER_COLOUR = "#2a6f97", "#c1121f"
-SECONDS = 15
+SECONDS = 10
 STEPS_PER_SECOND = 5
 """Each step shows the most that was held in it, so no violation is smoothed away."""
 COLUMNS = 3

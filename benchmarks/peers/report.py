@@ -41,7 +41,9 @@ def _races(outcomes: Sequence[Outcome]) -> Table:
 
 def _verdict(outcome: Outcome) -> str:
     mark = DISTORTED if outcome.is_distorted else ""
-    promises = f" ({outcome.promises_broken} late)" if outcome.promises_broken else ""
+    promises = ""
+    if outcome.promises_broken:
+        promises = f" ({outcome.violations_if_kept} but for {outcome.promises_broken} late)"
     return f"{outcome.violations} / {outcome.most_in_window} / {outcome.above_ideal:+.1%}{mark}{promises}"
 
 
@@ -75,7 +77,8 @@ def _vouched_note() -> str:
     ]
     return (
         f" Vouched for: no request is counted later than {' and '.join(promises)} after it was sent; a machine that is "
-        'too busy breaks that promise in the server\'s stead: "late" counts how often, from the moments on both sides.'
+        'too busy breaks that promise in the server\'s stead; "0 but for 7 late" would be 7 such requests, and no '
+        "violation had they come just in time."
     )
 
 

@@ -18,7 +18,7 @@ from actors.service import CollectionService, state_folder
 from actors.settings import Settings
 from adapters.brokers.binance import BinanceGateway
 from adapters.candle_files import CandleFiles
-from adapters.permit_log_reader import read_trail
+from adapters.permits.log_reader import read_trail
 from adapters.simulator import SimulatorProcess
 from adapters.simulator.market import KlinesQuery, Market
 from domain.audit import PermitTrail

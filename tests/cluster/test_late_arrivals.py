@@ -19,7 +19,7 @@ from tests.cluster.relay import HoldingRelay
 
 TIMEOUT_SECONDS = 2.0
 HOLD_SECONDS = 3.0
-"""A second after the client has given up, and a second before the limiter stops counting on it."""
+"""A second after a client times out, nearly three after a shutdown; a second before the limiter stops counting."""
 AMOUNT, LIMIT = 20, "20/4s"
 SYMBOLS = 50
 TOO_OLD_SECONDS = 2.5

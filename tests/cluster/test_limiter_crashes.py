@@ -55,11 +55,14 @@ def test_a_second_run_at_once_takes_the_room_that_the_record_shows_and_no_more(e
     bench.until_requests(36)
     moments = [arrival["at_seconds"] for arrival in bench.simulator.arrivals()]
     assert moments[35] - moments[0] < MINUTE_SECONDS, "it did not wait the first run's window out"
+    until(lambda: len(bench.trail()) >= 40, "all the room is used")
+    (job,) = bench.stored_jobs()
+    assert "RUNNING" in bench.run("status", job.job_id).stdout, "it waits, and whoever asks is answered meanwhile"
+    assert bench.requests <= 40
     os.killpg(second.pid, signal.SIGINT)
     second.communicate(timeout=30)
     assert second.returncode == 3
     bench.assert_limit_kept()
-    (job,) = bench.stored_jobs()
     audited = json.loads(bench.run("audit", job.job_id, "--json").stdout)
     assert audited["is_proven"]
     assert bench.requests <= audited["permits"] <= 40, "what the killed driver's workers held counts as well"

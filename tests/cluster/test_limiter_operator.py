@@ -6,7 +6,7 @@ import json
 
 import psutil
 
-from actors.limiter_operator import LimiterOperator
+from actors.permits.operator import LimiterOperator
 from actors.service import limiter_operator
 from domain.errors import LimiterUnavailable
 from domain.grants import LimiterStatus

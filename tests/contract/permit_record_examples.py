@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from adapters.permit_record import PermitRecordFile
+from adapters.permits.record import PermitRecordFile
 from domain.permits import LentPermit
 from domain.rates import AccountLimits, RateLimit
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from adapters.account_switch import AccountSwitchFile
 from adapters.in_memory import InMemoryAccountSwitch, InMemoryPermitRecord
-from adapters.in_memory_permits import PermitMemory
-from adapters.permit_record import PermitRecordFile
+from adapters.in_memory.permits import PermitMemory
+from adapters.permits.account_switch import AccountSwitchFile
+from adapters.permits.record import PermitRecordFile
 from domain.account_switch import AccountSwitch
 from domain.errors import StorageUnavailable
 from domain.ports import PermitRecord

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from actors.permit_client import PermitClient
+from actors.permits.client import PermitClient
 from actors.rate_limiter import RateLimiter
 from adapters.brokers.binance import BinanceGateway
 from adapters.in_memory import InMemoryPermitRecord, InMemoryRateLimiter

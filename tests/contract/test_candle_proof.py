@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from actors.candle_proof import CandleProof, Scope
+from actors.jobs.candle_proof import CandleProof, Scope
 from actors.service import candle_proof
 from adapters.candle_files import CandleFiles
 from domain.candles import Candles, Dataset, Interval

@@ -44,6 +44,21 @@ def test_submitting_again_changes_nothing(store: JobStore) -> None:
     assert store.plan(job.job_id).request == REQUEST
 
 
+def test_a_request_is_run_anew_only_after_its_job_has_ended(store: JobStore) -> None:
+    job = started(store)
+    assert store.submit(REQUEST, later(2), anew=True) == job.job_id
+    job.fail("it broke", timestamp=later(3))
+    store.save(job)
+    assert store.submit(REQUEST, later(4)) == job.job_id
+    assert store.submit(REQUEST, later(4), anew=True) == f"{job.job_id}-2"
+    assert store.submit(REQUEST, later(5), anew=True) == f"{job.job_id}-2"
+
+
+def test_a_plan_keeps_whether_gaps_are_to_be_asked_again(store: JobStore) -> None:
+    job_id = store.submit(replace(REQUEST, recheck_gaps=True), NOW)
+    assert store.plan(job_id).request.recheck_gaps
+
+
 def test_a_saved_job_comes_back_as_it_was_and_as_a_copy(store: JobStore) -> None:
     job = started(store)
     job.record_batch(batch_report(job), timestamp=later(2))

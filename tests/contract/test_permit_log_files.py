@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from adapters import permit_log
-from adapters.permit_log import PermitLogFile
-from adapters.permit_log_reader import read_trail
+from adapters.permits import log as permit_log
+from adapters.permits.log import PermitLogFile
+from adapters.permits.log_reader import read_trail
 from domain.audit import Ending, PermitTrail, audit
 from domain.grants import Outcome
 from domain.permits import LentPermit

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from adapters.in_memory_permit_log import InMemoryPermitLog, LoggedPermits
-from adapters.permit_log import PermitLogFile
-from adapters.permit_log_reader import read_trail
+from adapters.in_memory.permit_log import InMemoryPermitLog, LoggedPermits
+from adapters.permits.log import PermitLogFile
+from adapters.permits.log_reader import read_trail
 from domain.audit import Ending, PermitTrail
 from domain.grants import Outcome
 from domain.permit_log import PermitLog

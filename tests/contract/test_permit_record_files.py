@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from adapters import permit_history
-from adapters.permit_history import KEPT_SECONDS
-from adapters.permit_record import FRAMES_BEFORE_COMPACTION, PermitRecordFile, boot_identity
+from adapters.permits import history as permit_history
+from adapters.permits.history import KEPT_SECONDS
+from adapters.permits.record import FRAMES_BEFORE_COMPACTION, PermitRecordFile, boot_identity
 from domain.errors import LimiterUnavailable, StorageUnavailable
 from domain.rates import AccountLimits
 from tests.contract.permit_record_examples import FLIGHT_SECONDS, LIMITS, ended, file_record, permit

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters.in_memory_permits import InMemoryPermitRecord, PermitMemory
+from adapters.in_memory.permits import InMemoryPermitRecord, PermitMemory
 from domain.errors import LimiterUnavailable, StorageUnavailable
 from domain.ports import PermitRecord
 from tests.contract.permit_record_examples import FRACTIONAL, LIMITS, ended, file_record, permit

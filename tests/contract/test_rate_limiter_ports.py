@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from actors.permit_client import PermitClient
+from actors.permits.client import PermitClient
 from actors.rate_limiter import RateLimiter
 from adapters.in_memory import InMemoryPermitRecord, InMemoryRateLimiter
 from domain.ports import IRateLimiter

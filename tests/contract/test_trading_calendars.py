@@ -113,6 +113,13 @@ def test_a_market_that_never_closes_may_close_for_maintenance() -> None:
     assert (before.end_ms, after.start_ms) == (at("2024-02-24T03:00"), at("2024-02-24T05:30"))
 
 
+def test_a_calendar_asked_for_more_tells_more() -> None:
+    calendars, dataset = TradingCalendars(), Dataset("memory", "A", Interval("1d"))
+    calendars.named("XNYS", day_of("2024-03-04"))
+    assert bars_in(calendars.named("XNYS", YEAR).expected(dataset, YEAR), dataset) == 252
+    assert calendars.named("XNYS", day_of("2024-03-05")) is calendars.named("XNYS", YEAR)
+
+
 def test_overrides_of_other_calendars_change_nothing() -> None:
     assert isinstance(TradingCalendars([MUHURAT]).named("24/7", YEAR), AlwaysOpen)
 

@@ -10,9 +10,9 @@ from typing import Any, TypeVar
 
 from aiolimiter import AsyncLimiter
 
-from actors.permit_client import PermitClient
+from actors.permits.client import PermitClient
 from actors.rate_limiter import RateLimiter
-from adapters.in_memory_permits import InMemoryPermitRecord, PermitMemory
+from adapters.in_memory.permits import InMemoryPermitRecord, PermitMemory
 from domain.errors import PermitExpired
 from domain.grants import Lease, LimiterStatus, Outcome, PermitRequest, Settlement
 from domain.leases import LeaseTerms
@@ -79,7 +79,7 @@ async def start(*waiting: asyncio.Task[Lease]) -> None:
 class Network:
     """Every request takes its time to the broker, where it is counted, and the answer takes its own back.
 
-    What is given up on the way still arrives: at most `STRAY_SECONDS` after any client gives up.
+    What is given up on the way still arrives: at most `TIMEOUT_SECONDS + STRAY_SECONDS` after it was sent.
     """
 
     def __init__(self, seed: int = 0, one_way_seconds: float | None = None, freezes: bool = False) -> None:

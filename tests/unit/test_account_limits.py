@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from actors.account_limits import account_limits
+from actors.permits.limits import account_limits
 from actors.settings import BrokerSettings, Settings
 from adapters.brokers.binance import DEFAULT_LIMITS, BinanceGateway
 from domain.errors import SettingsError

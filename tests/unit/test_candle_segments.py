@@ -15,7 +15,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from adapters.candle_segments import Segment, decode, encode
-from adapters.segment_header import CHECKSUM_BYTES, MAX_BODY_BYTES, PREAMBLE, VERSION, read_front
+from adapters.segments.header import CHECKSUM_BYTES, MAX_BODY_BYTES, PREAMBLE, VERSION, read_front
 from domain.candle_history import CandleHistory
 from domain.candles import Candles, Dataset, Interval
 from domain.coverage import runs_of

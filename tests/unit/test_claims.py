@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from actors.claims import Claims
+from actors.jobs.claims import Claims
 from domain.batches import BatchReport, SymbolFailure
 
 

@@ -15,8 +15,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from actors.cli import commands
-from actors.cli_foreground import StopSignals
-from actors.cli_support import App
+from actors.commands.foreground import StopSignals
+from actors.commands.support import App
 from actors.settings import Settings
 from domain.errors import EventStoreUnavailable, LimiterUnavailable
 from domain.jobs import JobStatus

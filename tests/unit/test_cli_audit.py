@@ -13,12 +13,12 @@ import pytest
 from click.testing import CliRunner, Result
 
 from actors.cli import commands
-from actors.cli_support import App
-from actors.job_auditor import AuditReport, JobAuditor
-from actors.job_catalog import JobCatalog
-from adapters.audit_plot import draw
-from adapters.in_memory_permit_log import InMemoryPermitLog, LoggedPermits
+from actors.commands.support import App
+from actors.jobs.auditor import AuditReport, JobAuditor
+from actors.jobs.catalog import JobCatalog
+from adapters.in_memory.permit_log import InMemoryPermitLog, LoggedPermits
 from adapters.job_journal import JobJournal
+from adapters.permits.audit_plot import draw
 from domain.audit import PermitTrail, audit
 from domain.errors import SettingsError
 from domain.grants import Outcome

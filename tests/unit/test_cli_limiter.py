@@ -11,8 +11,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from actors.cli import commands
-from actors.cli_support import App
-from actors.limiter_operator import LimiterOperator
+from actors.commands.support import App
+from actors.permits.operator import LimiterOperator
 from adapters.in_memory import InMemoryAccountSwitch
 from domain.errors import LimiterUnavailable
 from tests.unit.cli_fakes import LIMITER_STATUS, FakeLimiter

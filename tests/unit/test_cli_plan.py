@@ -10,8 +10,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from actors.cli import commands
-from actors.cli_support import App
-from actors.job_planner import JobPlan
+from actors.commands.support import App
+from actors.jobs.planner import JobPlan
 from adapters.parquet_mirror import MirrorReport
 from domain.candles import Interval
 from domain.forecast import SymbolsHeld, forecast

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from actors.candle_proof import CandleProof
 from actors.cli import commands
-from actors.cli_support import App
-from actors.job_catalog import JobCatalog
-from actors.job_proof import JobProof
+from actors.commands.support import App
+from actors.jobs.candle_proof import CandleProof
+from actors.jobs.catalog import JobCatalog
+from actors.jobs.proof import JobProof
 from actors.settings import Settings
 from adapters.in_memory import InMemoryCandleRepository, InMemoryGateway
 from adapters.job_journal import JobJournal
@@ -271,6 +271,16 @@ def test_verify_says_what_is_not_proven_and_exits_with_one(service: StoreService
     told = json.loads(run(service, "verify", service.job_id, "--json").stdout)
     assert [one["proven"] for one in told["datasets"]] == [True, False]
     assert (told["proven"], told["bars"], told["datasets"][1]["bars_missing"]) == (1, 60, 60)
+
+
+def test_verify_believes_the_bars_and_not_what_a_file_says_of_them(service: StoreService) -> None:
+    service.store("AAA", 0, 60)
+    service.store("BBB", 0, 60)
+    read = service.candles.read
+    service.candles.read = lambda dataset, span: read(dataset, span.intersect(minutes(0, 50)))  # type: ignore[method-assign]
+    result = run(service, "verify", service.job_id)
+    assert result.exit_code == 1
+    assert "the bars that are there are not those that the files say are there" in result.stdout
 
 
 def test_verify_of_a_folder_needs_no_settings(service: StoreService, tmp_path: Path) -> None:

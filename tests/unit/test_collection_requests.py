@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from actors.collection_requests import request_from
+from actors.jobs.requests import request_from
 from actors.settings import Settings
 from adapters.in_memory import InMemoryGateway
 from domain.errors import SettingsError

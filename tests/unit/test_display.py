@@ -9,8 +9,8 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from actors import progress_text
-from actors.display import LineDisplay, LiveDisplay, display_for, picture
+from actors.commands import progress_text
+from actors.commands.display import LineDisplay, LiveDisplay, display_for, picture
 from domain.findings import ABSENT, UNEXPECTED
 from domain.jobs import JobStatus
 from tests.unit.cli_fakes import RUNNING, ended

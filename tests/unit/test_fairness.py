@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from actors.permit_shaper import PermitShaper
+from actors.permits.shaper import PermitShaper
 from actors.rate_limiter import RateLimiter
 from domain.grants import PermitRequest, Priority
 from domain.rates import RateLimit, ideal_makespan_seconds

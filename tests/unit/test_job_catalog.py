@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from actors.job_catalog import JobCatalog
+from actors.jobs.catalog import JobCatalog
 from adapters.job_journal import JobJournal
 from domain.errors import IllegalTransition
 from domain.jobs import JobStatus

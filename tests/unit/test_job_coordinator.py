@@ -6,7 +6,7 @@ import time
 import pytest
 
 from actors.collection_worker import WorkerOutcome
-from actors.job_recorder import SAVE_ATTEMPTS
+from actors.jobs.recorder import SAVE_ATTEMPTS
 from domain.batches import BatchReport
 from domain.errors import CredentialsRefused, EventStoreUnavailable, StaleEpoch, SymbolRejected, WorkerLost
 from domain.jobs import JobStatus

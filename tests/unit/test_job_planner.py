@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from actors.job_catalog import JobCatalog
-from actors.job_planner import JobPlanner
+from actors.jobs.catalog import JobCatalog
+from actors.jobs.planner import JobPlanner
 from adapters.job_journal import JobJournal
 from domain.batches import BatchReport
 from domain.candles import Candles, Dataset, Interval

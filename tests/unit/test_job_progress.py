@@ -3,7 +3,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from actors.job_progress import JobTally, pages_in
+from actors.jobs.progress import JobTally, pages_in
 from domain.batches import BatchReport
 from domain.candles import Interval
 from domain.jobs import CollectionJob
@@ -119,3 +119,4 @@ def test_what_a_lost_worker_had_noticed_stays_counted() -> None:
     assert watched.now.findings == {"a": 3}
     watched.told(findings={"b": 1})
     assert watched.reported(0, findings={"b": 1}).findings == {"a": 3, "b": 1}
+    assert watched.job.findings == {"a": 3, "b": 1}

@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from actors import job_commands
-from actors.job_recorder import SAVE_ATTEMPTS, SAVE_PAUSE_SECONDS, JobRecorder
+from actors.jobs import job_commands
+from actors.jobs.recorder import SAVE_ATTEMPTS, SAVE_PAUSE_SECONDS, JobRecorder
 from domain.errors import EventStoreUnavailable, IllegalTransition, StaleEpoch
 from domain.jobs import JobStatus
 from tests.unit.coordinator_bench import CoordinatorBench

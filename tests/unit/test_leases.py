@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import pickle
 from collections.abc import Sequence
 
 import pytest
 
-from actors.permit_shaper import PermitShaper
-from adapters.in_memory_permits import PermitMemory
+from actors.permits.shaper import PermitShaper
+from adapters.in_memory.permits import PermitMemory
 from domain.grants import Lease, Outcome, PermitRequest, Settlement
 from domain.leases import LeaseTerms, permit_ids
-from domain.rates import RateLimit
+from domain.rates import Counts, RateLimit
+from domain.usage import BrokerUsage
 from tests.unit.limiter_bench import (
     FLIGHT_SECONDS,
     VALID_SECONDS,
@@ -207,3 +209,8 @@ async def test_at_low_limits_every_permit_is_a_call_of_its_own() -> None:
     calls = RemoteCalls(limiter_of("15/1s"))
     await Network(one_way_seconds=0.025).requests(client_of(calls, "15/1s"), 60, workers=8)
     assert calls.acquires == 60
+
+
+def test_a_settlement_arrives_on_the_other_side_as_it_left() -> None:
+    settlement = Settlement("a", Outcome.STRAY, 0.5, 0.25, (BrokerUsage(60.0, Counts.WEIGHT, 5),))
+    assert pickle.loads(pickle.dumps(settlement)) == settlement

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from actors.limiter_operator import LimiterOperator
+from actors.permits.operator import LimiterOperator
 from adapters.in_memory import InMemoryAccountSwitch
 from domain.grants import LimiterStatus
 from tests.unit.cli_fakes import LIMITER_STATUS, FakeLimiter

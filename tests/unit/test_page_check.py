@@ -129,6 +129,22 @@ async def test_what_the_calendar_explains_costs_no_second_request() -> None:
     assert bench.jobs.reports[0].completed == ("S00",)
 
 
+async def test_a_closed_page_before_the_first_bars_is_not_asked_once_more() -> None:
+    bench = Bench(bars_each=40, market=without(*range(22), count=40), calendar=open_in((22, 40)))
+    await bench.run()
+    assert spans(bench) == [(0, 10), (10, 20), (20, 30), (30, 40)]
+
+
+async def test_a_broker_that_keeps_denying_what_it_has_sent_fails_the_symbol_and_says_so() -> None:
+    def forgetful(number: int, page: Candles) -> Candles:
+        return page if number % 2 else page.take(page.open_time_ms != 5 * MINUTE_MS)
+
+    bench = bench_with(forgetful, market=without(3, 7, count=10))
+    await bench.run()
+    (failure,) = bench.jobs.reports[0].failed
+    assert failure.message.endswith(f"asked again for {minutes(3, 8)}, 1 were there no more")
+
+
 async def test_an_empty_page_between_full_ones_is_asked_once_more() -> None:
     bench = Bench(bars_each=30, market=without(*range(10, 20), count=30))
     await bench.run()

@@ -6,10 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from actors.permit_client import PermitClient
+from actors.permits.client import PermitClient
 from domain.errors import LimiterUnavailable, PermitExpired, PermitImpossible
 from domain.grants import Lease, Outcome, PermitRequest, Priority, Settlement
-from domain.rates import Counts
+from domain.leases import LeaseTerms, permit_ids
+from domain.rates import Counts, RateLimit
 from domain.usage import BrokerUsage
 
 VALID_SECONDS = 2.0
@@ -34,7 +35,7 @@ class NotedCalls:
         if self.nones:
             self.nones -= 1
             return None
-        return Lease((request.ticket,), request.tokens, 0.0, VALID_SECONDS)
+        return Lease(tuple(permit_ids(request.ticket, request.permits)), request.tokens, 0.0, VALID_SECONDS)
 
     async def settle(self, settled: Sequence[Settlement]) -> None:
         await self._transmit("settle", settled)
@@ -260,3 +261,34 @@ async def test_a_seal_is_passed_on(client: PermitClient, calls: NotedCalls) -> N
     await client.bound_to("job").seal(30.0, "HTTP 429")
     await client.seal(None, "HTTP 418")
     assert calls.seals == [(30.0, "HTTP 429"), (None, "HTTP 418")]
+
+
+async def test_where_leases_are_allowed_those_who_wait_share_a_call_and_spare_permits_go_back_at_once(
+    calls: NotedCalls,
+) -> None:
+    terms = LeaseTerms((RateLimit.parse("1000/1s"),), spare_seconds=0.01)
+    client = PermitClient(calls, FLUSH_SECONDS, asyncio.get_running_loop().time, terms)
+    calls.answer_seconds = 0.1
+    users = [asyncio.create_task(use(client)) for _ in range(4)]
+    await asyncio.sleep(0.05)
+    users[3].cancel()
+    await asyncio.wait(users)
+    assert [request.permits for request in calls.asked] == [4]
+    await asyncio.sleep(0.15)
+    assert calls.outcomes == [Outcome.ANSWERED] * 3 + [Outcome.UNUSED]
+    assert now() < FLUSH_SECONDS
+
+
+async def test_a_refusal_gives_back_the_spare_permits_which_nobody_may_use_any_more(calls: NotedCalls) -> None:
+    terms = LeaseTerms((RateLimit.parse("1000/1s"),), spare_seconds=0.1)
+    client = PermitClient(calls, FLUSH_SECONDS, asyncio.get_running_loop().time, terms)
+    calls.answer_seconds = 0.01
+    users = [asyncio.create_task(use(client)) for _ in range(2)]
+    await asyncio.sleep(0.005)
+    users[1].cancel()
+    await asyncio.wait(users)
+    await client.seal(30.0, "HTTP 429")
+    await use(client)
+    assert [request.permits for request in calls.asked] == [2, 1], "the spare permit is not there any more"
+    await client.close()
+    assert calls.outcomes.count(Outcome.UNUSED) == 1

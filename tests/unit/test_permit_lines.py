@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from actors.permit_lines import PermitLine
+from actors.permits.lines import PermitLine
 from domain.errors import LimiterUnavailable
 
 MOST = 10
@@ -154,17 +154,20 @@ async def test_when_all_who_waited_have_gone_the_call_is_cancelled(line: PermitL
     assert await take(line, 1) == [0]
 
 
-async def test_a_permit_that_meets_a_cancelled_waiter_goes_to_the_next(
-    line: PermitLine[Ticked], source: Source
+@pytest.mark.parametrize("turns", range(6))
+async def test_no_permit_is_lost_on_a_waiter_that_is_cancelled_in_whatever_turn_of_the_loop(
+    line: PermitLine[Ticked], source: Source, turns: int
 ) -> None:
-    source.at_most = 1
-    first = asyncio.create_task(line.take())
-    second = asyncio.create_task(line.take())
-    await asyncio.sleep(ROUND_TRIP_SECONDS)  # granted in this very turn of the loop
-    first.cancel()
-    assert (await second).number in (0, 1)
+    tasks = [asyncio.create_task(line.take()) for _ in range(2)]
+    await asyncio.sleep(ROUND_TRIP_SECONDS)  # the lease comes in this very turn
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    tasks[0].cancel()
+    results = await asyncio.gather(*tasks, return_exceptions=True)
     await asyncio.sleep(2 * SPARE_SECONDS)
-    assert source.made == 1 + len(source.returned) + (not first.cancelled())
+    taken = [result.number for result in results if isinstance(result, Ticked)]
+    assert sorted([*taken, *source.returned]) == list(range(source.made))
+    assert len(taken) == 2 - tasks[0].cancelled()
 
 
 async def test_a_call_that_fails_fails_for_those_it_was_for(line: PermitLine[Ticked], source: Source) -> None:

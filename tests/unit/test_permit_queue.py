@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from actors.permit_queue import RETURN_SECONDS, PermitQueue, ReturnedTickets, Waiting
+from actors.permits.queue import RETURN_SECONDS, PermitQueue, ReturnedTickets, Waiting
 from domain.errors import LimiterUnavailable
 from domain.grants import PermitRequest, Priority
 from domain.permits import LentPermit

@@ -123,3 +123,18 @@ def test_a_successor_counts_more_than_fits_and_waits_until_it_does() -> None:
 def test_a_ledger_without_a_limit_is_none() -> None:
     with pytest.raises(ValueError, match="at least one limit"):
         PermitLedger([])
+
+
+def test_several_permits_are_lent_together_all_or_none() -> None:
+    ledger = full_ledger(permits=12)
+    assert ledger.wait_seconds(1, 0.0) == 0
+    assert ledger.wait_seconds(1, 0.0, permits=4) > 0
+    with pytest.raises(ValueError, match="may not be granted yet"):
+        ledger.lend_all(["a", "b", "c", "d"], 1, 0.0, 5.0)
+    with pytest.raises(ValueError, match="is lent already"):
+        ledger.lend_all(["a", "3"], 1, 0.0, 5.0)
+    assert ledger.counted(0.0) == (12,)
+    assert [permit.permit_id for permit in ledger.lend_all(["a", "b", "c"], 1, 0.0, 5.0)] == ["a", "b", "c"]
+    assert ledger.counted(0.0) == (15,)
+    ledger.void("b", 0.0)
+    assert ledger.counted(0.0) == (14,)

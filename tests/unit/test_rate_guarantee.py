@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
-from actors.permit_shaper import PermitShaper
-from adapters.in_memory_permits import PermitMemory
+from actors.permits.shaper import PermitShaper
+from adapters.in_memory.permits import PermitMemory
 from domain.rates import RateLimit, ideal_makespan_seconds
 from tests.unit.limiter_bench import BarePermits, Network, RemoteCalls, client_of, limiter_of
 

@@ -10,6 +10,7 @@ from domain.grants import Lease, Outcome, PermitRequest, Settlement
 from tests.unit.limiter_bench import (
     FLIGHT_SECONDS,
     STRAY_SECONDS,
+    TIMEOUT_SECONDS,
     VALID_SECONDS,
     WINDOW_SECONDS,
     answered,
@@ -159,13 +160,14 @@ async def test_a_permit_comes_back_one_window_after_its_answer_however_late_the_
     assert now() == pytest.approx(0.1 + WINDOW_SECONDS)
 
 
-async def test_a_stray_counts_for_its_time_and_then_a_window() -> None:
+@pytest.mark.parametrize("call_seconds", [0.0, 0.01, TIMEOUT_SECONDS])
+async def test_a_stray_counts_from_when_it_was_sent_however_soon_it_was_given_up(call_seconds: float) -> None:
     limiter = limiter_of("1/1s")
     used = await used_up(limiter, 1)
-    await asyncio.sleep(0.5)
-    await limiter.settle([Settlement(each, Outcome.STRAY, 0.2) for each in used])
+    await asyncio.sleep(0.1 + call_seconds + 0.2)
+    await limiter.settle([Settlement(each, Outcome.STRAY, 0.2, call_seconds) for each in used])
     assert await limiter.acquire(PermitRequest()) is not None
-    assert now() == pytest.approx(0.3 + STRAY_SECONDS + WINDOW_SECONDS)
+    assert now() == pytest.approx(0.1 + TIMEOUT_SECONDS + STRAY_SECONDS + WINDOW_SECONDS)
 
 
 async def test_an_unused_permit_comes_back_at_once() -> None:

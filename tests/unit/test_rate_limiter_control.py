@@ -5,9 +5,9 @@ import time
 
 import pytest
 
-from actors.permit_queue import PermitQueue
+from actors.permits.queue import PermitQueue
 from actors.rate_limiter import RateLimiter
-from adapters.in_memory_permits import InMemoryPermitRecord, PermitMemory
+from adapters.in_memory.permits import InMemoryPermitRecord, PermitMemory
 from domain.errors import LimiterUnavailable, PermitImpossible
 from domain.grants import PermitRequest
 from domain.permits import LentPermit

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from actors.runners import Runner, Runners
+from actors.jobs.runners import Runner, Runners
 from domain.errors import StorageUnavailable
 
 HOLD = """
 import sys
 from pathlib import Path
-from actors.runners import Runners
+from actors.jobs.runners import Runners
 claim = Runners(Path(sys.argv[1])).claim("job")
 claim.announce("there:1")
 print("held", flush=True)

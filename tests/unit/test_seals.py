@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from actors.permit_client import PermitClient
-from actors.progress_text import progress_line
+from actors.commands.progress_text import progress_line
+from actors.permits.client import PermitClient
+from actors.permits.seal_watch import SealWatch
 from actors.rate_limiter import RateLimiter
-from actors.seal_watch import SealWatch
-from adapters.in_memory_permits import InMemoryPermitRecord
+from adapters.in_memory.permits import InMemoryPermitRecord
 from adapters.job_journal import JobJournal
 from domain.errors import BrokerThrottled, IllegalTransition
 from domain.grants import LimiterStatus, WindowStatus

@@ -7,8 +7,8 @@ import asyncio
 import pytest
 
 from actors.rate_limiter import RateLimiter
-from adapters.in_memory_permit_log import InMemoryPermitLog, LoggedPermits
-from adapters.in_memory_permits import InMemoryPermitRecord, PermitMemory
+from adapters.in_memory.permit_log import InMemoryPermitLog, LoggedPermits
+from adapters.in_memory.permits import InMemoryPermitRecord, PermitMemory
 from domain.audit import audit
 from domain.errors import LimiterUnavailable
 from domain.grants import PermitRequest

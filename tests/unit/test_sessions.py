@@ -90,6 +90,19 @@ def test_a_session_that_opens_on_the_evening_before_by_utc_has_one_daily_bar_wha
     assert (day.start_ms, day.duration_ms) == (at(expected_day), DAY_MS)
 
 
+def test_on_a_grid_of_dates_a_daily_bar_is_its_sessions_date_and_on_any_other_it_holds_the_sessions_middle() -> None:
+    wellington = sessions(("2024-12-24", between("2024-12-23T21:00", "2024-12-23T23:45")))
+    assert wellington.expected(grid("1d"), between("2024-12-20", "2024-12-28")) == [between("2024-12-24", "2024-12-25")]
+    first, *_ = NEW_YORK.expected(grid("1d", 5 * HOUR_MS), JULY)
+    assert first == between("2024-07-02T05:00", "2024-07-04T05:00")
+
+
+def test_hours_that_overlap_or_come_in_any_order_are_one_stretch() -> None:
+    made = [Session(0, (TimeSpan(3 * HOUR_MS, 9 * HOUR_MS), TimeSpan(4 * HOUR_MS, 5 * HOUR_MS)))]
+    calendar = MarketSessions.of("TEST", TimeSpan(0, DAY_MS), made)
+    assert calendar.expected(grid("1h"), TimeSpan(7 * HOUR_MS, DAY_MS)) == [TimeSpan(7 * HOUR_MS, 9 * HOUR_MS)]
+
+
 def test_weekly_bars_are_expected_where_the_week_has_a_session() -> None:
     monday_ms = 4 * DAY_MS
     weeks = NEW_YORK.expected(grid("1w", monday_ms), between("2024-06-24", "2024-07-15"))

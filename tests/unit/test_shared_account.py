@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
-from actors.permit_account import PermitAccount
-from adapters.in_memory_permits import InMemoryPermitRecord, PermitMemory
+from actors.permits.account import PermitAccount
+from adapters.in_memory.permits import InMemoryPermitRecord, PermitMemory
 from domain.grants import Outcome, PermitRequest, Settlement, WindowStatus
 from domain.rates import Counts
 from domain.usage import BrokerUsage

@@ -80,3 +80,10 @@ def test_who_waits_as_told_fits_again() -> None:
 def test_used_weight_forgets_what_is_older_than_a_minute() -> None:
     log, _ = play([(0.0, 5)] + [(3.0, 2)] * 21)
     assert log.used_weight == 2 * 21
+
+
+def test_how_late_the_server_itself_was_stands_beside_the_arrival() -> None:
+    log = ArrivalLog(LIMITS, Clock())
+    log.arrive("/", "S", 1, "c", lag_seconds=0.25)
+    log.arrive("/", "S", 1, "c")
+    assert [arrival["lag_seconds"] for arrival in log.as_json()] == [0.25, 0.0]

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from actors.rate_limiter import RateLimiter
-from adapters.in_memory_permits import InMemoryPermitRecord, PermitMemory
+from adapters.in_memory.permits import InMemoryPermitRecord, PermitMemory
 from domain.grants import Outcome, PermitRequest, Settlement
 from domain.rates import AccountLimits
 from tests.unit.limiter_bench import (

@@ -1,0 +1,1 @@
+"""The commands of `candles`, one file a group, and what they show."""

@@ -1,0 +1,135 @@
+"""JobProof: gaps, quarantine, proof and repair of what a job, a symbol or a settings file is about."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+
+from actors.jobs.candle_proof import EVERYTHING, CandleProof, Scope
+from actors.jobs.catalog import JobCatalog
+from actors.settings import Settings
+from domain.candles import Dataset, Interval
+from domain.certificates import Certificate
+from domain.completeness import Completeness
+from domain.errors import JobNotFound, SettingsError
+from domain.ports import DamagedSegment
+from domain.requests import ALWAYS_OPEN, CollectionRequest
+from domain.timespan import TimeSpan, union
+from domain.validation import QuarantinedCandle
+
+
+@dataclass(frozen=True, slots=True)
+class Repair:
+    """What a repair has moved out of the way, and the jobs that will fetch what is missing."""
+
+    set_aside: tuple[DamagedSegment, ...]
+    requests: tuple[CollectionRequest, ...]
+
+
+class JobProof:
+    """Answers for a target: a job, by any unique beginning of its id, or a symbol that is stored.
+
+    `dataset_of` is the gateway's: which dataset a symbol's bars of an interval are. A target that is
+    neither raises SettingsError.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        catalog: JobCatalog,
+        proof: CandleProof,
+        dataset_of: Callable[[str, Interval], Dataset],
+    ) -> None:
+        self._settings = settings
+        self._catalog = catalog
+        self._proof = proof
+        self._dataset_of = dataset_of
+
+    def gaps(self, target: str, interval: str | None = None) -> list[Completeness]:
+        """What of each of the target's datasets is there and what is not."""
+        return [self._proof.completeness(scope) for scope in self._scopes(target, interval)]
+
+    def certificates(self, job: str) -> list[Certificate]:
+        """Every dataset of a job, read in full and judged."""
+        return [self._proof.certificate(scope) for scope in self._scopes_of_job(self._catalog.find(job))]
+
+    def quarantine(self, job: str) -> list[tuple[Dataset, QuarantinedCandle]]:
+        """Every bar of a job's datasets that was refused, inside the job's span or not."""
+        scopes = self._scopes_of_job(self._catalog.find(job))
+        return [(scope.dataset, refused) for scope in scopes for refused in self._proof.quarantined(scope.dataset)]
+
+    def repair(self, target: str, interval: str | None = None) -> Repair:
+        """Move what is damaged aside, and say which jobs ask again for all that is missing or was denied."""
+        set_aside: list[DamagedSegment] = []
+        to_repair = []
+        for scope in self._scopes(target, interval):
+            before = self._proof.completeness(scope).span
+            moved = self._proof.candles.set_aside(scope.dataset)
+            # What is moved aside no longer says how far the store went.
+            spanned = scope if scope.span or not moved else replace(scope, span=self._extent(scope, before, moved))
+            completeness = self._proof.completeness(spanned)
+            set_aside += moved
+            if completeness.needs_repair:
+                to_repair.append((scope, completeness))
+        return Repair(tuple(set_aside), tuple(self._requests(to_repair)))
+
+    def _extent(self, scope: Scope, before: TimeSpan, moved: Iterable[DamagedSegment]) -> TimeSpan:
+        lost = [damage.lost for damage in moved if damage.lost.duration_ms < EVERYTHING.duration_ms // 4]
+        known = union([before, self._proof.completeness(scope).span, *lost])
+        if not known:
+            what = f"how much of {scope.dataset.symbol} was stored cannot be told any more"
+            raise SettingsError(f"{what}: repair the job that collected it")
+        return TimeSpan(known[0].start_ms, known[-1].end_ms)
+
+    def _scopes(self, target: str, interval: str | None) -> list[Scope]:
+        try:
+            job_id = self._catalog.find(target)
+        except JobNotFound:
+            return self._scopes_of_symbol(target, interval)
+        if interval is not None:
+            raise SettingsError(f"{target} is a job, and a job has one interval: leave --interval out")
+        return self._scopes_of_job(job_id)
+
+    def _scopes_of_job(self, job_id: str) -> list[Scope]:
+        request = self._catalog.request(job_id)
+        return [
+            Scope(self._dataset_of(symbol, request.interval), request.span, request.calendar, request.settle_seconds)
+            for symbol in request.symbols
+        ]
+
+    def _scopes_of_symbol(self, symbol: str, interval: str | None) -> list[Scope]:
+        job = self._settings.job
+        calendar, settle_seconds = (job.calendar, job.settle_seconds) if job else (ALWAYS_OPEN, 0)
+        found = [
+            Scope(dataset, None, calendar, settle_seconds)
+            for dataset in self._proof.candles.datasets()
+            if dataset.symbol == symbol and interval in (None, dataset.interval.name)
+        ]
+        if not found:
+            what = f"a symbol with {interval} candles" if interval else "a symbol"
+            raise SettingsError(f"{symbol!r} is neither a job nor {what} in this store")
+        return found
+
+    def _requests(self, to_repair: Iterable[tuple[Scope, Completeness]]) -> Iterable[CollectionRequest]:
+        """One job for each span and interval: all of a job's symbols have the same."""
+        broker, job = self._settings.require_broker(), self._settings.job
+        together: dict[tuple[Interval, TimeSpan], list[Scope]] = {}
+        for scope, one in to_repair:
+            dataset = scope.dataset
+            if self._dataset_of(dataset.symbol, dataset.interval) != dataset:
+                raise SettingsError(f"{dataset.symbol} is not what [broker] in {self._settings.path} would collect")
+            together.setdefault((scope.dataset.interval, one.span), []).append(scope)
+        for (interval, span), scopes in together.items():
+            request = CollectionRequest(
+                broker.gateway,
+                broker.account,
+                tuple(scope.dataset.symbol for scope in scopes),
+                interval,
+                span,
+                calendar=scopes[0].calendar or ALWAYS_OPEN,
+                settle_seconds=scopes[0].settle_seconds,
+                recheck_gaps=True,
+            )
+            if job:
+                request = replace(request, workers=job.workers, concurrency=job.concurrency, priority=job.priority)
+            yield request

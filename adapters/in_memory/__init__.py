@@ -1,0 +1,21 @@
+"""A shipped fake of every port: quick, honest, and free of files, sockets and clocks."""
+
+from __future__ import annotations
+
+from adapters.in_memory.broker import InMemoryGateway, InMemoryPermit, InMemoryRateLimiter
+from adapters.in_memory.candles import InMemoryCandleRepository
+from adapters.in_memory.jobs import InMemoryJobRepository, RecordingEmitter
+from adapters.in_memory.permit_log import InMemoryPermitLog
+from adapters.in_memory.permits import InMemoryAccountSwitch, InMemoryPermitRecord
+
+__all__ = [
+    "InMemoryAccountSwitch",
+    "InMemoryCandleRepository",
+    "InMemoryGateway",
+    "InMemoryJobRepository",
+    "InMemoryPermit",
+    "InMemoryPermitLog",
+    "InMemoryPermitRecord",
+    "InMemoryRateLimiter",
+    "RecordingEmitter",
+]

@@ -1,0 +1,103 @@
+"""One segment file on disk: read whole or by its header, merged into, moved aside when damaged."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+
+from adapters.atomic_file import TEMPORARY_SUFFIX, replacing, storage_errors, sync_folder
+from adapters.candle_layout import EVERYTHING, SUFFIX, period_of
+from adapters.candle_segments import Segment, decode, encode
+from adapters.segments.header import SegmentHeader, read_front
+from domain.candle_history import CandleHistory, SaveResult
+from domain.candles import Candles, Dataset
+from domain.errors import CorruptSegment, StorageError
+from domain.timespan import TimeSpan
+
+CORRUPT_SUFFIX = ".corrupt"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Answer:
+    """One file's part of what a broker answered."""
+
+    asked: TimeSpan
+    candles: Candles
+    provisional_from_ms: int | None
+    known_at_ms: int
+
+
+def read_history(path: Path, dataset: Dataset) -> CandleHistory:
+    """All that the file holds. Raises CorruptSegment, also for a file of another dataset."""
+    with storage_errors(path), _named(path, dataset):
+        segment = decode(path.read_bytes(), str(path))
+        _refuse_stranger(path, segment.dataset, dataset)
+    return segment.history
+
+
+def read_header(path: Path, dataset: Dataset) -> SegmentHeader:
+    """What the file says of itself. Raises CorruptSegment, also for a file of another dataset."""
+    with storage_errors(path), _named(path, dataset), path.open("rb") as file:
+        header = read_front(file, os.fstat(file.fileno()).st_size, str(path))
+        _refuse_stranger(path, header.dataset, dataset)
+    return header
+
+
+def merge_into(path: Path, dataset: Dataset, answer: Answer) -> SaveResult:
+    """Merge an answer into the file, under its folder's lock; it is written only if that changes it."""
+    with storage_errors(path):
+        is_new = not path.exists()
+    before = CandleHistory(dataset.interval.duration_ms) if is_new else read_history(path, dataset)
+    after = before.with_answer(answer.asked, answer.candles, answer.provisional_from_ms, answer.known_at_ms)
+    if after.identical(before):
+        return SaveResult(0, 0)
+    with replacing(path) as file:
+        file.write(encode(Segment(dataset, after)))
+    return after.compared_to(before)
+
+
+def sweep(folder: Path) -> None:
+    """Remove what killed writers left; under the folder's lock nobody else writes."""
+    with storage_errors(folder):
+        for left_over in folder.glob(f"*{SUFFIX}{TEMPORARY_SUFFIX}"):
+            left_over.unlink(missing_ok=True)
+
+
+def move_aside(path: Path) -> Path:
+    """Give the file a name that no reader takes for a segment, one that is free, durably; tell which."""
+    with storage_errors(path):
+        names = (path.with_name(f"{path.name}{CORRUPT_SUFFIX}{number or ''}") for number in count())
+        aside = next(name for name in names if not name.exists())
+        path.rename(aside)
+        sync_folder(path.parent)
+    return aside
+
+
+def lost_with(path: Path, dataset: Dataset) -> TimeSpan:
+    """From the first to the last moment that a damaged file answered; all it may have, if its header is gone, too."""
+    try:
+        with path.open("rb") as file:
+            asked = read_front(file, path.stat().st_size, str(path)).asked
+        return TimeSpan(asked[0].start_ms, asked[-1].end_ms) if asked else TimeSpan(0, 0)
+    except (OSError, StorageError):
+        return dataset.align(period_of(path) or EVERYTHING)
+
+
+@contextmanager
+def _named(path: Path, dataset: Dataset) -> Iterator[None]:
+    """Lets damage be told with what is lost by it."""
+    try:
+        yield
+    except CorruptSegment as error:
+        lost = lost_with(path, dataset)
+        told = "all of its history" if lost.duration_ms > EVERYTHING.duration_ms // 2 else str(lost)
+        raise CorruptSegment(error.path, error.reason, dataset.symbol, told) from error
+
+
+def _refuse_stranger(path: Path, found: Dataset, expected: Dataset) -> None:
+    if found != expected:
+        raise CorruptSegment(str(path), f"it holds {found}, which belongs elsewhere")

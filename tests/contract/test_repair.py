@@ -1,0 +1,85 @@
+"""A repair without Ray: damage on disk, the job that mends it over real HTTP, and the proof after it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from actors.collection_worker import CollectionWorker
+from actors.jobs.catalog import JobCatalog
+from actors.jobs.proof import JobProof
+from actors.moments import now
+from actors.service import candle_proof
+from actors.settings import Settings
+from adapters.brokers.binance import BinanceGateway
+from adapters.candle_files import CandleFiles
+from adapters.in_memory import InMemoryJobRepository, InMemoryRateLimiter, RecordingEmitter
+from adapters.job_journal import JobJournal
+from adapters.simulator import NO_LATENCY, SimulatedExchange
+from domain.candles import Candles, Interval
+from domain.requests import CollectionRequest
+from domain.timespan import TimeSpan
+
+HOUR_MS = 3_600_000
+START_MS = 1_701_388_800_000  # 2023-12-01: hourly files are cut at the turn of the year
+SPAN = TimeSpan(START_MS, START_MS + 1_440 * HOUR_MS)
+REQUEST = CollectionRequest("binance", "default", ("DAMAGED", "DENIED", "GONE", "WHOLE"), Interval("1h"), SPAN)
+
+
+async def collect(request: CollectionRequest, base_url: str, files: CandleFiles) -> int:
+    """Collect a request with one worker; how many requests it took."""
+    jobs = InMemoryJobRepository(request)
+    worker = CollectionWorker(
+        jobs, BinanceGateway(base_url), files, InMemoryRateLimiter(), RecordingEmitter(), clock=now_seconds
+    )
+    await worker.run(jobs.job_id)
+    assert sum(len(report.completed) for report in jobs.reports) == len(request.symbols)
+    return sum(report.requests for report in jobs.reports)
+
+
+def now_seconds() -> float:
+    return now().timestamp()
+
+
+def one_hour(hour: int) -> TimeSpan:
+    return TimeSpan(START_MS + hour * HOUR_MS, START_MS + (hour + 1) * HOUR_MS)
+
+
+async def test_damage_gaps_and_lost_files_are_mended_and_the_store_is_what_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "candles.toml"
+    path.write_text('[broker]\ngateway = "binance"\n[storage]\nroot = "data"\n')
+    files, catalog = CandleFiles(tmp_path / "data"), JobCatalog(JobJournal.in_memory(), 1000)
+    proof = JobProof(Settings.load(path), catalog, candle_proof(files.root, ()), BinanceGateway().dataset)
+    job_id = catalog.find_or_submit(REQUEST)
+    async with SimulatedExchange(["1000/1s"], NO_LATENCY) as exchange:
+        assert await collect(REQUEST, exchange.base_url, files) == 8
+        whole = proof.certificates(job_id)
+        assert all(one.is_proven for one in whole)
+
+        damaged = next((files.root).rglob("DAMAGED/2024.candles"))
+        damaged.write_bytes(damaged.read_bytes()[:-1] + b"\x00")
+        next((files.root).rglob("GONE/2023.candles")).unlink()
+        deny(files, hour=700)
+
+        assert [one.is_complete for one in proof.gaps(job_id)] == [True, True, False, True]
+        repair = proof.repair(job_id)
+        (request,) = repair.requests
+        assert [damage.path for damage in repair.set_aside] == [str(damaged)]
+        assert (request.symbols, request.span) == (("DAMAGED", "DENIED", "GONE"), SPAN)
+        assert await collect(request, exchange.base_url, files) == 3
+
+    mended = proof.certificates(job_id)
+    assert [one.problems for one in mended] == [()] * 4
+    assert [one.content_hash for one in mended] == [one.content_hash for one in whole]
+    assert proof.repair(job_id).requests == ()
+    assert len(list(damaged.parent.glob("*.corrupt*"))) == 1
+
+
+def deny(files: CandleFiles, hour: int) -> None:
+    """Store DENIED anew without one bar, as if the broker had twice had none."""
+    dataset = BinanceGateway().dataset("DENIED", REQUEST.interval)
+    candles = files.read(dataset, SPAN)
+    for stored in files.root.rglob("DENIED/*.candles"):
+        stored.unlink()
+    before, after = candles.take(slice(0, hour)), candles.take(slice(hour + 1, None))
+    files.save(dataset, SPAN, Candles.concatenate([before, after]))
+    assert files.coverage(dataset, one_hour(hour)).confirmed_empty == (one_hour(hour),)
