@@ -63,7 +63,7 @@ class CollectionJob(Aggregate):
         self.pages = 0
         self.requests = 0
         self.findings: dict[str, int] = {}
-        self.pace = Pace()
+        self.paces: list[Pace] = []
         self._batches = BatchLedger(symbols_total, batch_size)
         self._running_time = RunningTime()
         self._commands_done: set[tuple[str, str]] = set()
@@ -247,7 +247,7 @@ class CollectionJob(Aggregate):
         self.pages += pages
         self.requests += requests
         self.findings = added(self.findings, findings or {})
-        self.pace += Pace(*pace)
+        self.paces.append(Pace(*pace))
         self._batches.record(batch, finished, completed, [SymbolFailure(*failure) for failure in failed])
 
     @event("AccountSealed", topic="CollectionJob.AccountSealed")

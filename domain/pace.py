@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from statistics import median_low
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,3 +46,18 @@ class Pace:
 
 
 NOTHING_TIMED = Pace()
+
+
+def typical_pace(paces: Iterable[Pace]) -> Pace:
+    """Over all the requests, at the lower median of the batches' means.
+
+    A worker's first batch pays for what it uses for the first time, connections and imports: in a short
+    job a mean over everything is several times what calls take from then on.
+    """
+    timed = [pace for pace in paces if pace]
+    if not timed:
+        return NOTHING_TIMED
+    requests = sum(pace.requests for pace in timed)
+    call_seconds = median_low(pace.mean_call_seconds for pace in timed)
+    lane_seconds = median_low(pace.lane_seconds / pace.requests for pace in timed)
+    return Pace(requests, requests * call_seconds, requests * lane_seconds)

@@ -9,7 +9,7 @@ from actors.moments import now
 from domain.errors import IllegalTransition
 from domain.history import HistoryEntry
 from domain.jobs import TRANSITIONS, CollectionJob, JobStatus
-from domain.pace import Pace
+from domain.pace import Pace, typical_pace
 from domain.plans import request_key_of
 from domain.ports import JobStore
 from domain.progress import Progress
@@ -84,7 +84,9 @@ class JobCatalog:
         """How long calls took in the newest job of that account that timed them; nothing when none did."""
         for job_id in reversed(self._store.job_ids()):
             request = self.request(job_id)
-            if (request.broker, request.account) == (broker, account) and (pace := self._store.job(job_id).pace):
+            if (request.broker, request.account) == (broker, account) and (
+                pace := typical_pace(self._store.job(job_id).paces)
+            ):
                 return pace
         return Pace()
 

@@ -128,10 +128,11 @@ def test_jobs_stored_by_the_first_version_load_for_ever() -> None:
 def test_times_of_calls_load_for_ever_and_batches_without_them_tell_none() -> None:
     paced = project_aggregate(None, golden_events("paced_job_events_1.json"))
     assert isinstance(paced, CollectionJob)
-    assert (paced.status, paced.requests, paced.pace) == (JobStatus.COMPLETED, 6, Pace(6, 0.375, 3.75))
+    assert (paced.status, paced.requests) == (JobStatus.COMPLETED, 6)
+    assert paced.paces == [Pace(2, 0.125, 0.25 + batch) for batch in range(3)]
     unpaced = project_aggregate(None, golden_events("job_events_1.json"))
     assert isinstance(unpaced, CollectionJob)
-    assert unpaced.pace == NOTHING_TIMED
+    assert set(unpaced.paces) == {NOTHING_TIMED}
 
 
 def test_every_kind_of_event_is_among_the_stored_ones() -> None:

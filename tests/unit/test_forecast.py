@@ -13,7 +13,7 @@ from hypothesis import strategies as some
 from domain.coverage import Coverage
 from domain.errors import PermitImpossible
 from domain.forecast import BYTES_PER_BAR, LANES, MOST_REHEARSED, CollectionForecast, SymbolsHeld, forecast
-from domain.pace import NOTHING_TIMED, Pace
+from domain.pace import NOTHING_TIMED, Pace, typical_pace
 from domain.permits import PermitLedger
 from domain.rates import RateLimit, ideal_makespan_seconds
 from domain.rehearsal import Batches, Lanes, lanes_makespan_seconds, rehearsed_makespan_seconds
@@ -198,3 +198,11 @@ def test_paces_add_up() -> None:
     assert (both.mean_call_seconds, both.mean_page_seconds) == (pytest.approx(0.05), pytest.approx(0.15))
     assert not NOTHING_TIMED
     assert NOTHING_TIMED.mean_call_seconds == NOTHING_TIMED.mean_page_seconds == 0.0
+
+
+def test_a_cold_start_does_not_make_the_typical_pace_slower() -> None:
+    cold, warm, asked_nothing = Pace(10, 12.0, 20.0), Pace(10, 1.0, 2.0), Pace()
+    typical = typical_pace([cold, cold, warm, asked_nothing, warm])
+    assert (typical.requests, typical.mean_call_seconds) == (40, pytest.approx(0.1))
+    assert typical.mean_page_seconds == pytest.approx(0.2)
+    assert typical_pace([asked_nothing]) == NOTHING_TIMED
