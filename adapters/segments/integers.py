@@ -34,15 +34,18 @@ def unpack_integers(planes: Sequence[Any], rows: int) -> Integers:
     """What `pack_integers` was given; ValueError for what it cannot have made."""
     if len(planes) > _MOST_PLANES:
         raise ValueError(f"a number has at most {_MOST_PLANES} bytes, not {len(planes)}")
-    # As narrow as it goes until the last step: most columns have one or two planes, and are read several times as fast.
+    # As narrow as it goes until the last step, and in place: most columns have one or two planes.
     width = next(width for width in (1, 2, 4, 8) if len(planes) <= width)
-    octets = np.zeros((rows, width), np.uint8)
     decompressor = zstandard.ZstdDecompressor()
+    zigzag = np.zeros(rows, f"<u{width}")
     for number, plane in enumerate(planes):
-        octets[:, number] = _unpack_plane(plane, rows, decompressor)
-    zigzag = octets.view(f"<u{width}")[:, 0]
-    magnitudes, signs = zigzag >> 1, -(zigzag & 1)
-    return (magnitudes ^ signs).view(f"i{width}").astype(np.int64)
+        octets = np.asarray(_unpack_plane(plane, rows, decompressor)).astype(zigzag.dtype)
+        zigzag |= octets << 8 * number
+    signs = zigzag & 1
+    np.negative(signs, out=signs)
+    zigzag >>= 1
+    zigzag ^= signs
+    return zigzag.view(f"<i{width}").astype(np.int64)
 
 
 def _pack_plane(octets: NDArray[np.uint8], compressor: zstandard.ZstdCompressor) -> int | bytes:
