@@ -9,7 +9,19 @@ from pathlib import Path
 
 from rich.console import Console
 
-from benchmarks import collection, events, forecast, leases, memory, persistence, reading, results, shutdown, validation
+from benchmarks import (
+    collection,
+    events,
+    forecast,
+    leases,
+    memory,
+    persistence,
+    reading,
+    recovery,
+    results,
+    shutdown,
+    validation,
+)
 from benchmarks.peers import measurement as peers
 from benchmarks.storage import measurement as storage
 from benchmarks.tables import Table
@@ -24,6 +36,7 @@ PARTS: dict[str, Callable[[bool], list[Table]]] = {
     "leases": lambda quick: [leases.measure(seconds=1.5 if quick else 4, repetitions=2 if quick else 3)],
     "collection": lambda quick: [collection.measure(pages_per_symbol=1 if quick else 3)],
     "persistence": lambda quick: [persistence.measure(permits=2_000 if quick else 20_000)],
+    "recovery": lambda quick: [recovery.measure(quick)],
     "forecast": lambda quick: [forecast.measure(quick)],
     "events": lambda quick: [events.measure([100, 1000] if quick else [100, 1000, 10_000, 100_000])],
     "storage": storage.measure,
