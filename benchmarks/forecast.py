@@ -36,8 +36,8 @@ class Scenario:
 SCENARIOS = (
     Scenario(["15/1s"], 100, 2, 8),
     Scenario(["20/1s", "100/10s"], 100, 2, 8),
-    Scenario(["1000/1s"], 100, 2, 2),
-    Scenario(["30/1s"], 150, 2, 2),
+    Scenario(["1000/1s"], 300, 2, 2),
+    Scenario(["30/1s"], 300, 2, 2),
 )
 
 
