@@ -140,7 +140,7 @@ class PermitRecordFile:
         _, _, boot, complete_since = entries[0]
         if boot != self._boot:
             # The clock began anew at the boot, so all that was sent before had left by its zero.
-            self._history.complete_since = self._limits.longest_flight_seconds
+            self._history.complete_since = self._longest_flight_seconds(entries)
             self._history.note = "the permit record is from before the machine started"
             return
         self._history.complete_since = complete_since
@@ -148,7 +148,7 @@ class PermitRecordFile:
             self._history.replay(entry)
         self._history.note = f"the permit record holds {len(self._history)} permits"
         if not is_whole:
-            self._distrust(now, "the permit record is torn")
+            self._distrust(now, "the permit record is torn", self._longest_flight_seconds(entries))
 
     def _start_without_record(self, now: float) -> None:
         accounts = self._accounts_path.read_text(errors="replace").splitlines() if self._accounts_path.exists() else []
@@ -159,8 +159,14 @@ class PermitRecordFile:
             known.write(f"{self._name}\n")
         self._history.note = "the account is used for the first time on this machine"
 
-    def _distrust(self, now: float, what: str) -> None:
-        self._history.complete_since = max(self._history.complete_since, now + self._limits.longest_flight_seconds)
+    def _longest_flight_seconds(self, entries: list[list[Any]]) -> float:
+        """How long what the record lost may travel: as long as ours, or as anything that it still tells of."""
+        lent = (entry for entry in entries if entry[0] == "lent")
+        return max([self._limits.longest_flight_seconds, *(bound - granted for _, _, _, granted, bound, *_ in lent)])
+
+    def _distrust(self, now: float, what: str, flight_seconds: float = 0.0) -> None:
+        known_from = now + max(flight_seconds, self._limits.longest_flight_seconds)
+        self._history.complete_since = max(self._history.complete_since, known_from)
         self._history.note = f"{what}: waiting until nothing sent before can count any more"
 
     def _rewrite(self, now: float) -> None:

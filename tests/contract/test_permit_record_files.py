@@ -16,6 +16,7 @@ from adapters.permits import history as permit_history
 from adapters.permits.history import KEPT_SECONDS
 from adapters.permits.record import FRAMES_BEFORE_COMPACTION, PermitRecordFile, boot_identity
 from domain.errors import LimiterUnavailable, StorageUnavailable
+from domain.permits import LentPermit
 from domain.rates import AccountLimits
 from tests.contract.permit_record_examples import FLIGHT_SECONDS, LIMITS, ended, file_record, permit
 
@@ -120,6 +121,22 @@ def test_a_record_of_another_boot_counts_from_the_zero_of_this_one(tmp_path: Pat
     assert known.permits == ()
     assert known.complete_since == FLIGHT_SECONDS
     assert "before the machine started" in known.note
+
+
+@pytest.mark.parametrize("boot", [None, "another boot"])
+def test_what_is_not_known_of_a_run_with_longer_timeouts_is_waited_out_by_those(
+    tmp_path: Path, boot: str | None
+) -> None:
+    record = file_record(tmp_path)
+    record.open()
+    granted_at = time.monotonic()
+    record.lent([LentPermit("patient", 2, granted_at, granted_at + 500.0)])
+    record.lent([permit("quick")])
+    record.close()
+    path = tmp_path / "binance@default.permits"
+    path.write_bytes(path.read_bytes()[:-1])
+    known = file_record(tmp_path, boot=boot).open()
+    assert known.complete_since >= (500.0 if boot else granted_at + 500.0) - 0.001
 
 
 def test_one_boot_has_one_identity() -> None:
