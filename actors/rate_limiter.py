@@ -128,6 +128,7 @@ class RateLimiter:
             jobs=tuple(job for queue in queues for job in queue.jobs()),
             seals=account.seals,
             seal_seconds=account.seal_seconds,
+            mean_wait_seconds=self._tally.mean_wait_seconds,
         )
 
     def _open(self) -> None:
