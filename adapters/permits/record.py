@@ -139,9 +139,9 @@ class PermitRecordFile:
             return
         _, _, boot, complete_since = entries[0]
         if boot != self._boot:
-            # The clock began anew at the boot, so all that was sent before had left by its zero.
-            self._history.complete_since = self._longest_flight_seconds(entries)
-            self._history.note = "the permit record is from before the machine started"
+            # Its clock tells nothing by ours, and it may be another machine's that stopped a moment ago.
+            what = "the permit record is from before the machine started, or of another machine"
+            self._distrust(now, what, self._longest_flight_seconds(entries))
             return
         self._history.complete_since = complete_since
         for entry in entries[1:]:
@@ -162,7 +162,8 @@ class PermitRecordFile:
     def _longest_flight_seconds(self, entries: list[list[Any]]) -> float:
         """How long what the record lost may travel: as long as ours, or as anything that it still tells of."""
         lent = (entry for entry in entries if entry[0] == "lent")
-        return max([self._limits.longest_flight_seconds, *(bound - granted for _, _, _, granted, bound, *_ in lent)])
+        flights: list[float] = [bound - granted for _, _, _, granted, bound, *_ in lent]
+        return max([self._limits.longest_flight_seconds, *flights])
 
     def _distrust(self, now: float, what: str, flight_seconds: float = 0.0) -> None:
         known_from = now + max(flight_seconds, self._limits.longest_flight_seconds)
@@ -205,5 +206,5 @@ def boot_identity() -> str:
     linux = Path("/proc/sys/kernel/random/boot_id")
     if linux.exists():
         return linux.read_text().strip()
-    # Elsewhere: when the clock was zero, to ten minutes. A clock that was set looks like a new boot, which is safe.
+    # Elsewhere: when the clock was zero, to ten minutes. A clock that was set, or that slept, looks like a new boot.
     return f"boot-{round((time.time() - time.monotonic()) / 600)}"

@@ -115,12 +115,13 @@ def test_a_record_that_is_missing_although_the_account_is_known_is_not_trusted(t
     assert "missing" in known.note
 
 
-def test_a_record_of_another_boot_counts_from_the_zero_of_this_one(tmp_path: Path) -> None:
+def test_a_record_of_another_boot_may_be_of_another_machine_that_stopped_a_moment_ago(tmp_path: Path) -> None:
     filled(tmp_path)
+    before = time.monotonic()
     known = file_record(tmp_path, boot="another boot").open()
     assert known.permits == ()
-    assert known.complete_since == FLIGHT_SECONDS
-    assert "before the machine started" in known.note
+    assert known.complete_since >= before + FLIGHT_SECONDS
+    assert "before the machine started, or of another machine: waiting until" in known.note
 
 
 @pytest.mark.parametrize("boot", [None, "another boot"])
@@ -136,7 +137,7 @@ def test_what_is_not_known_of_a_run_with_longer_timeouts_is_waited_out_by_those(
     path = tmp_path / "binance@default.permits"
     path.write_bytes(path.read_bytes()[:-1])
     known = file_record(tmp_path, boot=boot).open()
-    assert known.complete_since >= (500.0 if boot else granted_at + 500.0) - 0.001
+    assert known.complete_since >= granted_at + 500.0
 
 
 def test_one_boot_has_one_identity() -> None:
