@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from typing import Any, cast
 
 import ray
 from ray.actor import ActorHandle
-from ray.exceptions import RayActorError, RayTaskError
+from ray.exceptions import GetTimeoutError, RayActorError, RayTaskError
 
 from actors.collection_worker import WorkerOutcome
+from actors.permits.operator import heed
 from domain.account_switch import AccountSwitch
 from domain.batches import BatchReport, BatchWork
 from domain.errors import LimiterUnavailable, WorkerLost
@@ -215,8 +217,7 @@ class LimiterHandle:
         """
         agreed: AccountLimits = self._ask(self._actor.agree, limits)
         switch.announce(address)
-        if switch.is_paused():
-            self.pause()
+        heed(switch, self)
         return agreed
 
     def pause(self) -> None:
@@ -232,8 +233,12 @@ class LimiterHandle:
         return cast("LimiterStatus", self._ask(self._actor.status))
 
     def shutdown(self) -> None:
-        """Refuse everybody, let go of the account and end the actor, so that a later run begins another."""
-        self._ask(self._actor.shutdown)
+        """Refuse everybody, let go of the account and end the actor, so that a later run begins another.
+
+        One that does not answer is ended all the same: what it lent is in its record.
+        """
+        with suppress(LimiterUnavailable):
+            self._ask(self._actor.shutdown)
         ray.kill(self._actor)
 
     def _ask(self, method: Any, *arguments: Any) -> Any:
@@ -243,3 +248,5 @@ class LimiterHandle:
             raise error.cause from None
         except RayActorError as error:
             raise LimiterUnavailable("the rate limiter has ended") from error
+        except GetTimeoutError as error:
+            raise LimiterUnavailable(f"the rate limiter has not answered for {CONTROL_SECONDS:g} seconds") from error

@@ -29,7 +29,8 @@ class RateLimiter:
     """Grants the permits of one broker account; see `domain.permits` for the guarantee.
 
     Jobs get their shares, see `domain.fair_shares`. One dispatcher for each pool takes the requests in order.
-    `is_paused`: an operator paused the account before this limiter began, see `LimiterOperator`.
+    `is_paused`: the operator's switch, see `LimiterOperator`. It is looked at once the account is held: whoever
+    finds the account held tells the limiter, so an order given at any other moment is seen here.
     """
 
     def __init__(
@@ -39,14 +40,13 @@ class RateLimiter:
         metrics: LimiterMetrics | None = None,
         clock: Callable[[], float] = time.monotonic,
         log: PermitLog | None = None,
-        is_paused: bool = False,
+        is_paused: Callable[[], bool] = lambda: False,
     ) -> None:
         self._account = PermitAccount(limits, open_record(limits), clock, log)
         self._tally = LimiterTally(metrics)
         self._clock = clock
         self._control = RunControl()
-        if is_paused:
-            self._control.pause()
+        self._is_paused = is_paused
         self._returned = ReturnedTickets(clock, PATIENCE_SECONDS)
         self._dispatchers: dict[str, PermitDispatcher] = {}
 
@@ -64,7 +64,7 @@ class RateLimiter:
         self._take_back(settled)
         self._account.check_possible(request)
         called_at = self._clock()
-        permits = request.ticket and self._account.lent(request.ticket)
+        permits = request.ticket and self._account.lent(request.ticket, request.permits)
         if not permits:
             permits = await self._wait_in_line(request)
         return self._as_lease(permits, called_at) if permits else None
@@ -128,12 +128,16 @@ class RateLimiter:
             jobs=tuple(job for queue in queues for job in queue.jobs()),
             seals=account.seals,
             seal_seconds=account.seal_seconds,
+            mean_wait_seconds=self._tally.mean_wait_seconds,
         )
 
     def _open(self) -> None:
         if self._control.is_stopping:
             raise self._refusal()
-        self._account.open()
+        if not self._account.is_open:
+            self._account.open()
+            if self._is_paused():
+                self._control.pause()
 
     def _dispatcher(self, pool: str) -> PermitDispatcher:
         if pool not in self._dispatchers:

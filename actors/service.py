@@ -112,7 +112,7 @@ class LimiterBuilder:
             "open_record": lambda limits: PermitRecordFile(self.folder, limits, self.holder, self.session),
             "metrics": RayLimiterMetrics(broker, account),
             "log": PermitLogFile(self.folder, broker, account, boot_identity(), kept_days=self.audit_days),
-            "is_paused": AccountSwitchFile(self.folder, broker, account).is_paused(),
+            "is_paused": AccountSwitchFile(self.folder, broker, account).is_paused,
         }
 
 

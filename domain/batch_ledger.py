@@ -43,6 +43,10 @@ class BatchLedger:
     def symbols_completed(self) -> int:
         return self._completed + sum(self._completed_early.values())
 
+    def completed_early(self, batch: int) -> int:
+        """How many of them are of that batch, while it is not finished."""
+        return self._completed_early.get(batch, 0)
+
     def remaining(self, plan_symbols: Sequence[str]) -> list[tuple[int, tuple[str, ...]]]:
         """The unfinished batches in order, each with the symbols it still has to collect."""
         return [

@@ -124,3 +124,5 @@ class LimiterStatus:
     """How often the broker has refused the account since this limiter began; refusals of one burst are one."""
     seal_seconds: float = 0.0
     """How long the latest of these seals is, from its beginning to its end."""
+    mean_wait_seconds: float = 0.0
+    """How long a call waited for its permits, from when it was asked first."""

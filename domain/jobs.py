@@ -28,10 +28,9 @@ TOO_MANY_FAILURES = "too_many_failures"
 class CollectionJob(Aggregate):
     """A job from submission to its end.
 
-    Commands check and decide; the methods under `@event` only assign, for they run again on every
-    reload. Moments are passed in, with a time zone. `reason` is that of the last change of status.
-    A command repeated under its `command_id` does nothing, since its first time may have been stored
-    without anyone hearing of it.
+    Commands check and decide; the methods under `@event` only assign, for they run again on every reload. Moments
+    are passed in, with a time zone. `reason` is that of the last change of status. A command repeated under its
+    `command_id` does nothing, since its first time may have been stored without anyone hearing of it.
     """
 
     TOPIC = "CollectionJob"
@@ -96,6 +95,10 @@ class CollectionJob(Aggregate):
         """Symbols proven complete, those of batches still under way included."""
         return self._batches.symbols_completed
 
+    def completed_early(self, batch: int) -> int:
+        """How many of these are of that batch, while it is not finished."""
+        return self._batches.completed_early(batch)
+
     @property
     def failed_symbols(self) -> dict[str, SymbolFailure]:
         """What was given up and has not been collected since, by symbol; a copy."""
@@ -137,9 +140,8 @@ class CollectionJob(Aggregate):
     def record_batch(self, report: BatchReport, *, timestamp: datetime) -> bool:
         """Record what became of a claim, once; False, and nothing changed, when it is recorded already.
 
-        One unfinished and one finished report count for each (batch, epoch): a batch given back
-        unfinished may be claimed again in the same epoch. Raises StaleEpoch for a claim of another
-        epoch, ValueError for a batch the job does not have.
+        One unfinished and one finished report count for each (batch, epoch): a batch given back unfinished may be
+        claimed again in it. Raises StaleEpoch for a claim of another epoch, ValueError for a batch there is not.
         """
         self._check("record_batch", timestamp)
         if report.epoch != self.epoch:

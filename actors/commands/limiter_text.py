@@ -16,10 +16,9 @@ JOB_HEADS = ("JOB", "PRIORITY", "WAITING", "SHARE")
 
 def summary(status: LimiterStatus) -> list[str]:
     """How the limiter stands, line by line."""
-    wait_seconds = status.waited_seconds / status.granted if status.granted else 0.0
     return [
         f"{status.broker}/{status.account}: {state_text(status)}",
-        f"  granted   {status.granted:,} tokens, each after {duration_text(wait_seconds)}; "
+        f"  granted   {status.granted:,} tokens; a permit comes after {duration_text(status.mean_wait_seconds)}; "
         f"a call takes {duration_text(status.mean_call_seconds)}",
         f"  waiting   {status.waiting:,} requests of {len(status.jobs)} jobs",
         f"  record    {status.note or 'not opened yet'}",

@@ -126,7 +126,7 @@ class JobTally:
         """The job as it stands, or as it stood at a moment."""
         live: Counter[str] = sum((*self._live.values(), *self._left_behind.values()), Counter())
         told_findings = (*self._live_findings.values(), *self._findings_left_behind.values())
-        pages_done = self._pages_done(job, live)
+        pages_done = self._pages_done(job)
         elapsed_seconds = (self._ended_at or self._clock()) - self._began_at
         failures = list(job.failed_symbols.values())[:FAILURES_SHOWN]
         return Progress(
@@ -135,8 +135,7 @@ class JobTally:
             reason=job.reason,
             version=self.version,
             symbols_total=job.symbols_total,
-            # A batch taken up again counts anew what an earlier claim had completed.
-            symbols_completed=min(job.symbols_completed + live["done"], job.symbols_total - job.symbols_failed),
+            symbols_completed=self._symbols_completed(job),
             symbols_failed=job.symbols_failed + live["failed"],
             pages_total=self._pages_total,
             pages_done=pages_done,
@@ -158,10 +157,19 @@ class JobTally:
             is_attended=is_attended,
         )
 
-    def _pages_done(self, job: CollectionJob, live: Counter[str]) -> int:
+    # A batch taken up again tells anew of the symbols that an earlier claim had completed: they count once.
+
+    def _symbols_completed(self, job: CollectionJob) -> int:
+        fresh = sum(max(0, live["done"] - job.completed_early(batch)) for batch, live in self._live.items())
+        return min(job.symbols_completed + fresh, job.symbols_total - job.symbols_failed)
+
+    def _pages_done(self, job: CollectionJob) -> int:
         settled_symbols = job.symbols_completed + job.symbols_failed
-        pages_done = settled_symbols * self._pages_per_symbol + live["pages"] + live["skipped"]
-        return min(pages_done, self._pages_total)
+        fresh = sum(
+            max(0, live["pages"] + live["skipped"] - job.completed_early(batch) * self._pages_per_symbol)
+            for batch, live in self._live.items()
+        )
+        return min(settled_symbols * self._pages_per_symbol + fresh, self._pages_total)
 
     def _eta_seconds(self, pages_done: int, elapsed_seconds: float) -> float | None:
         if self._first_pages_done is None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import takewhile
 
 from actors.permits.books import PermitBooks
 from actors.permits.pool_turns import PoolTurns
@@ -34,6 +33,11 @@ class PermitAccount:
         self.turns = PoolTurns(lambda: self.ledger, clock)
         self._refusals = _refusals_of(limits)
         self._is_open = False
+
+    @property
+    def is_open(self) -> bool:
+        """Whether this process has the account."""
+        return self._is_open
 
     @property
     def sealed_seconds(self) -> float:
@@ -83,12 +87,12 @@ class PermitAccount:
         """Raise PermitImpossible when some window is smaller than one permit of the request."""
         self.ledger.check_possible(request.tokens, request.pool)
 
-    def lent(self, ticket: str) -> tuple[LentPermit, ...]:
-        """The permits granted to the ticket, while their requests are not known to be over."""
+    def lent(self, ticket: str, most_permits: int = MOST_PERMITS) -> tuple[LentPermit, ...]:
+        """The permits granted to the ticket whose requests are not known to be over: any of its lease, or none."""
         if one := self.ledger.lent(ticket):
             return (one,)
-        numbered = map(self.ledger.lent, permit_ids(ticket, MOST_PERMITS))
-        return tuple(permit for permit in takewhile(bool, numbered) if permit)
+        numbered = map(self.ledger.lent, permit_ids(ticket, min(most_permits, MOST_PERMITS)))
+        return tuple(permit for permit in numbered if permit)
 
     def lend(self, ticket: str, request: PermitRequest, permits: int) -> tuple[LentPermit, ...]:
         """Lend permits to a ticket, noted before they are handed out."""

@@ -80,6 +80,21 @@ class LimiterOperator:
         return limiter.status() if limiter else None
 
 
+def heed(switch: AccountSwitch, limiter: FoundLimiter) -> None:
+    """Bring a limiter that was just begun in line with the switch, whatever an operator does to both meanwhile.
+
+    The switch is set before the limiter is told: when it still says the same after our order, no
+    order of an operator can have come before ours and be undone by it.
+    """
+    is_paused = False
+    while switch.is_paused() != is_paused:
+        is_paused = not is_paused
+        if is_paused:
+            limiter.pause()
+        else:
+            limiter.resume()
+
+
 class LimiterSearch:
     """Looks for an account's limiter in the cluster where it is said to run, which this process then joins."""
 

@@ -32,8 +32,14 @@ class LimiterTally:
         self._calls_ended = 0
         self._calls_seconds = 0.0
         self._seals = 0
+        self._grants = 0
         self.tokens_granted = 0
         self.waited_seconds = 0.0
+
+    @property
+    def mean_wait_seconds(self) -> float:
+        """From when permits were asked for to their grant, whatever they weigh."""
+        return self.waited_seconds / self._grants if self._grants else 0.0
 
     @property
     def mean_call_seconds(self) -> float:
@@ -41,7 +47,8 @@ class LimiterTally:
         return self._calls_seconds / self._calls_ended if self._calls_ended else 0.0
 
     def grant(self, tokens: int, waited_seconds: float) -> None:
-        """Count a permit."""
+        """Count what one call asked for."""
+        self._grants += 1
         self.tokens_granted += tokens
         self.waited_seconds += waited_seconds
         if self._metrics:

@@ -8,6 +8,9 @@ from collections.abc import Mapping
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 
+LONGEST_RETRY_SECONDS = 30 * 86_400.0
+"""A broker that asks for more has made a slip: nobody could lift such a seal."""
+
 _SECONDS = re.compile(r"^\s*\d+(\.\d+)?\s*$")
 
 
@@ -31,13 +34,13 @@ def retry_after_seconds(headers: Mapping[str, str], now_seconds: float) -> float
     """
     text = headers.get("Retry-After", "")
     if _SECONDS.match(text):
-        return float(text) or None
+        return min(float(text), LONGEST_RETRY_SECONDS) or None
     until = http_date(text)
     if until is None:
         return None
     answered = http_date(headers.get("Date", ""))
     now = answered.timestamp() if answered else now_seconds
-    return max(0.0, until.timestamp() - now) or None
+    return min(max(0.0, until.timestamp() - now), LONGEST_RETRY_SECONDS) or None
 
 
 def http_date(text: str) -> datetime | None:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from adapters.extras import require
 from domain.audit import JobAudit, PermitTrail, WindowAudit, between, held_over_time
-from domain.errors import SettingsError, StorageUnavailable
+from domain.errors import SettingsError
 
 FORMATS = (".svg", ".png", ".pdf")
 _STEPS = 600
@@ -21,7 +21,7 @@ _JOB_COLOUR, _ALL_COLOUR, _LIMIT_COLOUR, _OVER_COLOUR = "#2a6f97", "#a9c6d9", "#
 def draw(trail: PermitTrail, verdict: JobAudit, path: Path) -> None:
     """One panel a limit; the moments count from the job's first permit.
 
-    Raises SettingsError for an unknown ending of the name or without matplotlib, StorageUnavailable.
+    Raises SettingsError for a path that no picture can be written to, or without matplotlib.
     """
     if path.suffix.lower() not in FORMATS:
         raise SettingsError(f"{path} is no name for a picture: let it end in {', '.join(FORMATS)}")
@@ -45,7 +45,7 @@ def draw(trail: PermitTrail, verdict: JobAudit, path: Path) -> None:
         try:
             figure.savefig(path, metadata={"Date": None} if path.suffix.lower() == ".svg" else None)
         except OSError as error:
-            raise StorageUnavailable(str(path), error.strerror or str(error)) from error
+            raise SettingsError(f"{path} cannot be written: {error.strerror or error}") from error
         finally:
             pyplot.close(figure)
 

@@ -139,16 +139,16 @@ class PermitRecordFile:
             return
         _, _, boot, complete_since = entries[0]
         if boot != self._boot:
-            # The clock began anew at the boot, so all that was sent before had left by its zero.
-            self._history.complete_since = self._limits.longest_flight_seconds
-            self._history.note = "the permit record is from before the machine started"
+            # Its clock tells nothing by ours, and it may be another machine's that stopped a moment ago.
+            what = "the permit record is from before the machine started, or of another machine"
+            self._distrust(now, what, self._longest_flight_seconds(entries))
             return
         self._history.complete_since = complete_since
         for entry in entries[1:]:
             self._history.replay(entry)
         self._history.note = f"the permit record holds {len(self._history)} permits"
         if not is_whole:
-            self._distrust(now, "the permit record is torn")
+            self._distrust(now, "the permit record is torn", self._longest_flight_seconds(entries))
 
     def _start_without_record(self, now: float) -> None:
         accounts = self._accounts_path.read_text(errors="replace").splitlines() if self._accounts_path.exists() else []
@@ -159,8 +159,15 @@ class PermitRecordFile:
             known.write(f"{self._name}\n")
         self._history.note = "the account is used for the first time on this machine"
 
-    def _distrust(self, now: float, what: str) -> None:
-        self._history.complete_since = max(self._history.complete_since, now + self._limits.longest_flight_seconds)
+    def _longest_flight_seconds(self, entries: list[list[Any]]) -> float:
+        """How long what the record lost may travel: as long as ours, or as anything that it still tells of."""
+        lent = (entry for entry in entries if entry[0] == "lent")
+        flights: list[float] = [bound - granted for _, _, _, granted, bound, *_ in lent]
+        return max([self._limits.longest_flight_seconds, *flights])
+
+    def _distrust(self, now: float, what: str, flight_seconds: float = 0.0) -> None:
+        known_from = now + max(flight_seconds, self._limits.longest_flight_seconds)
+        self._history.complete_since = max(self._history.complete_since, known_from)
         self._history.note = f"{what}: waiting until nothing sent before can count any more"
 
     def _rewrite(self, now: float) -> None:
@@ -199,5 +206,5 @@ def boot_identity() -> str:
     linux = Path("/proc/sys/kernel/random/boot_id")
     if linux.exists():
         return linux.read_text().strip()
-    # Elsewhere: when the clock was zero, to ten minutes. A clock that was set looks like a new boot, which is safe.
+    # Elsewhere: when the clock was zero, to ten minutes. A clock that was set, or that slept, looks like a new boot.
     return f"boot-{round((time.time() - time.monotonic()) / 600)}"

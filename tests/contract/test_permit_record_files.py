@@ -16,6 +16,7 @@ from adapters.permits import history as permit_history
 from adapters.permits.history import KEPT_SECONDS
 from adapters.permits.record import FRAMES_BEFORE_COMPACTION, PermitRecordFile, boot_identity
 from domain.errors import LimiterUnavailable, StorageUnavailable
+from domain.permits import LentPermit
 from domain.rates import AccountLimits
 from tests.contract.permit_record_examples import FLIGHT_SECONDS, LIMITS, ended, file_record, permit
 
@@ -114,12 +115,29 @@ def test_a_record_that_is_missing_although_the_account_is_known_is_not_trusted(t
     assert "missing" in known.note
 
 
-def test_a_record_of_another_boot_counts_from_the_zero_of_this_one(tmp_path: Path) -> None:
+def test_a_record_of_another_boot_may_be_of_another_machine_that_stopped_a_moment_ago(tmp_path: Path) -> None:
     filled(tmp_path)
+    before = time.monotonic()
     known = file_record(tmp_path, boot="another boot").open()
     assert known.permits == ()
-    assert known.complete_since == FLIGHT_SECONDS
-    assert "before the machine started" in known.note
+    assert known.complete_since >= before + FLIGHT_SECONDS
+    assert "before the machine started, or of another machine: waiting until" in known.note
+
+
+@pytest.mark.parametrize("boot", [None, "another boot"])
+def test_what_is_not_known_of_a_run_with_longer_timeouts_is_waited_out_by_those(
+    tmp_path: Path, boot: str | None
+) -> None:
+    record = file_record(tmp_path)
+    record.open()
+    granted_at = time.monotonic()
+    record.lent([LentPermit("patient", 2, granted_at, granted_at + 500.0)])
+    record.lent([permit("quick")])
+    record.close()
+    path = tmp_path / "binance@default.permits"
+    path.write_bytes(path.read_bytes()[:-1])
+    known = file_record(tmp_path, boot=boot).open()
+    assert known.complete_since >= granted_at + 500.0
 
 
 def test_one_boot_has_one_identity() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from adapters.brokers.http_times import broker_time_ms, retry_after_seconds
+from adapters.brokers.http_times import LONGEST_RETRY_SECONDS, broker_time_ms, retry_after_seconds
 
 NOON = "Fri, 01 Mar 2024 12:00:00 GMT"
 NOON_MS = 1_709_294_400_000
@@ -32,7 +32,9 @@ def test_without_a_date_our_own_clock_at_the_write_counts(headers: dict[str, str
         ({"Retry-After": "Fri, 01 Mar 2024 12:00:30 GMT", "Date": NOON}, 30.0),
         ({"Retry-After": "Fri, 01 Mar 2024 12:00:30 GMT"}, 20.0),
         ({"Retry-After": "Fri, 01 Mar 2024 11:00:00 GMT", "Date": NOON}, None),
+        ({"Retry-After": "9" * 400}, LONGEST_RETRY_SECONDS),
+        ({"Retry-After": "Fri, 31 Dec 9999 23:59:59 GMT", "Date": NOON}, LONGEST_RETRY_SECONDS),
     ],
 )
-def test_retry_after_is_seconds_or_a_date(headers: dict[str, str], seconds: float | None) -> None:
+def test_retry_after_is_seconds_or_a_date_and_a_month_at_most(headers: dict[str, str], seconds: float | None) -> None:
     assert retry_after_seconds(headers, now_seconds=NOON_MS / 1000 + 10) == seconds

@@ -86,6 +86,18 @@ def test_what_a_lost_worker_saved_stays_counted_and_its_symbols_do_not() -> None
     assert (recorded.candles_saved, recorded.requests, recorded.pages_done) == (50, 6, 6)
 
 
+def test_what_an_earlier_claim_of_a_batch_had_completed_is_not_counted_again_when_it_is_taken_up() -> None:
+    watched = Watched()
+    watched.job.record_batch(BatchReport(0, 1, False, REQUEST.symbols[:1], pages=3), timestamp=NOW)
+    watched.job.pause("pause", timestamp=NOW)
+    watched.job.resume("resume", timestamp=NOW)
+    assert (watched.now.pages_done, watched.now.symbols_completed) == (3, 1)
+    again = watched.told(pages_skipped=3, symbols_done=1)
+    assert (again.pages_done, again.symbols_completed) == (3, 1)
+    further = watched.told(pages=1, requests=1)
+    assert (further.pages_done, further.symbols_completed) == (4, 1)
+
+
 def test_the_time_left_follows_from_the_pages_of_this_run() -> None:
     watched = Watched()
     assert watched.now.eta_seconds is None

@@ -95,6 +95,18 @@ async def test_a_ticket_asked_again_gets_the_same_lease_also_from_a_successor() 
     assert first.permit_ids == again.permit_ids == successor.permit_ids
 
 
+async def test_a_ticket_asked_again_when_a_part_of_its_lease_is_over_gets_the_rest_and_nobody_is_refused() -> None:
+    limiter = limiter_of("1000/1s")
+    lease = await limiter.acquire(TEN)
+    assert lease is not None
+    await limiter.settle(answered([lease.permit_ids[0], lease.permit_ids[4]]))
+    again, other = await asyncio.gather(limiter.acquire(TEN), limiter.acquire(PermitRequest("other")))
+    assert again is not None
+    assert again.permit_ids == (*lease.permit_ids[1:4], *lease.permit_ids[5:])
+    assert other is not None
+    assert await granted_of(limiter) == 11, "a ticket is granted once"
+
+
 async def test_each_permit_of_a_lease_is_settled_on_its_own() -> None:
     limiter = limiter_of("1000/1s")
     lease = await limiter.acquire(TEN)

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from actors.permits.operator import LimiterOperator
+from actors.permits.operator import LimiterOperator, heed
 from adapters.in_memory import InMemoryAccountSwitch
 from domain.grants import LimiterStatus
 from tests.unit.cli_fakes import LIMITER_STATUS, FakeLimiter
@@ -40,3 +40,40 @@ def test_a_limiter_is_shut_down_and_tells_how_it_stands() -> None:
         assert operator.shutdown()
     assert limiter.orders == ["shutdown"]
     assert closed == [True]
+
+
+class MeddledWith(FakeLimiter):
+    """A limiter for which an operator has orders while it is brought in line with the switch."""
+
+    def __init__(self, switch: InMemoryAccountSwitch, meddle: list[str]) -> None:
+        super().__init__()
+        self._switch, self._meddle = switch, meddle
+
+    def pause(self) -> None:
+        self._operator_is_quicker()
+        super().pause()
+
+    def resume(self) -> None:
+        self._operator_is_quicker()
+        super().resume()
+
+    def _operator_is_quicker(self) -> None:
+        if self._meddle:
+            order = self._meddle.pop(0)
+            getattr(self._switch, order)()
+            self.orders.append(order)
+
+
+def test_a_limiter_that_begins_ends_up_as_the_switch_says_whenever_an_operator_turns_it() -> None:
+    for meddle in ([], ["resume"], ["resume", "pause"], ["resume", "pause", "resume"]):
+        switch = InMemoryAccountSwitch()
+        switch.pause()
+        limiter = MeddledWith(switch, list(meddle))
+        heed(switch, limiter)
+        assert limiter.orders[-1] == ("pause" if switch.is_paused() else "resume"), meddle
+
+
+def test_a_limiter_of_an_account_that_is_not_paused_gets_no_order() -> None:
+    limiter = FakeLimiter()
+    heed(InMemoryAccountSwitch(), limiter)
+    assert limiter.orders == []

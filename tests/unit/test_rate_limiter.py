@@ -203,6 +203,14 @@ async def test_status_tells_the_windows_the_queue_and_the_mean_call() -> None:
         await waiting
 
 
+async def test_a_call_waits_once_whatever_its_permit_weighs() -> None:
+    limiter = limiter_of("10w/1s")
+    await limiter.acquire(PermitRequest("first", tokens=10))
+    await limiter.settle(answered(["first"]))
+    assert await limiter.acquire(PermitRequest(tokens=10)) is not None
+    assert (await limiter.status()).mean_wait_seconds == pytest.approx(WINDOW_SECONDS / 2, abs=0.001)
+
+
 # Impossible requests.
 
 

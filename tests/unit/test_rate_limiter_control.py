@@ -7,7 +7,7 @@ import pytest
 
 from actors.permits.queue import PermitQueue
 from actors.rate_limiter import RateLimiter
-from adapters.in_memory.permits import InMemoryPermitRecord, PermitMemory
+from adapters.in_memory.permits import InMemoryAccountSwitch, InMemoryPermitRecord, PermitMemory
 from domain.errors import LimiterUnavailable, PermitImpossible
 from domain.grants import PermitRequest
 from domain.permits import LentPermit
@@ -41,12 +41,23 @@ async def test_a_paused_limiter_grants_nothing_and_keeps_the_places() -> None:
 
 async def test_a_limiter_that_begins_on_a_paused_account_grants_nothing_until_resumed() -> None:
     clock = asyncio.get_running_loop().time
-    limiter = RateLimiter(account("15/1s"), InMemoryPermitRecord, clock=clock, is_paused=True)
+    limiter = RateLimiter(account("15/1s"), InMemoryPermitRecord, clock=clock, is_paused=lambda: True)
     call = asyncio.create_task(limiter.acquire(PermitRequest()))
     await asyncio.sleep(30)
     assert (call.done(), (await limiter.status()).paused) == (False, True)
     await limiter.resume(number=time.time_ns())
     assert await call is not None
+
+
+async def test_an_order_given_before_the_account_is_held_is_not_lost() -> None:
+    clock, switch = asyncio.get_running_loop().time, InMemoryAccountSwitch()
+    limiter = RateLimiter(account("15/1s"), InMemoryPermitRecord, clock=clock, is_paused=switch.is_paused)
+    switch.pause()
+    assert await limiter.acquire(PermitRequest("one")) is None
+    switch.pause()
+    restarted = RateLimiter(account("15/1s"), InMemoryPermitRecord, clock=clock, is_paused=switch.is_paused)
+    switch.resume()
+    assert await restarted.acquire(PermitRequest("two")) is not None
 
 
 async def test_a_pause_that_arrives_after_a_later_resume_is_ignored() -> None:

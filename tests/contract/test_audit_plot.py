@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from adapters.permits.audit_plot import FORMATS, draw
+from domain.audit import LimitsInForce, PermitTrail, audit
+from domain.errors import SettingsError
+from domain.rates import RateLimit
+
+pytest.importorskip("matplotlib")
+
+GRANTED = np.arange(0.0, 40.0, 0.1)
+TRAIL = PermitTrail(
+    granted_seconds=GRANTED,
+    over_seconds=GRANTED + 0.05,
+    tokens=np.ones(len(GRANTED), np.int64),
+    job=np.arange(len(GRANTED)) % 2,
+    pool=np.zeros(len(GRANTED), np.int64),
+    ending=np.ones(len(GRANTED), np.uint8),
+    jobs=("the job", "another"),
+    pools=("",),
+    limits=(LimitsInForce(0.0, (RateLimit.parse("15/1s"), RateLimit.parse("300/60s"))),),
+)
+
+
+@pytest.mark.parametrize("ending", FORMATS)
+def test_an_audit_is_drawn_to_any_kind_of_picture(tmp_path: Path, ending: str) -> None:
+    path = tmp_path / f"audit{ending}"
+    draw(TRAIL, audit(TRAIL, "the job"), path)
+    assert path.stat().st_size > 1000
+
+
+@pytest.mark.parametrize("name", ["audit.txt", "audit", "no such folder/audit.svg", "folder.svg"])
+def test_a_path_that_no_picture_can_be_written_to_is_wrong_input_and_named(tmp_path: Path, name: str) -> None:
+    (tmp_path / "folder.svg").mkdir()
+    with pytest.raises(SettingsError, match=name.rpartition("/")[2]):
+        draw(TRAIL, audit(TRAIL, "the job"), tmp_path / name)
