@@ -127,7 +127,7 @@ class CandleReader:
         coverage = self._repository.coverage(dataset, EVERYTHING)
         interval_ms, stored = dataset.interval.duration_ms, coverage.stored
         whole = TimeSpan(stored[0].start_ms, stored[-1].end_ms) if stored else TimeSpan(0, 0)
-        missing = [span.intersect(whole) for span in coverage.missing]
+        missing = whole.subtract([*stored, *coverage.confirmed_empty])
         return Holding(
             dataset.broker,
             dataset.symbol,
@@ -154,8 +154,8 @@ class CandleReader:
 
     def _named(self, symbol: str, interval: str, broker: str) -> Dataset:
         """The one dataset of that symbol; the store is listed anew before anything is said not to be there."""
-        for known in (self._known, self.datasets()):
-            found = [one for one in known if one.symbol == symbol and _is_of(one, interval, broker)]
+        for list_known in (lambda: self._known, self.datasets):
+            found = [one for one in list_known() if one.symbol == symbol and _is_of(one, interval, broker)]
             if len(found) == 1:
                 return found[0]
         if found:

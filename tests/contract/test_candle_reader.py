@@ -161,6 +161,32 @@ def test_holdings_tell_from_when_to_when_and_what_is_missing_between(
     assert pandas.DataFrame(reader.holdings())["bars"].tolist() == [8, 8, 10]
 
 
+def test_bars_between_final_ones_that_may_still_change_are_missing_from_a_holding(repository: Repository) -> None:
+    dataset = Dataset("binance", "LATE", HOURS)
+    save(repository, dataset, 0, 1, 1.0)
+    save(repository, dataset, 3, 2, 1.0)
+    between = TimeSpan(NEW_YEAR_MS + HOUR_MS, NEW_YEAR_MS + 3 * HOUR_MS)
+    repository.save(dataset, between, Candles.empty(), provisional_from_ms=between.start_ms)
+    (told,) = CandleReader(repository).holdings("LATE")
+    assert (told.bars, told.bars_missing) == (3, 2)
+
+
+def test_many_symbols_are_found_with_one_listing_of_the_store() -> None:
+    class CountingRepository(InMemoryCandleRepository):
+        listings = 0
+
+        def datasets(self) -> list[Dataset]:
+            self.listings += 1
+            return super().datasets()
+
+    repository = CountingRepository()
+    symbols = [f"S{number}" for number in range(20)]
+    for symbol in symbols:
+        save(repository, Dataset("binance", symbol, HOURS), 0, 1, 1.0)
+    assert len(CandleReader(repository).to_pandas(symbols, "1h")) == 20
+    assert repository.listings == 1
+
+
 def test_a_holding_without_a_bar_has_no_beginning(repository: Repository) -> None:
     repository.save(Dataset("binance", "NONE", HOURS), TimeSpan(0, HOUR_MS), Candles.empty())
     (told,) = CandleReader(repository).holdings()
