@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta, timezone
 from pathlib import Path
 from typing import TypeAlias
 
@@ -64,6 +64,7 @@ def test_one_symbol_is_read_by_its_name_interval_and_span(reader: CandleReader) 
         "2024-01-01",
         "2024-01-01T00:00:00Z",
         "2024-01-01T02:00:00+02:00",
+        date(2024, 1, 1),
         datetime(2024, 1, 1, tzinfo=UTC),
         datetime(2023, 12, 31, 19, tzinfo=timezone(timedelta(hours=-5))),
         pandas.Timestamp("2024-01-01", tz="UTC"),
@@ -78,7 +79,12 @@ def test_a_moment_may_be_written_in_every_way_that_means_one(reader: CandleReade
 
 @pytest.mark.parametrize(
     ("start", "sentence"),
-    [("2024-01-01T00:00:00", "has no time zone"), (datetime(2024, 1, 1), "has no time zone"), ("soon", "start: ")],  # noqa: DTZ001
+    [
+        ("2024-01-01T00:00:00", "has no time zone"),
+        (datetime(2024, 1, 1), "has no time zone"),
+        ("soon", "start: "),
+        (17, "start: 17 is no moment"),
+    ],  # noqa: DTZ001
 )
 def test_a_moment_that_could_mean_two_is_refused(reader: CandleReader, start: str | datetime, sentence: str) -> None:
     with pytest.raises(SettingsError, match=sentence):
