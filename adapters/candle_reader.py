@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -19,7 +19,7 @@ from domain.timespan import TimeSpan, from_milliseconds, to_milliseconds
 
 Wanted: TypeAlias = str | Dataset | Iterable[str | Dataset]
 """One symbol or several; a Dataset where a symbol alone would not say which is meant."""
-Moment: TypeAlias = str | datetime | None
+Moment: TypeAlias = str | date | None
 """ISO 8601 with a zone, a bare date (its midnight in UTC), or a datetime with a zone; None: no bound."""
 
 MOST_NAMED = 5
@@ -127,7 +127,7 @@ class CandleReader:
         coverage = self._repository.coverage(dataset, EVERYTHING)
         interval_ms, stored = dataset.interval.duration_ms, coverage.stored
         whole = TimeSpan(stored[0].start_ms, stored[-1].end_ms) if stored else TimeSpan(0, 0)
-        missing = [span.intersect(whole) for span in coverage.missing]
+        missing = whole.subtract([*stored, *coverage.confirmed_empty])
         return Holding(
             dataset.broker,
             dataset.symbol,
@@ -154,15 +154,20 @@ class CandleReader:
 
     def _named(self, symbol: str, interval: str, broker: str) -> Dataset:
         """The one dataset of that symbol; the store is listed anew before anything is said not to be there."""
-        for known in (self._known, self.datasets()):
-            found = [one for one in known if one.symbol == symbol and _is_of(one, interval, broker)]
-            if len(found) == 1:
-                return found[0]
+        found = self._matching(symbol, interval, broker)
+        if len(found) != 1:
+            self._known = self._repository.datasets()
+            found = self._matching(symbol, interval, broker)
+        if len(found) == 1:
+            return found[0]
         if found:
             raise SettingsError(
                 f"several datasets of {symbol} are stored: name an interval, a broker or {_one_of(found)}"
             )
         raise SettingsError(self._not_stored(symbol, interval, broker))
+
+    def _matching(self, symbol: str, interval: str, broker: str) -> list[Dataset]:
+        return [one for one in self._known if one.symbol == symbol and _is_of(one, interval, broker)]
 
     def _not_stored(self, symbol: str, interval: str, broker: str) -> str:
         of_kind = [dataset for dataset in self._known if _is_of(dataset, interval, broker)]
@@ -198,10 +203,12 @@ def _known_at_ms(known_at: Moment) -> int | None:
     return None if known_at is None else _milliseconds("known_at", known_at)
 
 
-def _milliseconds(name: str, moment: str | datetime) -> int:
+def _milliseconds(name: str, moment: str | date) -> int:
+    if not isinstance(moment, str | date):
+        raise SettingsError(f"{name}: {moment!r} is no moment: write one like 2024-03-01T12:00:00Z")
     try:
-        parsed = moment if isinstance(moment, datetime) else datetime.fromisoformat(moment)
-        if isinstance(moment, str) and len(moment.strip()) == len("2024-03-01"):
+        parsed = moment if isinstance(moment, datetime) else datetime.fromisoformat(str(moment))
+        if not isinstance(moment, datetime) and len(str(moment).strip()) == len("2024-03-01"):
             parsed = parsed.replace(tzinfo=UTC)
         return to_milliseconds(parsed)
     except ValueError as error:

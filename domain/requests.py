@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 
 from domain.candles import Interval
@@ -100,3 +101,9 @@ class CollectionRequest:
     @property
     def allowed_failures(self) -> int:
         return self.max_failures.symbols(len(self.symbols))
+
+    def settled_bars(self, moment: datetime) -> int:
+        """How many bars of the span had settled by then, one more at its end included: grids may lie askew."""
+        duration_ms = self.interval.duration_ms
+        settled_ms = int(moment.timestamp() * 1000) - self.settle_seconds * 1000
+        return max(0, min(settled_ms, self.span.end_ms + duration_ms) - self.span.start_ms) // duration_ms

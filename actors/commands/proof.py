@@ -71,7 +71,7 @@ def gaps(
     app: App = ctx.obj
     chosen = load_settings(settings_path)
     if repair:
-        code = _repair(app, chosen, target, interval, as_json)
+        target, code = _repair(app, chosen, target, interval, as_json)
         if code != COMPLETED:
             ctx.exit(code)
     with app.open_service(chosen) as service:
@@ -131,13 +131,14 @@ def verify(
     ctx.exit(COMPLETED if all(one.is_proven for one in certificates) else FAILED)
 
 
-def _repair(app: App, chosen: Settings, target: str, interval: str | None, as_json: bool) -> int:
+def _repair(app: App, chosen: Settings, target: str, interval: str | None, as_json: bool) -> tuple[str, int]:
+    """Repair, and tell what was repaired, by its full name, and the exit code."""
     with app.open_service(chosen) as service:
         repair: Repair = service.proof().repair(target, interval)
     for damage in repair.set_aside:
         click.echo(f"moved aside: {damage.path}: {damage.reason}", err=as_json)
     codes = [run_in_foreground(app, chosen, partial(_submit_anew, request), as_json) for request in repair.requests]
-    return max(codes, default=COMPLETED)
+    return repair.target, max(codes, default=COMPLETED)
 
 
 def _submit_anew(request: CollectionRequest, service: CollectionService) -> JobHandle | FinishedJob:

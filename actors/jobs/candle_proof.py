@@ -18,6 +18,9 @@ from domain.timespan import TimeSpan, union
 from domain.validation import QuarantinedCandle, obeys_the_rules, validate
 
 EVERYTHING = TimeSpan(-(2**62), 2**62)
+LONGEST_TOLD_MS = EVERYTHING.duration_ms // 4
+"""A damaged file that may have held any span at all is told to have held a longer one."""
+
 BLOCKS_READ = 16
 """Blocks of 65,536 bars in memory at a time: about 80 MiB."""
 
@@ -85,6 +88,11 @@ class CandleProof:
         """Every dataset that is stored."""
         return [Scope(dataset, None, calendar) for dataset in self.candles.datasets()]
 
+    def past(self, dataset: Dataset, span: TimeSpan) -> TimeSpan:
+        """The bars of a span that have closed by now: of a ruined file nothing but its period is known."""
+        closed_ms = dataset.floor_ms(int(self._clock().timestamp() * 1000))
+        return span.intersect(TimeSpan(min(span.start_ms, closed_ms), closed_ms))
+
     def _coverage(self, scope: Scope) -> Coverage:
         if scope.span is not None:
             return self.candles.coverage(scope.dataset, scope.span)
@@ -105,7 +113,9 @@ class CandleProof:
         """What can be said of a dataset with a file that cannot be read: which it is, and what went with it."""
         damaged = tuple(self.candles.damaged(scope.dataset))
         # A file whose header is gone, too, may have held anything: that is no span to talk about.
-        lost = union(damage.lost for damage in damaged if damage.lost.duration_ms < EVERYTHING.duration_ms // 4)
+        lost = union(
+            self.past(scope.dataset, damage.lost) for damage in damaged if damage.lost.duration_ms < LONGEST_TOLD_MS
+        )
         span = TimeSpan(lost[0].start_ms, lost[-1].end_ms) if lost else TimeSpan(0, 0)
         if scope.span is not None:
             span, lost = scope.dataset.align(scope.span), [damage.lost for damage in damaged]

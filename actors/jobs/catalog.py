@@ -33,12 +33,11 @@ class JobCatalog:
     def find_or_submit(self, request: CollectionRequest, anew: bool = False) -> str:
         """The job of that request; a new one if there is none that still counts.
 
-        One that was cancelled does not, nor one that finished before the open end moved on, nor, with
-        `anew`, any that has finished.
+        One that was cancelled does not, nor one that finished before the open end moved on or more of its
+        bars have settled, nor, with `anew`, any that has finished.
         """
-        if anew:
-            return self._store.submit(request, now(), anew=True)
-        return self._standing_id(request) or self._store.submit(request, now())
+        standing = None if anew else self._standing_id(request)
+        return standing or self._store.submit(request, now(), anew=True)
 
     def standing(self, request: CollectionRequest) -> Progress | None:
         """The job that `find_or_submit` would find; None where it would submit a new one."""
@@ -99,9 +98,13 @@ class JobCatalog:
         return None if job_id is None or self._is_outgrown(job_id, request) else job_id
 
     def _is_outgrown(self, job_id: str, request: CollectionRequest) -> bool:
-        status = self._store.job(job_id).status
-        has_grown = self.request(job_id).span.end_ms < request.span.end_ms
-        return status is JobStatus.CANCELLED or (status.is_final and has_grown)
+        job, collected = self._store.job(job_id), self.request(job_id)
+        has_grown = collected.span.end_ms < request.span.end_ms
+        # Counted from the job's beginning: an answer may have come that early, and be provisional since.
+        has_settled = collected.settle_seconds > 0 and (
+            collected.settled_bars(job.created_on) < request.settled_bars(now())
+        )
+        return job.status is JobStatus.CANCELLED or (job.status.is_final and (has_grown or has_settled))
 
     def _progress_of(self, job: CollectionJob, at: datetime | None) -> Progress:
         return JobTally(self.request(job.job_id), self._candles_per_page).snapshot(job, None, is_attended=False, at=at)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
-from actors.jobs.candle_proof import EVERYTHING, CandleProof, Scope
+from actors.jobs.candle_proof import LONGEST_TOLD_MS, CandleProof, Scope
 from actors.jobs.catalog import JobCatalog
 from actors.settings import Settings
 from domain.candles import Dataset, Interval
@@ -20,8 +20,12 @@ from domain.validation import QuarantinedCandle
 
 @dataclass(frozen=True, slots=True)
 class Repair:
-    """What a repair has moved out of the way, and the jobs that will fetch what is missing."""
+    """What a repair has moved out of the way, and the jobs that will fetch what is missing.
 
+    `target` is what was repaired, by its full name: those jobs may make a beginning of it ambiguous.
+    """
+
+    target: str
     set_aside: tuple[DamagedSegment, ...]
     requests: tuple[CollectionRequest, ...]
 
@@ -59,10 +63,16 @@ class JobProof:
         return [(scope.dataset, refused) for scope in scopes for refused in self._proof.quarantined(scope.dataset)]
 
     def repair(self, target: str, interval: str | None = None) -> Repair:
-        """Move what is damaged aside, and say which jobs ask again for all that is missing or was denied."""
+        """Move what is damaged aside, and say which jobs ask again for all that is missing or was denied.
+
+        Raises SettingsError, before anything is moved, for what this settings file could not fetch anew.
+        """
+        scopes = self._scopes(target, interval)
+        for scope in scopes:
+            self._require_repairable(scope)
         set_aside: list[DamagedSegment] = []
         to_repair = []
-        for scope in self._scopes(target, interval):
+        for scope in scopes:
             before = self._proof.completeness(scope).span
             moved = self._proof.candles.set_aside(scope.dataset)
             # What is moved aside no longer says how far the store went.
@@ -71,15 +81,31 @@ class JobProof:
             set_aside += moved
             if completeness.needs_repair:
                 to_repair.append((scope, completeness))
-        return Repair(tuple(set_aside), tuple(self._requests(to_repair)))
+        return Repair(self._full_name(target), tuple(set_aside), tuple(self._requests(to_repair)))
 
-    def _extent(self, scope: Scope, before: TimeSpan, moved: Iterable[DamagedSegment]) -> TimeSpan:
-        lost = [damage.lost for damage in moved if damage.lost.duration_ms < EVERYTHING.duration_ms // 4]
-        known = union([before, self._proof.completeness(scope).span, *lost])
-        if not known:
-            what = f"how much of {scope.dataset.symbol} was stored cannot be told any more"
+    def _require_repairable(self, scope: Scope) -> None:
+        dataset, damaged = scope.dataset, self._proof.candles.damaged(scope.dataset)
+        before = self._proof.completeness(scope)
+        if not damaged and not before.needs_repair:
+            return
+        if self._dataset_of(dataset.symbol, dataset.interval) != dataset:
+            raise SettingsError(f"{dataset.symbol} is not what [broker] in {self._settings.path} would collect")
+        if scope.span is None and not self._extent(scope, before.span, damaged):
+            what = f"how much of {dataset.symbol} {dataset.interval} was stored cannot be told any more"
             raise SettingsError(f"{what}: repair the job that collected it")
-        return TimeSpan(known[0].start_ms, known[-1].end_ms)
+
+    def _extent(self, scope: Scope, before: TimeSpan, damaged: Iterable[DamagedSegment]) -> TimeSpan:
+        """From the first to the last moment that was answered, or may have been; empty where that can't be told."""
+        told = (damage.lost for damage in damaged if damage.lost.duration_ms < LONGEST_TOLD_MS)
+        lost = [self._proof.past(scope.dataset, span) for span in told]
+        known = union([before, self._proof.completeness(scope).span, *lost])
+        return TimeSpan(known[0].start_ms, known[-1].end_ms) if known else TimeSpan(0, 0)
+
+    def _full_name(self, target: str) -> str:
+        try:
+            return self._catalog.find(target)
+        except JobNotFound:
+            return target
 
     def _scopes(self, target: str, interval: str | None) -> list[Scope]:
         try:
@@ -115,9 +141,6 @@ class JobProof:
         broker, job = self._settings.require_broker(), self._settings.job
         together: dict[tuple[Interval, TimeSpan], list[Scope]] = {}
         for scope, one in to_repair:
-            dataset = scope.dataset
-            if self._dataset_of(dataset.symbol, dataset.interval) != dataset:
-                raise SettingsError(f"{dataset.symbol} is not what [broker] in {self._settings.path} would collect")
             together.setdefault((scope.dataset.interval, one.span), []).append(scope)
         for (interval, span), scopes in together.items():
             request = CollectionRequest(

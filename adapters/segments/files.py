@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
 from adapters.atomic_file import TEMPORARY_SUFFIX, replacing, storage_errors, sync_folder
-from adapters.candle_layout import EVERYTHING, SUFFIX, period_of
+from adapters.candle_layout import EVERYTHING, SUFFIX, period_of, split
 from adapters.candle_segments import Segment, decode, encode
 from adapters.segments.header import SegmentHeader, read_front
 from domain.candle_history import CandleHistory, SaveResult
@@ -32,18 +32,18 @@ class Answer:
 
 
 def read_history(path: Path, dataset: Dataset) -> CandleHistory:
-    """All that the file holds. Raises CorruptSegment, also for a file of another dataset."""
+    """All that the file holds. Raises CorruptSegment, also for a file of another dataset or period."""
     with storage_errors(path), _named(path, dataset):
         segment = decode(path.read_bytes(), str(path))
-        _refuse_stranger(path, segment.dataset, dataset)
+        _refuse_stranger(path, segment.dataset, dataset, segment.history.known.spans)
     return segment.history
 
 
 def read_header(path: Path, dataset: Dataset) -> SegmentHeader:
-    """What the file says of itself. Raises CorruptSegment, also for a file of another dataset."""
+    """What the file says of itself. Raises CorruptSegment, also for a file of another dataset or period."""
     with storage_errors(path), _named(path, dataset), path.open("rb") as file:
         header = read_front(file, os.fstat(file.fileno()).st_size, str(path))
-        _refuse_stranger(path, header.dataset, dataset)
+        _refuse_stranger(path, header.dataset, dataset, header.asked)
     return header
 
 
@@ -82,9 +82,11 @@ def lost_with(path: Path, dataset: Dataset) -> TimeSpan:
     try:
         with path.open("rb") as file:
             asked = read_front(file, path.stat().st_size, str(path)).asked
-        return TimeSpan(asked[0].start_ms, asked[-1].end_ms) if asked else TimeSpan(0, 0)
+        if _is_named_for(path, dataset, asked):
+            return _extent(asked)
     except (OSError, StorageError):
-        return dataset.align(period_of(path) or EVERYTHING)
+        pass
+    return dataset.align(period_of(path) or EVERYTHING)
 
 
 @contextmanager
@@ -98,6 +100,17 @@ def _named(path: Path, dataset: Dataset) -> Iterator[None]:
         raise CorruptSegment(error.path, error.reason, dataset.symbol, told) from error
 
 
-def _refuse_stranger(path: Path, found: Dataset, expected: Dataset) -> None:
+def _refuse_stranger(path: Path, found: Dataset, expected: Dataset, asked: Sequence[TimeSpan]) -> None:
     if found != expected:
         raise CorruptSegment(str(path), f"it holds {found}, which belongs elsewhere")
+    if not _is_named_for(path, expected, asked):
+        raise CorruptSegment(str(path), f"it holds {_extent(asked)}, which belongs into a file of another name")
+
+
+def _is_named_for(path: Path, dataset: Dataset, asked: Sequence[TimeSpan]) -> bool:
+    """Whether what a file answers lies in the period it is named for: nobody looks for it elsewhere."""
+    return not asked or next(split(dataset, _extent(asked)), None) == (path.name, _extent(asked))
+
+
+def _extent(asked: Sequence[TimeSpan]) -> TimeSpan:
+    return TimeSpan(asked[0].start_ms, asked[-1].end_ms) if asked else TimeSpan(0, 0)

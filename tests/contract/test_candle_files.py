@@ -298,6 +298,19 @@ def test_a_file_of_another_dataset_is_not_taken_for_ours(files: CandleFiles) -> 
             touch(other, SPAN)
 
 
+def test_a_file_under_the_name_of_another_period_is_not_taken_for_its_answers(files: CandleFiles) -> None:
+    march = segment(files)
+    april = march.with_name("2024-04.candles")
+    april.write_bytes(march.read_bytes())
+    both = TimeSpan(MARCH_MS, MARCH_MS + 60 * 86_400_000)
+    for touch in (files.read, files.coverage):
+        with pytest.raises(CorruptSegment, match="a file of another name"):
+            touch(DATASET, both)
+    (damage,) = files.set_aside(DATASET)
+    assert (damage.path, damage.lost) == (str(april), period_of(april))
+    assert files.coverage(DATASET, both).stored == (SPAN,)
+
+
 def test_a_root_that_is_no_folder_is_said_in_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("not a folder")
     files = CandleFiles(tmp_path / "file")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta, timezone
 from pathlib import Path
 from typing import TypeAlias
 
@@ -64,6 +64,7 @@ def test_one_symbol_is_read_by_its_name_interval_and_span(reader: CandleReader) 
         "2024-01-01",
         "2024-01-01T00:00:00Z",
         "2024-01-01T02:00:00+02:00",
+        date(2024, 1, 1),
         datetime(2024, 1, 1, tzinfo=UTC),
         datetime(2023, 12, 31, 19, tzinfo=timezone(timedelta(hours=-5))),
         pandas.Timestamp("2024-01-01", tz="UTC"),
@@ -78,7 +79,12 @@ def test_a_moment_may_be_written_in_every_way_that_means_one(reader: CandleReade
 
 @pytest.mark.parametrize(
     ("start", "sentence"),
-    [("2024-01-01T00:00:00", "has no time zone"), (datetime(2024, 1, 1), "has no time zone"), ("soon", "start: ")],  # noqa: DTZ001
+    [
+        ("2024-01-01T00:00:00", "has no time zone"),
+        (datetime(2024, 1, 1), "has no time zone"),  # noqa: DTZ001
+        ("soon", "start: "),
+        (17, "start: 17 is no moment"),
+    ],
 )
 def test_a_moment_that_could_mean_two_is_refused(reader: CandleReader, start: str | datetime, sentence: str) -> None:
     with pytest.raises(SettingsError, match=sentence):
@@ -159,6 +165,32 @@ def test_holdings_tell_from_when_to_when_and_what_is_missing_between(
         bars_missing=2,
     )
     assert pandas.DataFrame(reader.holdings())["bars"].tolist() == [8, 8, 10]
+
+
+def test_bars_between_final_ones_that_may_still_change_are_missing_from_a_holding(repository: Repository) -> None:
+    dataset = Dataset("binance", "LATE", HOURS)
+    save(repository, dataset, 0, 1, 1.0)
+    save(repository, dataset, 3, 2, 1.0)
+    between = TimeSpan(NEW_YEAR_MS + HOUR_MS, NEW_YEAR_MS + 3 * HOUR_MS)
+    repository.save(dataset, between, Candles.empty(), provisional_from_ms=between.start_ms)
+    (told,) = CandleReader(repository).holdings("LATE")
+    assert (told.bars, told.bars_missing) == (3, 2)
+
+
+def test_many_symbols_are_found_with_one_listing_of_the_store() -> None:
+    class CountingRepository(InMemoryCandleRepository):
+        listings = 0
+
+        def datasets(self) -> list[Dataset]:
+            self.listings += 1
+            return super().datasets()
+
+    repository = CountingRepository()
+    symbols = [f"S{number}" for number in range(20)]
+    for symbol in symbols:
+        save(repository, Dataset("binance", symbol, HOURS), 0, 1, 1.0)
+    assert len(CandleReader(repository).to_pandas(symbols, "1h")) == 20
+    assert repository.listings == 1
 
 
 def test_a_holding_without_a_bar_has_no_beginning(repository: Repository) -> None:

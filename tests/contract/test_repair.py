@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+import pytest
 
 from actors.collection_worker import CollectionWorker
 from actors.jobs.catalog import JobCatalog
@@ -12,10 +16,12 @@ from actors.service import candle_proof
 from actors.settings import Settings
 from adapters.brokers.binance import BinanceGateway
 from adapters.candle_files import CandleFiles
+from adapters.candle_layout import folder_of
 from adapters.in_memory import InMemoryJobRepository, InMemoryRateLimiter, RecordingEmitter
 from adapters.job_journal import JobJournal
 from adapters.simulator import NO_LATENCY, SimulatedExchange
-from domain.candles import Candles, Interval
+from domain.candles import Candles, Dataset, Interval
+from domain.errors import SettingsError
 from domain.requests import CollectionRequest
 from domain.timespan import TimeSpan
 
@@ -23,6 +29,8 @@ HOUR_MS = 3_600_000
 START_MS = 1_701_388_800_000  # 2023-12-01: hourly files are cut at the turn of the year
 SPAN = TimeSpan(START_MS, START_MS + 1_440 * HOUR_MS)
 REQUEST = CollectionRequest("binance", "default", ("DAMAGED", "DENIED", "GONE", "WHOLE"), Interval("1h"), SPAN)
+
+Store: TypeAlias = tuple[CandleFiles, JobCatalog, JobProof]
 
 
 async def collect(request: CollectionRequest, base_url: str, files: CandleFiles) -> int:
@@ -83,3 +91,63 @@ def deny(files: CandleFiles, hour: int) -> None:
     before, after = candles.take(slice(0, hour)), candles.take(slice(hour + 1, None))
     files.save(dataset, SPAN, Candles.concatenate([before, after]))
     assert files.coverage(dataset, one_hour(hour)).confirmed_empty == (one_hour(hour),)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    path = tmp_path / "candles.toml"
+    path.write_text('[broker]\ngateway = "binance"\n[storage]\nroot = "data"\n')
+    files, catalog = CandleFiles(tmp_path / "data"), JobCatalog(JobJournal.in_memory(), 1000)
+    return (
+        files,
+        catalog,
+        JobProof(Settings.load(path), catalog, candle_proof(files.root, ()), BinanceGateway().dataset),
+    )
+
+
+def save(files: CandleFiles, dataset: Dataset, first_ms: int, bars: int = 10) -> Path:
+    """Store a few bars; the file they lie in."""
+    duration_ms = dataset.interval.duration_ms
+    opens = first_ms + duration_ms * np.arange(bars, dtype=np.int64)
+    ones = np.ones(bars)
+    files.save(dataset, TimeSpan(first_ms, first_ms + bars * duration_ms), Candles(opens, ones, ones, ones, ones, ones))
+    return max(folder_of(files.root, dataset).glob("*.candles"))
+
+
+def test_a_repair_of_a_file_with_a_ruined_header_asks_for_nothing_that_is_yet_to_come(store: Store) -> None:
+    files, _, proof = store
+    dataset = BinanceGateway().dataset("AAA", Interval("1h"))
+    closed_ms = dataset.floor_ms(int(now_seconds() * 1000))
+    save(files, dataset, closed_ms - 10 * HOUR_MS).write_bytes(b"ruined")
+    (request,) = proof.repair("AAA").requests
+    assert closed_ms <= request.span.end_ms <= dataset.floor_ms(int(now_seconds() * 1000))
+
+
+@pytest.mark.parametrize(
+    ("dataset", "sentence"),
+    [
+        (BinanceGateway().dataset("AAA", Interval("1d")), "cannot be told any more"),
+        (Dataset("kraken", "AAA", Interval("1h")), "is not what .broker. in"),
+    ],
+)
+def test_a_repair_that_cannot_fetch_anew_moves_nothing_aside(store: Store, dataset: Dataset, sentence: str) -> None:
+    files, _, proof = store
+    whole = save(files, BinanceGateway().dataset("AAA", Interval("1m")), START_MS)
+    damaged = save(files, dataset, START_MS)
+    for path in (whole, damaged):
+        path.write_bytes(b"ruined")
+    with pytest.raises(SettingsError, match=sentence):
+        proof.repair("AAA")
+    assert whole.exists()
+    assert damaged.exists()
+
+
+def test_a_job_named_by_a_beginning_is_still_named_when_its_repair_has_made_another_that_begins_so(
+    store: Store,
+) -> None:
+    _, catalog, proof = store
+    job_id = catalog.find_or_submit(REQUEST)
+    repair = proof.repair("binance")
+    catalog.find_or_submit(repair.requests[0])
+    assert repair.target == job_id
+    assert len(proof.gaps(repair.target)) == 4

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -63,6 +63,30 @@ def test_a_finished_job_whose_open_end_has_moved_on_is_followed_by_a_new_one_but
         job_id = catalog.find_or_submit(request)
         brought_to(store, job_id, status)
         assert (catalog.find_or_submit(replace(request, span=grown())) != job_id) == is_followed
+
+
+def test_a_finished_job_with_bars_that_have_settled_since_is_followed_by_one_that_asks_for_them_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A job of a fixed span would else leave its last bars provisional for ever."""
+    clock = [datetime.fromtimestamp(REQUEST.span.end_ms / 1000, UTC) + timedelta(minutes=5)]
+    monkeypatch.setattr("actors.jobs.catalog.now", lambda: clock[0])
+    store = JobJournal.in_memory()
+    catalog = JobCatalog(store, 1000)
+    request = replace(REQUEST, settle_seconds=3600)
+
+    def collected_after(passed: timedelta) -> str:
+        clock[0] += passed
+        job_id = catalog.find_or_submit(request)
+        if not store.job(job_id).status.is_final:
+            brought_to(store, job_id, JobStatus.FAILED)
+        return job_id
+
+    first, at_once, settled, long_after = (
+        collected_after(timedelta(minutes=minutes)) for minutes in (0, 0, 120, 10_000)
+    )
+    assert (at_once, settled, long_after) == (first, f"{first}-2", f"{first}-2")
+    assert catalog.find_or_submit(REQUEST) == settled
 
 
 @pytest.mark.parametrize(
