@@ -47,8 +47,9 @@ def _row(limit: RateLimit) -> tuple[str, ...]:
         moments = [arrival["at_seconds"] for arrival in bench.exchange.arrivals()]
         violations = bench.exchange.report()["violations"]
     silences = [next(moment for moment in moments if moment > at + 0.1) - at for at, _ in killed]
-    pauses = [later - earlier for earlier, later in pairwise(moments)]
-    undisturbed = max(pause for pause, moment in zip(pauses, moments, strict=False) if moment < killed[0][0] - 1.0)
+    undisturbed = max(
+        later - earlier for earlier, later in pairwise(moments) if not any(earlier <= at <= later for at, _ in killed)
+    )
     back = statistics.fmean(seconds for _, seconds in killed)
     heard = ", ".join(f"{silence:.2f} s" for silence in silences)
     return str(limit), str(len(killed)), f"{back:.2f} s", heard, f"{undisturbed:.2f} s", str(violations)
