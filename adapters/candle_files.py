@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from adapters.atomic_file import make_folder, storage_errors
 from adapters.candle_layout import EVERYTHING, SUFFIX, dataset_of, folder_of, period_of, split
 from adapters.candle_quarantine import QuarantineFile
 from adapters.dataset_claim import DatasetClaim
+from adapters.ordered_threads import map_in_order
 from adapters.segments.files import Answer, lost_with, merge_into, move_aside, read_header, read_history, sweep
 from domain.candle_history import ALWAYS_KNOWN_MS, CandleHistory, SaveResult
 from domain.candle_ports import DamagedSegment
@@ -25,6 +25,7 @@ from domain.timespan import TimeSpan
 from domain.validation import QuarantinedCandle
 
 _LOCK_POLL_SECONDS = 0.005
+_MOST_READING_THREADS = 8
 
 
 class CandleFiles:
@@ -94,30 +95,30 @@ class CandleFiles:
 
     def read(self, dataset: Dataset, span: TimeSpan, known_at_ms: int | None = None) -> Candles:
         """The stored candles of the span, or as they were known at a moment. Raises CorruptSegment."""
-        (pieces,) = self.read_pieces([dataset], span, known_at_ms)
-        return Candles.concatenate(pieces)
+        return Candles.concatenate([piece for _, piece in self.read_pieces([dataset], span, known_at_ms)])
 
     def read_pieces(
         self, datasets: Sequence[Dataset], span: TimeSpan, known_at_ms: int | None = None
-    ) -> list[list[Candles]]:
-        """The same of each dataset, file by file; they are decoded in threads. Raises CorruptSegment."""
-        files = [(path, dataset) for dataset in datasets for path in self._files(dataset, dataset.align(span))]
+    ) -> Iterator[tuple[Dataset, Candles]]:
+        """The same of each dataset, file by file; they are decoded in threads, a few ahead. Raises CorruptSegment."""
 
-        def read(file: tuple[Path, Dataset]) -> Candles:
-            history = read_history(*file)
+        def read(file: tuple[Path, Dataset]) -> tuple[Dataset, Candles]:
+            path, dataset = file
+            history = read_history(path, dataset)
             candles = history.candles if known_at_ms is None else history.as_known_at(known_at_ms)
-            return candles.within(span)
+            return dataset, candles.within(span)
 
-        if len(files) < 2:
-            pieces = list(map(read, files))
-        else:
-            # Threads of this call alone: a pool that is kept would not survive a fork.
-            with ThreadPoolExecutor(min(len(files), os.cpu_count() or 1)) as threads:
-                pieces = list(threads.map(read, files))
-        by_dataset: dict[Dataset, list[Candles]] = {dataset: [] for dataset in datasets}
-        for (_, dataset), piece in zip(files, pieces, strict=True):
-            by_dataset[dataset].append(piece)
-        return [by_dataset[dataset] for dataset in datasets]
+        files = [(path, dataset) for dataset in datasets for path in self._files(dataset, dataset.align(span))]
+        return map_in_order(read, files, min(os.cpu_count() or 1, _MOST_READING_THREADS))
+
+    def rows_at_most(self, datasets: Sequence[Dataset], span: TimeSpan) -> int:
+        """As many candles as `read_pieces` can give at most, from the files' headers alone. Raises CorruptSegment."""
+        rows = 0
+        for dataset in datasets:
+            aligned = dataset.align(span)
+            stored = sum(read_header(path, dataset).rows for path in self._files(dataset, aligned))
+            rows += min(stored, aligned.duration_ms // dataset.interval.duration_ms)
+        return rows
 
     def revisions(self, dataset: Dataset, span: TimeSpan) -> Revisions:
         """What the broker changed of the span's bars after they were stored. Raises CorruptSegment."""

@@ -144,8 +144,9 @@ class CandleReader:
     ) -> LongTable:
         span, known_at_ms = _span(start, end), _known_at_ms(known_at)
         datasets = self._wanted(symbols, interval, broker)
-        read = zip(datasets, self._repository.read_pieces(datasets, span, known_at_ms), strict=True)
-        return LongTable.of([(dataset.symbol, piece) for dataset, pieces in read for piece in pieces])
+        pieces = self._repository.read_pieces(datasets, span, known_at_ms)
+        parts = ((dataset.symbol, piece) for dataset, piece in pieces)
+        return LongTable.of(parts, self._repository.rows_at_most(datasets, span))
 
     def _wanted(self, symbols: Wanted, interval: str, broker: str) -> list[Dataset]:
         each = [symbols] if isinstance(symbols, str | Dataset) else list(symbols)

@@ -34,23 +34,27 @@ class LongTable:
     """Where a column has no value; only columns that some part lacks are named."""
 
     @classmethod
-    def of(cls, parts: Sequence[Part]) -> LongTable:
-        """All parts that have candles, in their order."""
-        filled = [(symbol, candles) for symbol, candles in parts if len(candles)]
-        symbols = list(dict.fromkeys(symbol for symbol, _ in filled))
-        numbers = {symbol: number for number, symbol in enumerate(symbols)}
-        lengths = [len(candles) for _, candles in filled]
-        codes = np.repeat(np.array([numbers[symbol] for symbol, _ in filled], np.int32), lengths)
-        columns = [candles.columns() for _, candles in filled] or [Candles.empty().columns()]
-        names = dict.fromkeys(name for of_part in columns for name in of_part)
-        values = columns[0] if len(columns) == 1 else _stacked(columns, names, lengths)
+    def of(cls, parts: Iterable[Part], rows_at_most: int = 0) -> LongTable:
+        """All parts that have candles, in their order; each may be let go as soon as the next one is asked for.
+
+        `rows_at_most` is how many candles there will be; where it says too little, the table grows.
+        """
+        block, numbers = _Block(), dict[str, int]()
+        part_numbers, lengths, names = list[int](), list[int](), list[frozenset[str]]()
+        for symbol, candles in parts:
+            if len(candles):
+                part_numbers.append(numbers.setdefault(symbol, len(numbers)))
+                lengths.append(len(candles))
+                names.append(frozenset(candles.columns()))
+                block.append(candles, rows_at_most)
+        values = block.filled() if lengths else Candles.empty().columns()
         nulls = {
-            name: np.repeat([name not in of_part for of_part in columns], lengths)
-            for name in names
-            if any(name not in of_part for of_part in columns)
+            name: np.repeat([name not in of_part for of_part in names], lengths)
+            for name in values
+            if any(name not in of_part for of_part in names)
         }
         open_time_ms = values.pop("open_time_ms").astype(np.int64, copy=False)
-        return cls(symbols, codes, open_time_ms, values, nulls)
+        return cls(list(numbers), np.repeat(np.array(part_numbers, np.int32), lengths), open_time_ms, values, nulls)
 
     def to_pandas(self) -> Any:
         """A `pandas.DataFrame` over the same memory."""
@@ -97,18 +101,42 @@ def table_columns(candles: Candles) -> list[str]:
     return ["symbol", "timestamp", *CORE_COLUMNS, *candles.extras]
 
 
-def _stacked(parts: Sequence[dict[str, Column]], names: Iterable[str], lengths: Sequence[int]) -> dict[str, Column]:
-    """The columns of all parts, one part after another; what a part lacks is 0, to be marked as null.
+class _Block:
+    """Columns that parts are copied into, one after another; what a part lacks is 0, to be marked as null.
 
-    All of them lie in one block: the system hands out one large piece of memory several times as fast as
-    a dozen, and that is most of what putting parts together takes.
+    They lie in one piece of memory: the system hands that out several times as fast as a dozen, and that is
+    most of what putting parts together takes. A first part that fills the block is the block, uncopied.
     """
-    dtypes = {name: np.result_type(*(part[name] for part in parts if name in part)) for name in names}
-    block = np.empty((len(dtypes), sum(lengths)), np.float64)
-    stacked: dict[str, Column] = {name: row.view(dtypes[name]) for name, row in zip(dtypes, block, strict=True)}
-    end = 0
-    for part, length in zip(parts, lengths, strict=True):
-        start, end = end, end + length
-        for name, column in stacked.items():
+
+    def __init__(self) -> None:
+        self._columns: dict[str, Column] = {}
+        self._room = 0
+        self._rows = 0
+
+    def append(self, candles: Candles, rows_at_most: int) -> None:
+        part, start, end = candles.columns(), self._rows, self._rows + len(candles)
+        self._rows = end
+        if not start and end >= rows_at_most:
+            self._columns, self._room = part, end
+            return
+        for name, column in part.items():
+            mine = self._columns.get(name)
+            if mine is None:
+                room = self._room if start else 0
+                self._columns[name] = np.zeros(room, np.int64) if column.dtype == np.int64 else np.zeros(room)
+            elif mine.dtype != column.dtype:
+                self._columns[name] = mine.astype(np.result_type(mine, column))
+        if end > self._room:
+            self._grow(max(end, rows_at_most, 2 * self._room), start)
+        for name, column in self._columns.items():
             column[start:end] = part.get(name, 0)
-    return stacked
+
+    def filled(self) -> dict[str, Column]:
+        return {name: column[: self._rows] for name, column in self._columns.items()}
+
+    def _grow(self, room: int, filled: int) -> None:
+        block = np.empty((len(self._columns), room), np.float64)
+        for row, (name, column) in zip(block, list(self._columns.items()), strict=True):
+            self._columns[name] = row.view(np.int64) if column.dtype == np.int64 else row
+            self._columns[name][:filled] = column[:filled]
+        self._room = room

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol, Self
 
@@ -73,11 +73,15 @@ class CandleRepository(Protocol):
 
     def read_pieces(
         self, datasets: Sequence[Dataset], span: TimeSpan, known_at_ms: int | None = None
-    ) -> list[list[Candles]]:
-        """The same of each of these datasets, named once each: in pieces as they lie, which follow each other in time.
+    ) -> Iterator[tuple[Dataset, Candles]]:
+        """The same of these datasets, one after another: each in pieces as they lie, which follow each other in time.
 
-        Cheaper than one `read` after the other where work can be done side by side.
+        A piece is read when it is soon asked for: memory goes with the few that are under way, as long as
+        the caller lets go of them. Whoever stops early drops the iterator or closes it.
         """
+
+    def rows_at_most(self, datasets: Sequence[Dataset], span: TimeSpan) -> int:
+        """As many candles as `read_pieces` can give at most, as the store is now; cheap. Raises CorruptSegment."""
 
     def revisions(self, dataset: Dataset, span: TimeSpan) -> Revisions:
         """What the broker changed of the span's bars after they were stored. Raises CorruptSegment."""

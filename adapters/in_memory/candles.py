@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from threading import Lock
 from typing import Self
 
@@ -98,9 +98,13 @@ class InMemoryCandleRepository:
 
     def read_pieces(
         self, datasets: Sequence[Dataset], span: TimeSpan, known_at_ms: int | None = None
-    ) -> list[list[Candles]]:
+    ) -> Iterator[tuple[Dataset, Candles]]:
         """The same of each dataset, in one piece."""
-        return [[self.read(dataset, span, known_at_ms)] for dataset in datasets]
+        return ((dataset, self.read(dataset, span, known_at_ms)) for dataset in datasets)
+
+    def rows_at_most(self, datasets: Sequence[Dataset], span: TimeSpan) -> int:
+        """The candles of the span."""
+        return sum(len(self.read(dataset, span)) for dataset in datasets)
 
     def revisions(self, dataset: Dataset, span: TimeSpan) -> Revisions:
         """What was changed of the span's bars."""

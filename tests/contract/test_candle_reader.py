@@ -217,9 +217,12 @@ def test_pieces_of_several_datasets_come_as_one_read_after_the_other_would_give_
 ) -> None:
     datasets = reader.datasets()
     span = TimeSpan(NEW_YEAR_MS - 2 * HOUR_MS, NEW_YEAR_MS + 2 * HOUR_MS)
-    for dataset, pieces in zip(datasets, repository.read_pieces(datasets, span), strict=True):
-        assert Candles.concatenate(pieces).identical(repository.read(dataset, span))
-    assert repository.read_pieces([], span) == []
+    pieces = list(repository.read_pieces(datasets, span))
+    for dataset in datasets:
+        of_dataset = [piece for of, piece in pieces if of == dataset]
+        assert Candles.concatenate(of_dataset).identical(repository.read(dataset, span))
+    assert list(dict.fromkeys(of for of, _ in pieces)) == datasets
+    assert list(repository.read_pieces([], span)) == []
 
 
 def test_a_folder_can_be_named_and_damage_in_it_is(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ import pytest
 
 from adapters.candle_export import export
 from adapters.candle_reader import CandleReader
+from adapters.candle_tables import LongTable
 from adapters.in_memory import InMemoryCandleRepository
 from domain.candles import Candles, Dataset, Interval
 from domain.errors import SettingsError
@@ -147,3 +148,23 @@ def test_an_export_that_fails_leaves_the_older_file_and_no_temporary(
 def test_an_unknown_format_is_refused(repository: InMemoryCandleRepository, tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="choose parquet or csv"):
         export(repository, [BTC], None, "xlsx", tmp_path)
+
+
+@pytest.mark.parametrize("rows_at_most", [0, 1, 3, 4, 5, 1000])
+def test_a_table_is_right_however_many_rows_were_foretold(rows_at_most: int) -> None:
+    openings = np.arange(6, dtype=np.int64) * 60_000
+    values = openings / 7
+    plain = Candles(openings, values, values, values, values, values)
+    counted = Candles(openings, values, values, values, values, values, {"trade_count": openings})
+    parts = [
+        ("A", plain.take(slice(0, 3))),
+        ("B", plain.take(slice(0, 0))),
+        ("A", counted.take(slice(3, 6))),
+        ("C", plain),
+    ]
+    table = LongTable.of(iter(parts), rows_at_most)
+    assert (list(table.symbols), table.codes.tolist()) == (["A", "C"], [0] * 6 + [1] * 6)
+    assert table.open_time_ms.tolist() == [*openings.tolist(), *openings.tolist()]
+    assert table.values["close"].tolist() == [*values.tolist(), *values.tolist()]
+    assert table.values["trade_count"].tolist() == [0] * 3 + openings[3:].tolist() + [0] * 6
+    assert table.nulls["trade_count"].tolist() == [True] * 3 + [False] * 3 + [True] * 6
