@@ -66,7 +66,8 @@ def gaps(
 ) -> None:
     """List what is missing of a symbol or a job; exits with 0 when nothing is, else with 1.
 
-    A gap is an answer: the calendar expected bars, and the broker, asked again, had none.
+    A gap is an answer: the calendar expected bars, and the broker, asked again, had none. What is listed
+    is told from what the files say of themselves; `verify` and --repair read all that is in them.
     """
     app: App = ctx.obj
     chosen = load_settings(settings_path)
@@ -160,6 +161,8 @@ def _verify_job(app: App, job: str, ignored: object, settings_path: str | None) 
 
 
 def _verify_folder(app: App, root: Path, calendar: str | None, overrides: Path | None) -> list[Certificate]:
+    if overrides and not calendar:
+        raise SettingsError("--overrides says when a market opens: name the market's --calendar, too")
     try:
         known = overrides_in(overrides) if overrides else ()
     except ValueError as error:

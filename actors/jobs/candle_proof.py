@@ -66,7 +66,7 @@ class CandleProof:
     def certificate(self, scope: Scope) -> Certificate:
         """Everything of the dataset's span read, checked and fingerprinted."""
         dataset = scope.dataset
-        refused = len(self.quarantined(dataset))
+        refused, unreadable = self._refused(dataset)
         try:
             coverage = self._coverage(scope)
             completeness = self._judged(scope, coverage)
@@ -79,10 +79,17 @@ class CandleProof:
                     broken += validate(candles, dataset, piece, EVERYTHING.end_ms).reasons
         except CorruptSegment:
             completeness = self._damaged(scope)
-            return Certificate(completeness, 0, refused, "", tuple(problems_of(completeness, Counter())))
+            return Certificate(completeness, 0, refused, "", (*problems_of(completeness, Counter()), *unreadable))
         found = union(runs)
         problems = problems_of(completeness, broken, _mismatch(coverage, found))
-        return Certificate(completeness, bars_in(found, dataset), refused, content.text(), tuple(problems))
+        return Certificate(completeness, bars_in(found, dataset), refused, content.text(), (*problems, *unreadable))
+
+    def _refused(self, dataset: Dataset) -> tuple[int, list[str]]:
+        """How many bars were refused, and what is wrong with the list of them."""
+        try:
+            return len(self.quarantined(dataset)), []
+        except CorruptSegment as error:
+            return 0, [f"{error.path}: {error.reason}"]
 
     def scopes_of_everything(self, calendar: str | None = None) -> list[Scope]:
         """Every dataset that is stored."""

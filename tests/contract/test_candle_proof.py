@@ -168,6 +168,14 @@ def test_refused_bars_are_counted_on_the_certificate(files: CandleFiles) -> None
     assert certificate(files).quarantined == 1
 
 
+def test_a_list_of_refused_bars_that_cannot_be_read_speaks_against_its_own_dataset_alone(files: CandleFiles) -> None:
+    files.quarantine(DATASET, [QuarantinedCandle(START_MS, "volume is negative", (("volume", -1.0),))])
+    listed = next(files.root.rglob("quarantine.jsonl"))
+    listed.write_bytes(b"{\n")
+    found = certificate(files)
+    assert (found.problems, found.bars) == ((f"{listed}: line 1 is no refused candle",), 1440)
+
+
 def test_the_list_of_gaps_names_a_file_whose_header_is_damaged_and_what_went_with_it(files: CandleFiles) -> None:
     first = segments(files)[0]
     first.write_bytes(b"\x00" + first.read_bytes()[1:])

@@ -162,6 +162,7 @@ def test_a_symbol_may_be_narrowed_to_an_interval(service: StoreService) -> None:
         (["gaps", "binance", "--interval", "1m"], "leave --interval out"),
         (["verify", "nope"], "there is no job 'nope' in this store"),
         (["verify", "binance", "--calendar", "XNYS"], "a job brings its calendar and its overrides along"),
+        (["verify", ".", "--overrides", "o.toml"], "name the market's --calendar"),
         (["quarantine", "nope"], "there is no job 'nope' in this store"),
     ],
 )
