@@ -103,7 +103,7 @@ class CollectionRequest:
         return self.max_failures.symbols(len(self.symbols))
 
     def settled_bars(self, moment: datetime) -> int:
-        """How many bars of the span had settled by then; one more at its end allows for a broker whose clock is late."""
+        """How many bars of the span had settled by then; one more at the end allows for a late broker's clock."""
         duration_ms = self.interval.duration_ms
         settled_ms = int(moment.timestamp() * 1000) - self.settle_seconds * 1000
         return max(0, min(settled_ms, self.span.end_ms + duration_ms) - self.span.start_ms) // duration_ms

@@ -295,5 +295,5 @@ def test_verify_of_a_folder_needs_no_settings(service: StoreService, tmp_path: P
 def test_verify_of_a_folder_without_candles_is_wrong_input(service: StoreService, tmp_path: Path) -> None:
     result = run(service, "verify", str(tmp_path))
     assert (result.exit_code, "no candles are stored under this folder" in result.stderr) == (2, True)
-    wrong = run(service, "verify", str(tmp_path), "--overrides", str(tmp_path / "none.toml"))
+    wrong = run(service, "verify", str(tmp_path), "--calendar", "XNYS", "--overrides", str(tmp_path / "none.toml"))
     assert (wrong.exit_code, "cannot be read" in wrong.stderr) == (2, True)
