@@ -88,8 +88,8 @@ def test_frozen_workers_send_nothing_with_permits_from_before_they_thawed(
         granted_to_the_frozen = 0
         while not granted_to_the_frozen:
             until(lambda: time.time() > when_there_is_room(bench) - 0.15, "the next window is about to begin")
-            froze_at = time.time()
             with frozen(workers):
+                froze_at = time.time()
                 time.sleep(TOO_OLD_SECONDS)
                 granted_to_the_frozen = permits_granted(bench, froze_at, time.time())
             thawed_at = time.time()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import math
 from collections import deque
 from collections.abc import Sequence
 
@@ -76,7 +77,9 @@ def ledger_makespan_seconds(
                 busy[worker] -= 1
                 begin(worker)
             continue
-        now += wait_seconds
+        while (wait_seconds := ledger.wait_seconds(weight, now)) > 0:
+            # A sum may be rounded down to a moment just before.
+            now = max(now + wait_seconds, math.nextafter(now, math.inf))
         worker, pages = asking.popleft()
         granted += 1
         ledger.lend(str(granted), weight, now, over_by=now + 1e6)
