@@ -10,13 +10,24 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from adapters.atomic_file import make_folder, storage_errors
+from adapters.candle_block import CandleBlock
 from adapters.candle_layout import EVERYTHING, SUFFIX, dataset_of, folder_of, period_of, split
 from adapters.candle_quarantine import QuarantineFile
 from adapters.dataset_claim import DatasetClaim
 from adapters.ordered_threads import map_in_order
-from adapters.segments.files import Answer, lost_with, merge_into, move_aside, read_header, read_history, sweep
+from adapters.segments.files import (
+    Answer,
+    lost_with,
+    merge_into,
+    move_aside,
+    read_header,
+    read_history,
+    read_packed,
+    sweep,
+)
+from adapters.segments.scratch import Scratch
 from domain.candle_history import ALWAYS_KNOWN_MS, CandleHistory, SaveResult
-from domain.candle_ports import DamagedSegment
+from domain.candle_ports import CandlePiece, DamagedSegment
 from domain.candles import Candles, Dataset
 from domain.coverage import Coverage
 from domain.errors import CorruptSegment, StorageUnavailable
@@ -95,21 +106,34 @@ class CandleFiles:
 
     def read(self, dataset: Dataset, span: TimeSpan, known_at_ms: int | None = None) -> Candles:
         """The stored candles of the span, or as they were known at a moment. Raises CorruptSegment."""
-        return Candles.concatenate([piece for _, piece in self.read_pieces([dataset], span, known_at_ms)])
+        block = CandleBlock(self.rows_at_most([dataset], span))
+        for _, piece in self.read_pieces([dataset], span, known_at_ms):
+            block.append(piece)
+        return Candles.from_columns(block.columns() or Candles.empty().columns())
 
     def read_pieces(
         self, datasets: Sequence[Dataset], span: TimeSpan, known_at_ms: int | None = None
-    ) -> Iterator[tuple[Dataset, Candles]]:
-        """The same of each dataset, file by file; they are decoded in threads, a few ahead. Raises CorruptSegment."""
+    ) -> Iterator[tuple[Dataset, CandlePiece]]:
+        """The same of each dataset, file by file. Raises CorruptSegment.
 
-        def read(file: tuple[Path, Dataset]) -> tuple[Dataset, Candles]:
+        Threads read and check a few files ahead, all cores but one; decoding is left to who takes the piece
+        and knows where the candles go. It is many short steps: threads would wait for each other's lock.
+        """
+        scratch = Scratch()
+
+        def read(file: tuple[Path, Dataset]) -> tuple[Dataset, CandlePiece]:
             path, dataset = file
-            history = read_history(path, dataset)
+            segment = read_packed(path, dataset, scratch)
+            aligned = dataset.align(span)
+            if known_at_ms is None and all(aligned.covers(run) for run in segment.header.runs):
+                return dataset, segment
+            history = segment.history()
             candles = history.candles if known_at_ms is None else history.as_known_at(known_at_ms)
             return dataset, candles.within(span)
 
         files = [(path, dataset) for dataset in datasets for path in self._files(dataset, dataset.align(span))]
-        return map_in_order(read, files, min(os.cpu_count() or 1, _MOST_READING_THREADS))
+        other_cores = (os.cpu_count() or 1) - 1
+        return map_in_order(read, files, min(max(1, other_cores), _MOST_READING_THREADS))
 
     def rows_at_most(self, datasets: Sequence[Dataset], span: TimeSpan) -> int:
         """As many candles as `read_pieces` can give at most, from the files' headers alone. Raises CorruptSegment."""

@@ -12,15 +12,19 @@ What was written comes back bit for bit: -0.0, NaN and its payload.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import msgpack
 import numpy as np
-import zstandard
+from msgpack import UnpackException
 from numpy.typing import NDArray
+from zstandard import ZstdError
 
-from adapters.segments.columns import pack, unpack
+from adapters.candle_block import new_columns
+from adapters.segments.columns import dtypes, pack, unpack, unpack_into
 from adapters.segments.header import (
     CHECKSUM_BYTES,
     SegmentHeader,
@@ -30,8 +34,9 @@ from adapters.segments.header import (
     pack_front,
     unpack_front,
 )
+from adapters.segments.scratch import Scratch
 from domain.candle_history import CandleHistory
-from domain.candles import Candles, Dataset, RawCandles
+from domain.candles import Candles, Column, Dataset, RawCandles
 from domain.errors import CorruptSegment
 from domain.known_spans import KnownSpans
 from domain.revisions import ReplacedBars
@@ -57,14 +62,61 @@ def encode(segment: Segment) -> bytes:
 
 def decode(data: bytes, path: str) -> Segment:
     """What `encode` was given. Raises CorruptSegment, naming `path`, when a single bit differs."""
-    check_whole(data, path)
-    body_at, _ = lengths(data, path)
-    header = unpack_front(data[:body_at], path)
-    try:
-        history = _history(msgpack.unpackb(data[body_at:-CHECKSUM_BYTES]), header)
-    except (ValueError, LookupError, TypeError, OverflowError, msgpack.UnpackException, zstandard.ZstdError) as error:
-        raise CorruptSegment(path, f"its body cannot be read ({error})") from error
-    return Segment(header.dataset, history)
+    packed = PackedSegment(data, path, Scratch())
+    return Segment(packed.header.dataset, packed.history())
+
+
+class PackedSegment:
+    """A whole segment whose columns are still packed, until its candles are asked for.
+
+    A `CandlePiece`: it writes its candles where they are wanted. Each method raises CorruptSegment.
+    """
+
+    def __init__(self, data: bytes, path: str, scratch: Scratch) -> None:
+        """Raises CorruptSegment, naming `path`, when a single bit differs from what `encode` gave.
+
+        The scratch is what the arithmetic is done in; segments that one thread decodes may share it.
+        """
+        check_whole(data, path)
+        body_at, _ = lengths(data, path)
+        self.path = path
+        self.header = unpack_front(data[:body_at], path)
+        with self._readable():
+            self._fields = dict(msgpack.unpackb(memoryview(data)[body_at:-CHECKSUM_BYTES]))
+        self._scratch = scratch
+
+    def history(self) -> CandleHistory:
+        """All that the segment holds."""
+        with self._readable():
+            return _history(Candles.from_columns(self.columns()), self._fields, self.header)
+
+    def dtypes(self) -> dict[str, np.dtype[Any]]:
+        """The type of every column of its candles."""
+        with self._readable():
+            return {"open_time_ms": np.dtype(np.int64), **dtypes(self._fields["columns"])}
+
+    def columns(self) -> dict[str, Column]:
+        """Its candles, by column."""
+        columns = new_columns(self.dtypes(), len(self))
+        self.copy_into(columns)
+        return columns
+
+    def copy_into(self, columns: Mapping[str, Column]) -> None:
+        """Write its candles into columns as long as it has rows."""
+        with self._readable():
+            _write_openings(columns["open_time_ms"], self.header)
+            unpack_into(columns, self._fields["columns"], len(self), self._scratch)
+
+    def __len__(self) -> int:
+        return self.header.rows
+
+    @contextmanager
+    def _readable(self) -> Iterator[None]:
+        """What a body that does not follow the format raises, as CorruptSegment."""
+        try:
+            yield
+        except (ValueError, LookupError, TypeError, OverflowError, UnpackException, ZstdError) as error:
+            raise CorruptSegment(self.path, f"its body cannot be read ({error})") from error
 
 
 def _body_fields(history: CandleHistory) -> dict[str, Any]:
@@ -81,10 +133,8 @@ def _body_fields(history: CandleHistory) -> dict[str, Any]:
     }
 
 
-def _history(fields: dict[str, Any], header: SegmentHeader) -> CandleHistory:
+def _history(candles: Candles, fields: Mapping[str, Any], header: SegmentHeader) -> CandleHistory:
     interval_ms = header.dataset.interval.duration_ms
-    openings = _openings(header, interval_ms)
-    candles = Candles.from_columns({"open_time_ms": openings, **unpack(fields["columns"], header.rows)})
     replaced = ReplacedBars.none()
     if header.replaced:
         older = unpack(fields["replaced"], header.replaced)
@@ -94,13 +144,12 @@ def _history(fields: dict[str, Any], header: SegmentHeader) -> CandleHistory:
     return CandleHistory(interval_ms, spans, header.provisional, candles, replaced)
 
 
-def _openings(header: SegmentHeader, interval_ms: int) -> NDArray[np.int64]:
+def _write_openings(into: Column, header: SegmentHeader) -> None:
     """The opening of each bar, from the runs of consecutive ones."""
-    bars = sum(run.duration_ms // interval_ms for run in header.runs)
-    if bars != header.rows:
-        raise ValueError(f"its runs hold {bars} bars, not {header.rows}")
-    runs = [np.arange(run.start_ms, run.end_ms, interval_ms, dtype=np.int64) for run in header.runs]
-    return np.concatenate([np.empty(0, np.int64), *runs])
+    interval_ms, end = header.dataset.interval.duration_ms, 0
+    for run in header.runs:
+        start, end = end, end + run.duration_ms // interval_ms
+        into[start:end] = np.arange(run.start_ms, run.end_ms, interval_ms)
 
 
 def _known_spans(

@@ -9,10 +9,12 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from adapters.candle_block import CandleBlock
 from adapters.extras import require
+from domain.candle_ports import CandlePiece
 from domain.candles import CORE_COLUMNS, Candles, Column
 
-Part: TypeAlias = tuple[str, Candles]
+Part: TypeAlias = tuple[str, CandlePiece]
 """A symbol and candles of it."""
 
 
@@ -37,24 +39,18 @@ class LongTable:
     def of(cls, parts: Iterable[Part], rows_at_most: int = 0) -> LongTable:
         """All parts that have candles, in their order; each may be let go as soon as the next one is asked for.
 
-        `rows_at_most` is how many candles there will be; where it says too little, the table grows.
+        `rows_at_most` is how many candles there will be, if that is known. Raises CorruptSegment.
         """
-        block, numbers = _Block(), dict[str, int]()
-        part_numbers, lengths, names = list[int](), list[int](), list[frozenset[str]]()
-        for symbol, candles in parts:
-            if len(candles):
+        block, numbers = CandleBlock(rows_at_most), dict[str, int]()
+        part_numbers: list[int] = []
+        for symbol, piece in parts:
+            if len(piece):
                 part_numbers.append(numbers.setdefault(symbol, len(numbers)))
-                lengths.append(len(candles))
-                names.append(frozenset(candles.columns()))
-                block.append(candles, rows_at_most)
-        values = block.filled() if lengths else Candles.empty().columns()
-        nulls = {
-            name: np.repeat([name not in of_part for of_part in names], lengths)
-            for name in values
-            if any(name not in of_part for of_part in names)
-        }
+                block.append(piece)
+        values = block.columns() or Candles.empty().columns()
+        codes = np.repeat(np.array(part_numbers, np.int32), block.lengths)
         open_time_ms = values.pop("open_time_ms").astype(np.int64, copy=False)
-        return cls(list(numbers), np.repeat(np.array(part_numbers, np.int32), lengths), open_time_ms, values, nulls)
+        return cls(list(numbers), codes, open_time_ms, values, block.lacking())
 
     def to_pandas(self) -> Any:
         """A `pandas.DataFrame` over the same memory."""
@@ -99,44 +95,3 @@ def value_columns(candles: Candles) -> dict[str, Column]:
 def table_columns(candles: Candles) -> list[str]:
     """The names of a table's columns, in order."""
     return ["symbol", "timestamp", *CORE_COLUMNS, *candles.extras]
-
-
-class _Block:
-    """Columns that parts are copied into, one after another; what a part lacks is 0, to be marked as null.
-
-    They lie in one piece of memory: the system hands that out several times as fast as a dozen, and that is
-    most of what putting parts together takes. A first part that fills the block is the block, uncopied.
-    """
-
-    def __init__(self) -> None:
-        self._columns: dict[str, Column] = {}
-        self._room = 0
-        self._rows = 0
-
-    def append(self, candles: Candles, rows_at_most: int) -> None:
-        part, start, end = candles.columns(), self._rows, self._rows + len(candles)
-        self._rows = end
-        if not start and end >= rows_at_most:
-            self._columns, self._room = part, end
-            return
-        for name, column in part.items():
-            mine = self._columns.get(name)
-            if mine is None:
-                room = self._room if start else 0
-                self._columns[name] = np.zeros(room, np.int64) if column.dtype == np.int64 else np.zeros(room)
-            elif mine.dtype != column.dtype:
-                self._columns[name] = mine.astype(np.result_type(mine, column))
-        if end > self._room:
-            self._grow(max(end, rows_at_most, 2 * self._room), start)
-        for name, column in self._columns.items():
-            column[start:end] = part.get(name, 0)
-
-    def filled(self) -> dict[str, Column]:
-        return {name: column[: self._rows] for name, column in self._columns.items()}
-
-    def _grow(self, room: int, filled: int) -> None:
-        block = np.empty((len(self._columns), room), np.float64)
-        for row, (name, column) in zip(block, list(self._columns.items()), strict=True):
-            self._columns[name] = row.view(np.int64) if column.dtype == np.int64 else row
-            self._columns[name][:filled] = column[:filled]
-        self._room = room

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, Self
+from typing import Any, Protocol, Self
+
+import numpy as np
 
 from domain.candle_history import ALWAYS_KNOWN_MS, SaveResult
-from domain.candles import Candles, Dataset
+from domain.candles import Candles, Column, Dataset
 from domain.coverage import Coverage
 from domain.revisions import Revisions
 from domain.timespan import TimeSpan
@@ -38,6 +40,24 @@ class DamagedSegment:
     path: str
     reason: str
     lost: TimeSpan
+
+
+class CandlePiece(Protocol):
+    """Candles that follow each other as they lie in the store; `Candles` are one. For one thread at a time."""
+
+    def dtypes(self) -> Mapping[str, np.dtype[Any]]:
+        """The type of every column by name, in the order of `Candles.columns`."""
+
+    def columns(self) -> Mapping[str, Column]:
+        """Every column by name. Raises CorruptSegment."""
+
+    def copy_into(self, columns: Mapping[str, Column]) -> None:
+        """Write every column into the one of its name there: as long as this is, and of the same type.
+
+        Raises CorruptSegment, and has then written anything.
+        """
+
+    def __len__(self) -> int: ...
 
 
 class CandleRepository(Protocol):
@@ -73,11 +93,12 @@ class CandleRepository(Protocol):
 
     def read_pieces(
         self, datasets: Sequence[Dataset], span: TimeSpan, known_at_ms: int | None = None
-    ) -> Iterator[tuple[Dataset, Candles]]:
+    ) -> Iterator[tuple[Dataset, CandlePiece]]:
         """The same of these datasets, one after another: each in pieces as they lie, which follow each other in time.
 
         A piece is read when it is soon asked for: memory goes with the few that are under way, as long as
-        the caller lets go of them. Whoever stops early drops the iterator or closes it.
+        the caller lets go of them. Whoever stops early drops the iterator or closes it. The pieces of one
+        iterator are for one thread.
         """
 
     def rows_at_most(self, datasets: Sequence[Dataset], span: TimeSpan) -> int:

@@ -105,6 +105,15 @@ class RawCandles:
         core = {name: getattr(self, name) for name in CORE_COLUMNS}
         return {"open_time_ms": self.open_time_ms, **core, **self.extras}
 
+    def dtypes(self) -> dict[str, np.dtype[Any]]:
+        """The type of every column by name, in the order of `columns`."""
+        return {name: column.dtype for name, column in self.columns().items()}
+
+    def copy_into(self, columns: Mapping[str, Column]) -> None:
+        """Write every column into the one of its name there: as long as this is, and of the same type."""
+        for name, column in self.columns().items():
+            columns[name][:] = column
+
     @classmethod
     def from_columns(cls, columns: Mapping[str, Column]) -> Self:
         """Build from what `columns()` gives."""

@@ -7,7 +7,7 @@ from threading import Lock
 from typing import Self
 
 from domain.candle_history import ALWAYS_KNOWN_MS, CandleHistory, SaveResult
-from domain.candle_ports import DamagedSegment
+from domain.candle_ports import CandlePiece, DamagedSegment
 from domain.candles import Candles, Dataset
 from domain.coverage import Coverage
 from domain.errors import StorageError
@@ -98,7 +98,7 @@ class InMemoryCandleRepository:
 
     def read_pieces(
         self, datasets: Sequence[Dataset], span: TimeSpan, known_at_ms: int | None = None
-    ) -> Iterator[tuple[Dataset, Candles]]:
+    ) -> Iterator[tuple[Dataset, CandlePiece]]:
         """The same of each dataset, in one piece."""
         return ((dataset, self.read(dataset, span, known_at_ms)) for dataset in datasets)
 

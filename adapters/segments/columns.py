@@ -11,12 +11,15 @@ from typing import Any
 
 import numpy as np
 
-from adapters.segments.integers import Integers, pack_integers, unpack_integers
-from adapters.segments.numbers import Numbers
+from adapters.candle_block import new_columns
+from adapters.segments.integers import Integers, NarrowIntegers, pack_integers, unpack_integers
+from adapters.segments.numbers import Numbers, write_floats
 from adapters.segments.predictions import CandleDeltas, Prediction, choose, undo
+from adapters.segments.scratch import Scratch
 from domain.candles import PRICE_COLUMNS, Column
 
 FLOAT, INTEGER = "f8", "i8"
+_DTYPES: dict[str, np.dtype[Any]] = {FLOAT: np.dtype(np.float64), INTEGER: np.dtype(np.int64)}
 
 
 def pack(columns: Mapping[str, Column]) -> list[list[Any]]:
@@ -30,15 +33,30 @@ def pack(columns: Mapping[str, Column]) -> list[list[Any]]:
     return packed
 
 
+def dtypes(packed: Sequence[Any]) -> dict[str, np.dtype[Any]]:
+    """The type of every column by name, in order; KeyError for one there is not."""
+    return {name: _DTYPES[kind] for name, kind, *_ in packed}
+
+
 def unpack(packed: Sequence[Any], rows: int) -> dict[str, Column]:
     """The columns of that many rows; ValueError, KeyError or TypeError when it is not what `pack` gives."""
+    columns = new_columns(dtypes(packed), rows)
+    unpack_into(columns, packed, rows, Scratch())
+    return columns
+
+
+def unpack_into(columns: Mapping[str, Column], packed: Sequence[Any], rows: int, scratch: Scratch) -> None:
+    """The same into columns that are there. What lies in the scratch is of no use afterwards."""
     prices = {name: record for name, *record in packed if record[2] in PRICE_COLUMNS}
-    columns: dict[str, Column] = _unpack_prices(prices, rows) if prices else {}
+    if prices:
+        _unpack_prices(columns, prices, rows, scratch)
+    known = {name: columns[name] for name in prices}
     for name, kind, decimals, prediction, numbers, misses in packed:
-        if name not in prices:
-            integers = undo(prediction, unpack_integers(numbers, rows), decimals, columns)
-            columns[name] = _values(kind, decimals, integers, misses, rows)
-    return {record[0]: columns[record[0]] for record in packed}
+        if name not in known:
+            left = unpack_integers(numbers, rows, scratch, "left")
+            integers = undo(prediction, left, decimals, known, scratch)
+            _write(columns[name], kind, decimals, integers, misses, scratch)
+            known[name] = columns[name]
 
 
 def _pack_prices(columns: Mapping[str, Column]) -> dict[str, list[Any]]:
@@ -49,12 +67,11 @@ def _pack_prices(columns: Mapping[str, Column]) -> dict[str, list[Any]]:
     return {name: _float_record(name, name, numbers[name], getattr(deltas, name)) for name in PRICE_COLUMNS}
 
 
-def _unpack_prices(records: Mapping[str, Any], rows: int) -> dict[str, Column]:
-    deltas = CandleDeltas(*(unpack_integers(records[name][3], rows) for name in PRICE_COLUMNS))
-    return {
-        name: _values(records[name][0], records[name][1], integers, records[name][4], rows)
-        for name, integers in zip(PRICE_COLUMNS, deltas.prices(), strict=True)
-    }
+def _unpack_prices(columns: Mapping[str, Column], records: Mapping[str, Any], rows: int, scratch: Scratch) -> None:
+    deltas = CandleDeltas(*(unpack_integers(records[name][3], rows, scratch, name) for name in PRICE_COLUMNS))
+    for name, integers in zip(PRICE_COLUMNS, deltas.prices(scratch), strict=True):
+        kind, decimals, _, _, misses = records[name]
+        _write(columns[name], kind, decimals, integers, misses, scratch)
 
 
 def _pack_one(name: str, column: Column, known: Mapping[str, Column]) -> list[Any]:
@@ -71,9 +88,16 @@ def _float_record(name: str, prediction: Prediction, numbers: Numbers, left: Int
     return [name, FLOAT, numbers.decimals, prediction, pack_integers(left), misses]
 
 
-def _values(kind: str, decimals: int | None, integers: Integers, misses: Sequence[Any], rows: int) -> Column:
+def _write(
+    column: Column,
+    kind: str,
+    decimals: int | None,
+    integers: NarrowIntegers,
+    misses: Sequence[Any],
+    scratch: Scratch,
+) -> None:
     if kind == INTEGER:
-        return integers
-    if kind != FLOAT:
-        raise ValueError(f"{kind} is no type of a column")
-    return Numbers(integers, decimals, unpack_integers(misses, rows) if misses else None).floats()
+        column[:] = integers
+    else:
+        missed = unpack_integers(misses, len(column), scratch, "misses") if misses else None
+        write_floats(integers, decimals, missed, column.view(np.float64))

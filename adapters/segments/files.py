@@ -11,8 +11,9 @@ from pathlib import Path
 
 from adapters.atomic_file import TEMPORARY_SUFFIX, replacing, storage_errors, sync_folder
 from adapters.candle_layout import EVERYTHING, SUFFIX, period_of, split
-from adapters.candle_segments import Segment, decode, encode
+from adapters.candle_segments import PackedSegment, Segment, encode
 from adapters.segments.header import SegmentHeader, read_front
+from adapters.segments.scratch import Scratch
 from domain.candle_history import CandleHistory, SaveResult
 from domain.candles import Candles, Dataset
 from domain.errors import CorruptSegment, StorageError
@@ -33,10 +34,16 @@ class Answer:
 
 def read_history(path: Path, dataset: Dataset) -> CandleHistory:
     """All that the file holds. Raises CorruptSegment, also for a file of another dataset or period."""
+    with _named(path, dataset):
+        return read_packed(path, dataset, Scratch()).history()
+
+
+def read_packed(path: Path, dataset: Dataset, scratch: Scratch) -> PackedSegment:
+    """The same, checked and not decoded yet. Raises CorruptSegment, also for a file of another dataset or period."""
     with storage_errors(path), _named(path, dataset):
-        segment = decode(path.read_bytes(), str(path))
-        _refuse_stranger(path, segment.dataset, dataset, segment.history.known.spans)
-    return segment.history
+        segment = PackedSegment(path.read_bytes(), str(path), scratch)
+        _refuse_stranger(path, segment.header.dataset, dataset, segment.header.asked)
+    return segment
 
 
 def read_header(path: Path, dataset: Dataset) -> SegmentHeader:

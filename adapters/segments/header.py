@@ -78,6 +78,9 @@ def unpack_front(front: bytes, path: str) -> SegmentHeader:
         )
         if not 0 <= fields["rows"] <= MAX_ROWS or not 0 <= fields["replaced"] <= MAX_ROWS:
             raise ValueError("more rows than a candle file may have")
+        bars = sum(run.duration_ms for run in runs) // dataset.interval.duration_ms
+        if bars != fields["rows"]:
+            raise ValueError(f"its runs hold {bars} bars, not {fields['rows']}")
         return SegmentHeader(dataset, asked, provisional, runs, fields["rows"], fields["replaced"])
     except (ValueError, KeyError, TypeError, msgpack.UnpackException) as error:
         raise CorruptSegment(path, f"its header cannot be read ({error})") from error
@@ -107,7 +110,7 @@ def check_whole(data: bytes, path: str) -> None:
         raise CorruptSegment(path, "its checksum does not match its content")
 
 
-def checksum(data: bytes) -> bytes:
+def checksum(data: bytes | memoryview) -> bytes:
     """BLAKE2b, 16 bytes."""
     return hashlib.blake2b(data, digest_size=CHECKSUM_BYTES).digest()
 
@@ -124,7 +127,7 @@ def _refuse_version(data: bytes, path: str) -> None:
 
 
 def _is_whole(data: bytes) -> bool:
-    return checksum(data[:-CHECKSUM_BYTES]) == data[-CHECKSUM_BYTES:]
+    return checksum(memoryview(data)[:-CHECKSUM_BYTES]) == data[-CHECKSUM_BYTES:]
 
 
 def _fields(dataset: Dataset, history: CandleHistory) -> dict[str, Any]:

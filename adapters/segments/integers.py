@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import zstandard
 from numpy.typing import NDArray
 
+from adapters.segments.scratch import Scratch
+
 Integers = NDArray[np.int64]
+NarrowIntegers: TypeAlias = NDArray[np.signedinteger[Any]]
+"""Whole numbers in as many bytes as they need: a sum of two of them wants more."""
 
 LEVEL = 1
-_MOST_PLANES = 8
+_WIDTHS = [np.dtype(f"<u{octets}") for octets in (1, 1, 2, 4, 4, 8, 8, 8, 8)]
+"""The narrowest type for so many planes: arithmetic on narrow numbers is the faster one."""
 
 
 def pack_integers(values: Integers) -> list[int | bytes]:
@@ -30,22 +35,25 @@ def pack_integers(values: Integers) -> list[int | bytes]:
     return [_pack_plane(octets[:, number], compressor) for number in range(width)]
 
 
-def unpack_integers(planes: Sequence[Any], rows: int) -> Integers:
-    """What `pack_integers` was given; ValueError for what it cannot have made."""
-    if len(planes) > _MOST_PLANES:
-        raise ValueError(f"a number has at most {_MOST_PLANES} bytes, not {len(planes)}")
-    # As narrow as it goes until the last step, and in place: most columns have one or two planes.
-    width = next(width for width in (1, 2, 4, 8) if len(planes) <= width)
-    decompressor = zstandard.ZstdDecompressor()
-    zigzag = np.zeros(rows, f"<u{width}")
-    for number, plane in enumerate(planes):
-        octets = np.asarray(_unpack_plane(plane, rows, decompressor)).astype(zigzag.dtype)
-        zigzag |= octets << 8 * number
-    signs = zigzag & 1
+def unpack_integers(planes: Sequence[Any], rows: int, scratch: Scratch, name: str) -> NarrowIntegers:
+    """What `pack_integers` was given; the numbers lie in the scratch under that name.
+
+    ValueError, TypeError or ZstdError for what it cannot have made.
+    """
+    if len(planes) >= len(_WIDTHS):
+        raise ValueError(f"a number has at most 8 bytes, not {len(planes)}")
+    width = _WIDTHS[len(planes)]
+    zigzag, octets = scratch.array(name, rows, width), scratch.array("octets", rows, width)
+    zigzag[:] = _unpack_plane(planes[0], rows, scratch.decompressor) if planes else 0
+    for number, plane in enumerate(planes[1:], start=1):
+        octets[:] = _unpack_plane(plane, rows, scratch.decompressor)
+        octets <<= 8 * number
+        zigzag |= octets
+    signs = np.bitwise_and(zigzag, 1, out=octets)
     np.negative(signs, out=signs)
     zigzag >>= 1
     zigzag ^= signs
-    return zigzag.view(f"<i{width}").astype(np.int64)
+    return zigzag.view(f"<i{width.itemsize}")
 
 
 def _pack_plane(octets: NDArray[np.uint8], compressor: zstandard.ZstdCompressor) -> int | bytes:

@@ -1,4 +1,4 @@
-"""Floats as whole numbers: scaled by their decimals, with what that misses, or as bit patterns."""
+"""Floats as whole numbers and back: scaled by their decimals, with what that misses, or as bit patterns."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from adapters.segments.integers import Integers
+from adapters.segments.integers import Integers, NarrowIntegers
 
 MOST_DECIMALS = 18
 EXACT_LIMIT = 2.0**53
@@ -43,18 +43,9 @@ class Numbers:
         if decimals is None:
             return cls(floats.view(np.int64), None)
         integers = rounded(floats, decimals)
-        near = _divided(integers, decimals).view(np.int64)
+        near = _divided(integers, decimals, np.empty(len(floats))).view(np.int64)
         patterns = floats.view(np.int64)
         return cls(integers, decimals, None if np.array_equal(near, patterns) else patterns - near)
-
-    def floats(self) -> Floats:
-        """The floats again. It has to be a division: 10**-d is no float, and multiplying by it is wrong."""
-        if self.decimals is None:
-            return self.integers.view(np.float64)
-        if not 0 <= self.decimals <= MOST_DECIMALS:
-            raise ValueError(f"{self.decimals} is no number of decimals")
-        near = _divided(self.integers, self.decimals)
-        return near if self.misses is None else (near.view(np.int64) + self.misses).view(np.float64)
 
     def split(self, parts: int) -> list[Numbers]:
         """As many parts of one length, in the same scale."""
@@ -63,13 +54,34 @@ class Numbers:
         return [Numbers(one, self.decimals, missed) for one, missed in zip(integers, misses, strict=True)]
 
 
+def write_floats(integers: NarrowIntegers, decimals: int | None, misses: NarrowIntegers | None, into: Floats) -> None:
+    """The floats that these numbers stand for; ValueError for decimals that there are not."""
+    patterns = into.view(np.int64)
+    if decimals is None:
+        patterns[:] = integers
+        return
+    if not 0 <= decimals <= MOST_DECIMALS:
+        raise ValueError(f"{decimals} is no number of decimals")
+    _divided(integers, decimals, into)
+    if misses is not None:
+        patterns += misses
+
+
 def rounded(floats: Floats, decimals: int) -> Integers:
     """The nearest whole number to each float times 10**decimals, half to even; 0 where there is no exact one."""
+    numbers = np.empty(len(floats), np.int64)
+    round_into(numbers, floats.copy(), decimals)
+    return numbers
+
+
+def round_into(integers: Integers, floats: Floats, decimals: int) -> None:
+    """The same into an array that is there; the floats are used up."""
     with np.errstate(invalid="ignore", over="ignore"):
-        scaled = np.rint(floats * 10.0**decimals)
-        if not np.abs(scaled).max(initial=0.0) <= EXACT_LIMIT:
-            scaled = np.where(np.abs(scaled) <= EXACT_LIMIT, scaled, 0.0)
-        return scaled.astype(np.int64)
+        floats *= 10.0**decimals
+        np.rint(floats, out=floats)
+        if not (floats.max(initial=0.0) <= EXACT_LIMIT and floats.min(initial=0.0) >= -EXACT_LIMIT):
+            floats[~(np.abs(floats) <= EXACT_LIMIT)] = 0.0
+        np.copyto(integers, floats, casting="unsafe")
 
 
 def bit_cost(integers: Integers) -> float:
@@ -78,8 +90,9 @@ def bit_cost(integers: Integers) -> float:
     return float(magnitudes) + (len(integers) if bool((integers < 0).any()) else 0)
 
 
-def _divided(integers: Integers, decimals: int) -> Floats:
-    return integers / 10.0**decimals
+def _divided(integers: NarrowIntegers, decimals: int, into: Floats) -> Floats:
+    """It has to be a division: 10**-d is no float, and multiplying by it is wrong."""
+    return np.divide(integers, 10.0**decimals, out=into, dtype=np.float64)
 
 
 def _cheapest(floats: Floats) -> int | None:
@@ -87,7 +100,7 @@ def _cheapest(floats: Floats) -> int | None:
     best, least_bits = None, bit_cost(floats.view(np.int64))
     for decimals in range(MOST_DECIMALS + 1):
         integers = rounded(floats, decimals)
-        misses = floats.view(np.int64) - _divided(integers, decimals).view(np.int64)
+        misses = floats.view(np.int64) - _divided(integers, decimals, np.empty(len(floats))).view(np.int64)
         bits = bit_cost(integers) + bit_cost(misses)
         if bits < least_bits:
             best, least_bits = decimals, bits

@@ -12,8 +12,9 @@ from typing import TypeAlias
 
 import numpy as np
 
-from adapters.segments.integers import Integers
-from adapters.segments.numbers import Floats, bit_cost, rounded
+from adapters.segments.integers import Integers, NarrowIntegers
+from adapters.segments.numbers import Floats, bit_cost, round_into
+from adapters.segments.scratch import Scratch
 from domain.candles import PRICE_COLUMNS, Column
 
 Product: TypeAlias = Sequence[Sequence[str]]
@@ -38,10 +39,10 @@ class CandleDeltas:
     A bar opens where the last one closed, its high is at or above open and close, its low at or below.
     """
 
-    open: Integers
-    high: Integers
-    low: Integers
-    close: Integers
+    open: NarrowIntegers
+    high: NarrowIntegers
+    low: NarrowIntegers
+    close: NarrowIntegers
 
     @classmethod
     def between(cls, open: Integers, high: Integers, low: Integers, close: Integers) -> CandleDeltas:
@@ -49,11 +50,19 @@ class CandleDeltas:
         previous = np.concatenate([np.zeros(1, np.int64), close[:-1]])[: len(close)]
         return cls(open - previous, high - np.maximum(open, close), np.minimum(open, close) - low, close - open)
 
-    def prices(self) -> tuple[Integers, Integers, Integers, Integers]:
-        """Open, high, low and close again."""
-        closes = np.cumsum(self.open + self.close)
-        opens = closes - self.close
-        return opens, np.maximum(opens, closes) + self.high, np.minimum(opens, closes) - self.low, closes
+    def prices(self, scratch: Scratch) -> Iterator[Integers]:
+        """Open, high, low and close again, in this order; each is good until the next one is asked for."""
+        opens, closes, extremes = (
+            scratch.array(name, len(self.open), np.int64) for name in ("opens", "closes", "extremes")
+        )
+        np.add(self.open, self.close, out=closes, dtype=np.int64)
+        np.cumsum(closes, out=closes)
+        yield np.subtract(closes, self.close, out=opens)
+        np.maximum(opens, closes, out=extremes)
+        yield np.add(extremes, self.high, out=extremes)
+        np.minimum(opens, closes, out=extremes)
+        yield np.subtract(extremes, self.low, out=extremes)
+        yield closes
 
 
 def choose(
@@ -70,15 +79,18 @@ def choose(
     return best
 
 
-def undo(prediction: Prediction, left: Integers, decimals: int | None, known: Mapping[str, Column]) -> Integers:
+def undo(
+    prediction: Prediction, left: NarrowIntegers, decimals: int | None, known: Mapping[str, Column], scratch: Scratch
+) -> NarrowIntegers:
     """The whole numbers that were told apart; ValueError, KeyError or TypeError for an unknown prediction."""
     if prediction == VALUE:
         return left
     if prediction == PREVIOUS:
-        return np.cumsum(left)
+        return np.cumsum(left, dtype=np.int64, out=scratch.array("summed", len(left), np.int64))
     if isinstance(prediction, str) or decimals is None:
         raise ValueError(f"{prediction} is no prediction of such a column")
-    return left + _product(prediction, decimals, known)
+    product = _product(prediction, decimals, known, scratch)
+    return np.add(product, left, out=product)
 
 
 def _candidates(
@@ -90,23 +102,31 @@ def _candidates(
     available = known.keys() | ({MEAN_PRICE} if known.keys() >= set(PRICE_COLUMNS) else set())
     for over, under in _PRODUCTS.get(name, ()):
         if available >= {*over, *under}:
-            yield (over, under), integers - _product((over, under), decimals, known)
+            yield (over, under), integers - _product((over, under), decimals, known, Scratch())
 
 
-def _product(names: Product, decimals: int, known: Mapping[str, Column]) -> Integers:
+def _product(names: Product, decimals: int, known: Mapping[str, Column], scratch: Scratch) -> Integers:
     """The columns of the first list multiplied, then divided by those of the second, in order, and rounded."""
     over, under = names
     with np.errstate(all="ignore"):
-        product = _floats(over[0], known)
+        first = _floats(over[0], known, scratch)
+        product = scratch.array("product", len(first), np.float64)
+        np.copyto(product, first)
         for name in over[1:]:
-            product = product * _floats(name, known)
+            product *= _floats(name, known, scratch)
         for name in under:
-            product = product / _floats(name, known)
-        return rounded(product, decimals)
+            product /= _floats(name, known, scratch)
+        integers = scratch.array("rounded", len(first), np.int64)
+        round_into(integers, product, decimals)
+    return integers
 
 
-def _floats(name: str, known: Mapping[str, Column]) -> Floats:
-    if name == MEAN_PRICE:
-        opens, highs, lows, closes = (np.asarray(known[price], np.float64) for price in PRICE_COLUMNS)
-        return ((opens + highs) + (lows + closes)) / 4.0
-    return np.asarray(known[name], np.float64)
+def _floats(name: str, known: Mapping[str, Column], scratch: Scratch) -> Floats:
+    if name != MEAN_PRICE:
+        return np.asarray(known[name], np.float64)
+    opens, highs, lows, closes = (np.asarray(known[price], np.float64) for price in PRICE_COLUMNS)
+    mean, other = (scratch.array(half, len(opens), np.float64) for half in ("mean", "other half"))
+    np.add(opens, highs, out=mean)
+    mean += np.add(lows, closes, out=other)
+    mean /= 4.0
+    return mean

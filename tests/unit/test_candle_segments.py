@@ -156,6 +156,7 @@ def spoiled(*path: str | int, value: object) -> bytes:
         spoiled("columns", 0, 2, value=99),
         spoiled("columns", 4, 3, value="never heard of"),
         spoiled("columns", 4, 3, value=[["nothing"], []]),
+        spoiled("columns", 4, 3, value=[["volume"], []]),
         spoiled("columns", 4, 4, value=[1] * 9),
         spoiled("columns", 4, 4, value=[b"12"]),
         spoiled("columns", value=[]),
