@@ -161,19 +161,25 @@ class CollectionWorker:
         return self._trouble or WorkerOutcome("done")
 
     async def _collect_batches(self, job_id: str, request: CollectionRequest) -> None:
+        clock, reporting_seconds = asyncio.get_running_loop().time, 0.0
         while True:
             await self._control.passage()
+            claimed_at = clock()
             work = await self._control.guard(self._job_repo.claim_batch(job_id, self._name))
             if work is None:
                 return
+            handover_seconds = reporting_seconds + clock() - claimed_at
             with self._control.busy():
-                await self._report(await self._collect_batch(request, work))
+                report = await self._collect_batch(request, work, handover_seconds)
+                reported_at = clock()
+                await self._report(report)
+                reporting_seconds = clock() - reported_at
 
-    async def _collect_batch(self, request: CollectionRequest, work: BatchWork) -> BatchReport:
+    async def _collect_batch(self, request: CollectionRequest, work: BatchWork, handover_seconds: float) -> BatchReport:
         """Collect as many of the batch's symbols as the control lets begin, `concurrency` at a time."""
         source = self._rate_limiter.bound_to(self._job_id, request.priority)
         permits = GuardedPermits(source, self._control)
-        tally = BatchTally(work, self._name, self._emitter, permits)
+        tally = BatchTally(work, self._name, self._emitter, permits, handover_seconds)
         waiting = deque(work.symbols)
         self._batch = work.batch
         lanes = [

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any
 
 from domain.coverage import Coverage
@@ -13,7 +16,7 @@ from domain.rates import RateLimit, ideal_makespan_seconds
 from domain.rehearsal import Batches, Lanes, lanes_makespan_seconds, rehearsed_makespan_seconds, widened
 
 MOST_REHEARSED = 100_000
-"""Requests up to which a job is rehearsed request by request. Above, how its ends look no longer matters."""
+"""Requests up to which a job is rehearsed request by request, about. Above, how its ends look no longer matters."""
 
 BYTES_PER_BAR = 14.0
 """What a bar takes on disk where none is stored to measure: a minute bar of a crypto exchange, with its extras."""
@@ -57,7 +60,7 @@ class SymbolsHeld:
 
 @dataclass(frozen=True, slots=True)
 class CollectionForecast:
-    """What is to come. Times count from the first request to the last page saved, with the account to itself.
+    """What is to come. Times count from the first request to the last batch reported, with the account to itself.
 
     Without a recorded pace calls are taken to last no time at all: `seconds` is then a lower bound.
     """
@@ -100,8 +103,11 @@ class CollectionForecast:
             "bound_by": self.bound_by,
             "seconds_by_limit": {limit: round(seconds, 3) for limit, seconds in self.seconds_by_limit.items()},
             "lanes_seconds": round(self.lanes_seconds, 3),
+            "calls_timed": self.pace.requests,
             "mean_call_seconds": round(self.pace.mean_call_seconds, 6),
+            "call_deviation_seconds": round(self.pace.call_deviation_seconds, 6),
             "mean_page_seconds": round(self.pace.mean_page_seconds, 6),
+            "mean_handover_seconds": round(self.pace.mean_handover_seconds, 6),
             "bytes_expected": self.bytes_expected,
             "bytes_per_bar": round(self.bytes_per_bar, 2),
             "bytes_per_bar_is_measured": self.bytes_are_measured,
@@ -127,9 +133,12 @@ def forecast(
             raise PermitImpossible(weight_per_page, str(limit))
     requests = sum(held.pages)
     batches = lanes.batches_of(held.pages)
-    held_pace = pace if uplink_seconds is None else pace.with_calls_of_at_most(uplink_seconds)
-    by_limit = {str(limit): _least_seconds(requests, limit, weight_per_page, held_pace) for limit in limits}
-    lanes_seconds = lanes_makespan_seconds(batches, lanes, pace.mean_page_seconds)
+    most_held_seconds = math.inf if uplink_seconds is None else uplink_seconds
+    held_seconds = min(pace.mean_call_seconds, most_held_seconds)
+    by_limit = {
+        str(limit): ideal_makespan_seconds(requests, widened(limit), held_seconds, weight_per_page) for limit in limits
+    }
+    lanes_seconds = lanes_makespan_seconds(batches, lanes, pace.mean_page_seconds, pace.mean_handover_seconds)
     limits_seconds, slowest = max(((seconds, name) for name, seconds in by_limit.items()), default=(0.0, LANES))
     bound_by = LANES if lanes_seconds > limits_seconds else slowest
     return CollectionForecast(
@@ -140,7 +149,9 @@ def forecast(
         requests=requests,
         weight=requests * weight_per_page,
         bound_by=bound_by if requests else "",
-        seconds=max(_seconds(batches, lanes, limits, weight_per_page, held_pace), lanes_seconds, limits_seconds),
+        seconds=max(
+            _seconds(batches, lanes, limits, weight_per_page, pace, most_held_seconds), lanes_seconds, limits_seconds
+        ),
         seconds_by_limit=by_limit,
         lanes_seconds=lanes_seconds,
         pace=pace,
@@ -149,12 +160,13 @@ def forecast(
     )
 
 
-def _least_seconds(requests: int, limit: RateLimit, weight: int, pace: Pace) -> float:
-    return ideal_makespan_seconds(requests, widened(limit), pace.mean_call_seconds, weight)
-
-
-def _seconds(batches: Batches, lanes: Lanes, limits: Sequence[RateLimit], weight: int, pace: Pace) -> float:
-    """Rehearsed; 0 for a job so long that the greatest of its bounds is as good."""
-    if sum(map(sum, batches)) > MOST_REHEARSED:
+def _seconds(
+    batches: Batches, lanes: Lanes, limits: Sequence[RateLimit], weight: int, pace: Pace, most_held_seconds: float
+) -> float:
+    """Rehearsed; of a long job the first batches are, and the rest is taken to go on like them."""
+    requests = list(accumulate(map(sum, batches)))
+    rehearsed = batches[: bisect_left(requests, MOST_REHEARSED) + 1]
+    if not rehearsed:
         return 0.0
-    return rehearsed_makespan_seconds(batches, lanes, limits, weight, pace)
+    seconds = rehearsed_makespan_seconds(rehearsed, lanes, limits, weight, pace, most_held_seconds)
+    return seconds * requests[-1] / requests[len(rehearsed) - 1]

@@ -32,6 +32,10 @@ class Permit(Protocol):
     @property
     def tokens(self) -> int: ...
 
+    @property
+    def travel_seconds(self) -> float:
+        """How long it took to ask for it and to get it, beyond what the limits made it wait."""
+
     def sent(self) -> None:
         """Say that the first byte is about to be written.
 

@@ -18,7 +18,10 @@ class BatchTally:
     Pages, candles and requests are told as they come; symbols with the batch, just before its report.
     """
 
-    def __init__(self, work: BatchWork, worker: str, emitter: EventEmitter, permits: GuardedPermits) -> None:
+    def __init__(
+        self, work: BatchWork, worker: str, emitter: EventEmitter, permits: GuardedPermits, handover_seconds: float
+    ) -> None:
+        """`handover_seconds` went by between the last batch's end and this one's beginning, pauses left out."""
         self._work = work
         self._worker = worker
         self._emitter = emitter
@@ -31,6 +34,7 @@ class BatchTally:
         self._findings: dict[str, int] = {}
         self._requests_told = 0
         self._lane_seconds = 0.0
+        self._handover_seconds = handover_seconds
 
     def saved(self, candles: int, quarantined: int, pages: int, findings: Mapping[str, int]) -> None:
         """An answer is on disk; `pages` is 0 while a part of its page is still to come."""
@@ -61,6 +65,7 @@ class BatchTally:
     def close(self) -> BatchReport:
         """Tell what the batch has come to, and report it."""
         self._tell("batch", symbols_done=len(self._completed), symbols_failed=len(self._failed))
+        lane_seconds = self._lane_seconds - self._permits.waited_seconds
         return BatchReport(
             batch=self._work.batch,
             epoch=self._work.epoch,
@@ -72,7 +77,8 @@ class BatchTally:
             pages=self._pages,
             requests=self._permits.requests,
             findings=self._findings,
-            pace=self._permits.pace + Pace(lane_seconds=self._lane_seconds - self._permits.waited_seconds),
+            pace=self._permits.pace
+            + Pace(lane_seconds=lane_seconds, batches=1, handover_seconds=self._handover_seconds),
         )
 
     def _tell(self, kind: Literal["page", "symbol", "batch"], **counts: Any) -> None:

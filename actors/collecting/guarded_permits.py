@@ -16,8 +16,8 @@ class GuardedPermits:
     """Another source's permits under a RunControl; implements `domain.ports.PermitSource`.
 
     Whoever waits for a permit when it is no longer wanted gets Interrupted, and a permit that comes
-    late goes back unused. `requests` counts what went on the wire, `waited_seconds` adds up the waits for
-    permits, and `pace` how long the answers took that came.
+    late goes back unused. `requests` counts what went on the wire, `waited_seconds` adds up the waits that
+    limits caused, and `pace` how long the answers took that came.
     """
 
     def __init__(self, source: PermitSource, control: RunControl) -> None:
@@ -35,7 +35,7 @@ class GuardedPermits:
             with self._control.waiting():
                 permit = await stack.enter_async_context(self._source.acquire(tokens, pool))
             held_since = asyncio.get_running_loop().time()
-            self.waited_seconds += held_since - asked_at
+            self.waited_seconds += max(0.0, held_since - asked_at - permit.travel_seconds)
             yield _CountedPermit(permit, self, held_since)
 
     async def seal(self, retry_after_seconds: float | None, reason: str) -> None:
@@ -53,6 +53,10 @@ class _CountedPermit:
     def tokens(self) -> int:
         return self._permit.tokens
 
+    @property
+    def travel_seconds(self) -> float:
+        return self._permit.travel_seconds
+
     def sent(self) -> None:
         self._permit.sent()
         self._counter.requests += 1
@@ -60,4 +64,4 @@ class _CountedPermit:
     def answered(self, usage: Sequence[BrokerUsage] = ()) -> None:
         self._permit.answered(usage)
         call_seconds = asyncio.get_running_loop().time() - self._held_since
-        self._counter.pace += Pace(1, call_seconds)
+        self._counter.pace += Pace.of_call(call_seconds)

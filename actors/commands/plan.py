@@ -74,7 +74,8 @@ def _time_text(foreseen: CollectionForecast) -> str:
     if foreseen.is_lower_bound:
         return f"at least {duration_text(foreseen.seconds)}: no earlier job tells how long a call takes"
     call_ms = 1000 * foreseen.pace.mean_call_seconds
-    return f"{duration_text(foreseen.seconds)}, bound by {foreseen.bound_by}, with calls of {call_ms:.0f} ms"
+    calls = f"calls of {call_ms:.0f} ms ({foreseen.pace.requests:,} timed)"
+    return f"{duration_text(foreseen.seconds)}, bound by {foreseen.bound_by}, with {calls}"
 
 
 def _bounds(foreseen: CollectionForecast, planned: JobPlan) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime
 
 from actors.jobs.progress import JobTally
@@ -9,7 +10,7 @@ from actors.moments import now
 from domain.errors import IllegalTransition
 from domain.history import HistoryEntry
 from domain.jobs import TRANSITIONS, CollectionJob, JobStatus
-from domain.pace import Pace, typical_pace
+from domain.pace import Pace, last_calls, typical_pace
 from domain.plans import request_key_of
 from domain.ports import JobStore
 from domain.progress import Progress
@@ -80,18 +81,19 @@ class JobCatalog:
         return self._store.history(job_id, until)
 
     def pace(self, broker: str, account: str) -> Pace:
-        """How long calls took in the newest job of that account that timed them; nothing when none did."""
-        for job_id in reversed(self._store.job_ids()):
-            request = self.request(job_id)
-            if (request.broker, request.account) == (broker, account) and (
-                pace := typical_pace(self._store.job(job_id).paces)
-            ):
-                return pace
-        return Pace()
+        """How long the account's last calls took, of one job or of several; nothing when none were timed."""
+        return typical_pace(last_calls(self._paces(broker, account)))
 
     def close(self) -> None:
         """Let go of the store."""
         self._store.close()
+
+    def _paces(self, broker: str, account: str) -> Iterator[Pace]:
+        """Of the account's batches, the newest first."""
+        for job_id in reversed(self._store.job_ids()):
+            request = self.request(job_id)
+            if (request.broker, request.account) == (broker, account):
+                yield from reversed(self._store.job(job_id).paces)
 
     def _standing_id(self, request: CollectionRequest) -> str | None:
         job_id = self._store.latest(request_key_of(request))

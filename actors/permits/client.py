@@ -31,9 +31,11 @@ class LimiterCalls(Protocol):
 class HeldPermit:
     """A permit in the hands of a gateway; implements `domain.ports.Permit`."""
 
-    def __init__(self, permit_id: str, tokens: int, usable_until: float, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, permit_id: str, tokens: int, usable_until: float, travel_seconds: float, clock: Callable[[], float]
+    ) -> None:
         self._permit_id, self._tokens = permit_id, tokens
-        self._usable_until = usable_until
+        self._usable_until, self._travel_seconds = usable_until, travel_seconds
         self._clock = clock
         self._outcome = Outcome.UNUSED
         self._sent_at: float | None = None
@@ -48,6 +50,10 @@ class HeldPermit:
     @property
     def usable_until(self) -> float:
         return self._usable_until
+
+    @property
+    def travel_seconds(self) -> float:
+        return self._travel_seconds
 
     def sent(self) -> None:
         now = self._clock()
@@ -156,7 +162,8 @@ class PermitClient:
             self._give_back(Settlement(ticket, Outcome.UNUSED), self._clock())
             raise
         usable_until = asked_at + lease.granted_after_seconds + lease.valid_seconds
-        return [HeldPermit(each, lease.tokens, usable_until, self._clock) for each in lease.permit_ids]
+        travel_seconds = self._clock() - asked_at - max(0.0, lease.granted_after_seconds)
+        return [HeldPermit(each, lease.tokens, usable_until, travel_seconds, self._clock) for each in lease.permit_ids]
 
     def _give_back_spares(self, permits: Sequence[HeldPermit]) -> None:
         """At once: what nobody here needs may be what somebody elsewhere waits for."""

@@ -22,6 +22,8 @@ FAR_FUTURE_MS = 2**53
 class InMemoryPermit:
     """A permit that remembers what was done with it."""
 
+    travel_seconds = 0.0
+
     def __init__(self, tokens: int) -> None:
         self.tokens = tokens
         self.is_sent = False

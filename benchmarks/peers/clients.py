@@ -154,6 +154,7 @@ class BarePermit:
     """A permit that tells nobody anything."""
 
     tokens: int
+    travel_seconds: float = 0.0
 
     def sent(self) -> None:
         return None
@@ -189,6 +190,10 @@ class _TimedPermit:
     @property
     def tokens(self) -> int:
         return self._permit.tokens
+
+    @property
+    def travel_seconds(self) -> float:
+        return self._permit.travel_seconds
 
     def sent(self) -> None:
         self._permit.sent()

@@ -69,6 +69,14 @@ async def test_a_permit_has_the_weight_asked_for_and_is_told_its_request(subject
     await subject.limiter.close()
 
 
+async def test_what_asking_for_a_permit_took_is_a_part_of_the_wait_for_it(subject: Subject) -> None:
+    loop = asyncio.get_running_loop()
+    asked_at = loop.time()
+    async with subject.limiter.acquire() as permit:
+        assert 0 <= permit.travel_seconds <= loop.time() - asked_at
+    await subject.limiter.close()
+
+
 async def test_permits_may_be_held_side_by_side(subject: Subject) -> None:
     async with subject.limiter.acquire() as first, subject.limiter.acquire() as second:
         assert first is not second

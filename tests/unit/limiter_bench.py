@@ -178,6 +178,8 @@ class BarePermits:
 
 
 class _BarePermit:
+    travel_seconds = 0.0
+
     def __init__(self, tokens: int) -> None:
         self.tokens = tokens
 

@@ -84,7 +84,7 @@ def test_a_plan_for_what_is_partly_there_says_what_is_left_and_what_bounds_it(tm
     assert lines[1] == "symbols   3, 1 complete already"
     assert lines[3:] == [
         "requests  5 (weight 10)",
-        "time      2.4 s, bound by 2/1s, with calls of 100 ms",
+        "time      2.4 s, bound by 2/1s, with calls of 100 ms (10 timed)",
         "  2/1s               2.3 s",
         "  6000w/60s          0.1 s",
         "  concurrency 2 x 4  0.6 s",

@@ -130,6 +130,9 @@ def test_times_of_calls_load_for_ever_and_batches_without_them_tell_none() -> No
     assert isinstance(paced, CollectionJob)
     assert (paced.status, paced.requests) == (JobStatus.COMPLETED, 6)
     assert paced.paces == [Pace(2, 0.125, 0.25 + batch) for batch in range(3)]
+    spread = project_aggregate(None, golden_events("paced_job_events_2.json"))
+    assert isinstance(spread, CollectionJob)
+    assert spread.paces == [Pace(2, 0.125, 0.25 + batch, 0.0078125, 1, 0.015625 * batch) for batch in range(3)]
     unpaced = project_aggregate(None, golden_events("job_events_1.json"))
     assert isinstance(unpaced, CollectionJob)
     assert set(unpaced.paces) == {NOTHING_TIMED}

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import heapq
 import math
+import statistics
 from collections import deque
 from collections.abc import Sequence
+from itertools import islice
 
 import pytest
 from hypothesis import given
@@ -14,10 +16,10 @@ from hypothesis import strategies as some
 from domain.coverage import Coverage
 from domain.errors import PermitImpossible
 from domain.forecast import BYTES_PER_BAR, LANES, MOST_REHEARSED, CollectionForecast, SymbolsHeld, forecast
-from domain.pace import NOTHING_TIMED, Pace, typical_pace
+from domain.pace import ENOUGH_CALLS, NOTHING_TIMED, Pace, last_calls, typical_pace
 from domain.permits import PermitLedger
 from domain.rates import RateLimit, ideal_makespan_seconds
-from domain.rehearsal import Batches, Lanes, lanes_makespan_seconds, rehearsed_makespan_seconds
+from domain.rehearsal import Batches, Lanes, calls_like, lanes_makespan_seconds, rehearsed_makespan_seconds
 from domain.timespan import TimeSpan
 
 MINUTE_MS = 60_000
@@ -33,8 +35,11 @@ def held(*pages: int) -> SymbolsHeld:
     return SymbolsHeld(pages, bars_stored=0, bars_empty=0, bars_missing=1000 * sum(pages))
 
 
-def timed(call_seconds: float, page_seconds: float) -> Pace:
-    return Pace(100, 100 * call_seconds, 100 * page_seconds)
+def timed(
+    call_seconds: float, page_seconds: float, deviation_seconds: float = 0.0, handover_seconds: float = 0.0
+) -> Pace:
+    squares = 100 * call_seconds**2 + 99 * deviation_seconds**2
+    return Pace(100, 100 * call_seconds, 100 * page_seconds, squares, 10, 10 * handover_seconds)
 
 
 def foretell(
@@ -44,38 +49,45 @@ def foretell(
 
 
 def ledger_makespan_seconds(
-    batches: Batches, lanes: Lanes, limits: Sequence[RateLimit], weight: int, call_seconds: float, page_seconds: float
+    batches: Batches, lanes: Lanes, limits: Sequence[RateLimit], weight: int, pace: Pace, most_held_seconds: float
 ) -> float:
     """The same job event by event: the ledger says when a permit may be granted, and hears when its call is over."""
-    ledger = PermitLedger(limits)
+    ledger, calls = PermitLedger(limits), calls_like(pace)
+    saving_seconds = pace.mean_page_seconds - pace.mean_call_seconds
     left = deque(batches)
     symbols: list[deque[int]] = [deque() for _ in range(lanes.workers)]
     busy = [0] * lanes.workers
     asking: deque[tuple[int, int]] = deque()
     events: list[tuple[float, int, str, int, int]] = []
-    now = granted = 0
+    now = reported_at = 0.0
+    granted = 0
 
-    def begin(worker: int) -> None:
-        while symbols[worker] and busy[worker] < lanes.concurrency:
-            asking.append((worker, symbols[worker].popleft()))
-            busy[worker] += 1
-        if not busy[worker] and left:
+    def claim(worker: int) -> None:
+        if left:
             symbols[worker].extend(left.popleft())
-            begin(worker)
+            while symbols[worker] and busy[worker] < lanes.concurrency:
+                asking.append((worker, symbols[worker].popleft()))
+                busy[worker] += 1
 
     for worker in range(lanes.workers):
-        begin(worker)
+        claim(worker)
     while asking or events:
         wait_seconds = ledger.wait_seconds(weight, now) if asking else float("inf")
         if events and (not asking or events[0][0] <= now + wait_seconds):
             now, number, what, worker, pages = heapq.heappop(events)
-            if what == "answered":
+            if what == "over":
                 ledger.settle(str(number), now, now)
+            elif what == "reported":
+                reported_at = now
+                claim(worker)
             elif pages:
                 asking.append((worker, pages))
+            elif symbols[worker]:
+                asking.append((worker, symbols[worker].popleft()))
             else:
                 busy[worker] -= 1
-                begin(worker)
+                if not busy[worker]:
+                    heapq.heappush(events, (now + pace.mean_handover_seconds, number, "reported", worker, 0))
             continue
         while (wait_seconds := ledger.wait_seconds(weight, now)) > 0:
             # A sum may be rounded down to a moment just before.
@@ -83,9 +95,21 @@ def ledger_makespan_seconds(
         worker, pages = asking.popleft()
         granted += 1
         ledger.lend(str(granted), weight, now, over_by=now + 1e6)
-        heapq.heappush(events, (now + call_seconds, granted, "answered", worker, 0))
-        heapq.heappush(events, (now + page_seconds, granted, "saved", worker, pages - 1))
-    return now
+        call_seconds = next(calls)
+        heapq.heappush(events, (now + min(call_seconds, most_held_seconds), granted, "over", worker, 0))
+        heapq.heappush(events, (now + call_seconds + saving_seconds, granted, "saved", worker, pages - 1))
+    return reported_at
+
+
+paces = some.builds(
+    lambda call_ms, share, saving_ms, handover_ms: timed(
+        call_ms / 1000, (call_ms + saving_ms) / 1000, share * call_ms / 1000, handover_ms / 1000
+    ),
+    some.integers(0, 700),
+    some.sampled_from([0.0, 0.0, 0.1, 0.5, 1.5]),
+    some.integers(0, 300),
+    some.integers(0, 300),
+)
 
 
 @given(
@@ -93,17 +117,16 @@ def ledger_makespan_seconds(
     lanes=lanes,
     texts=some.sets(limits, min_size=1, max_size=3),
     weight=some.integers(1, 3),
-    call_ms=some.integers(0, 700),
-    saving_ms=some.integers(0, 300),
+    pace=paces,
+    most_held_seconds=some.sampled_from([math.inf, math.inf, 0.05]),
 )
 def test_the_rehearsal_takes_as_long_as_the_ledger_makes_the_job_take(
-    pages: list[int], lanes: Lanes, texts: set[str], weight: int, call_ms: int, saving_ms: int
+    pages: list[int], lanes: Lanes, texts: set[str], weight: int, pace: Pace, most_held_seconds: float
 ) -> None:
     windows = [RateLimit.parse(text) for text in sorted(texts)]
-    pace = timed(call_ms / 1000, (call_ms + saving_ms) / 1000)
     batches = lanes.batches_of(pages)
-    rehearsed = rehearsed_makespan_seconds(batches, lanes, windows, weight, pace)
-    real = ledger_makespan_seconds(batches, lanes, windows, weight, pace.mean_call_seconds, pace.mean_page_seconds)
+    rehearsed = rehearsed_makespan_seconds(batches, lanes, windows, weight, pace, most_held_seconds)
+    real = ledger_makespan_seconds(batches, lanes, windows, weight, pace, most_held_seconds)
     assert rehearsed == pytest.approx(real, rel=1e-6, abs=1e-6)
 
 
@@ -111,15 +134,38 @@ def test_the_rehearsal_takes_as_long_as_the_ledger_makes_the_job_take(
     pages=some.lists(some.integers(0, 6), min_size=1, max_size=30),
     lanes=lanes,
     texts=some.sets(limits, min_size=1, max_size=3),
-    call_ms=some.integers(1, 700),
+    pace=paces,
 )
 def test_no_bound_is_above_the_time_forecast_and_a_first_run_states_less(
-    pages: list[int], lanes: Lanes, texts: set[str], call_ms: int
+    pages: list[int], lanes: Lanes, texts: set[str], pace: Pace
 ) -> None:
-    pace = timed(call_ms / 1000, call_ms / 1000)
     told = foretell(pages, sorted(texts), pace, lanes)
     assert max(*told.seconds_by_limit.values(), told.lanes_seconds) <= told.seconds + 1e-9
     assert foretell(pages, sorted(texts), NOTHING_TIMED, lanes).seconds <= told.seconds + 1e-9
+
+
+def test_calls_are_drawn_as_they_were_recorded_and_the_same_ones_every_time() -> None:
+    pace = timed(0.1, 0.1, deviation_seconds=0.04)
+    drawn = list(islice(calls_like(pace), 10_000))
+    assert statistics.mean(drawn) == pytest.approx(0.1, rel=0.02)
+    assert statistics.stdev(drawn) == pytest.approx(0.04, rel=0.05)
+    assert drawn[:100] == list(islice(calls_like(pace), 100))
+
+
+def test_lanes_that_wait_for_the_slowest_of_a_batch_need_longer_than_the_mean_tells() -> None:
+    few = Lanes(workers=2, concurrency=4, batch_size=4)
+    steady, shaky = (foretell([1] * 400, ["1000/1s"], timed(0.1, 0.1, share * 0.1), few) for share in (0.0, 0.5))
+    assert steady.seconds == pytest.approx(50 * 0.1)
+    # The slowest of four takes the mean and about one deviation more.
+    assert shaky.seconds / steady.seconds == pytest.approx(1 + 1.03 * 0.5, rel=0.05)
+    assert steady.lanes_seconds == shaky.lanes_seconds == pytest.approx(steady.seconds)
+
+
+def test_what_passes_between_batches_counts_with_each_of_them() -> None:
+    few = Lanes(workers=1, concurrency=4, batch_size=4)
+    told = foretell([1] * 40, ["1000/1s"], timed(0.1, 0.1, handover_seconds=0.05), few)
+    assert told.bound_by == LANES
+    assert told.seconds == told.lanes_seconds == pytest.approx(10 * (0.1 + 0.05))
 
 
 def test_one_window_and_lanes_enough_give_the_ideal_makespan() -> None:
@@ -137,7 +183,7 @@ def test_a_job_with_few_lanes_is_bound_by_them_and_by_how_symbols_fall_into_batc
 
 
 def test_the_pages_of_one_symbol_follow_each_other() -> None:
-    assert lanes_makespan_seconds([[5, 1]], Lanes(1, 2, 10), 0.1) == pytest.approx(0.5)
+    assert lanes_makespan_seconds([[5, 1]], Lanes(1, 2, 10), 0.1, 0.0) == pytest.approx(0.5)
 
 
 def test_all_windows_hold_at_once() -> None:
@@ -169,9 +215,15 @@ def test_what_is_all_there_takes_nothing() -> None:
     assert not told.is_lower_bound
 
 
-def test_a_job_too_long_to_rehearse_is_forecast_by_its_greatest_bound() -> None:
-    long = foretell([MOST_REHEARSED // 100 + 1] * 100, pace=timed(0.05, 0.06))
-    assert long.seconds == long.seconds_by_limit["15/1s"]
+def test_a_job_too_long_to_rehearse_whole_goes_on_as_its_first_batches_do() -> None:
+    few, pace = Lanes(workers=2, concurrency=4, batch_size=8), timed(0.1, 0.1, deviation_seconds=0.05)
+    rehearsed, long = (
+        foretell([MOST_REHEARSED // 1600] * symbols, ["1000/1s"], pace, few) for symbols in (1600, 16_000)
+    )
+    assert long.seconds == pytest.approx(10 * rehearsed.seconds, rel=0.01)
+    assert long.seconds > 1.01 * long.lanes_seconds
+    limited = foretell([MOST_REHEARSED // 100 + 1] * 100, pace=timed(0.05, 0.06))
+    assert limited.seconds == pytest.approx(limited.seconds_by_limit["15/1s"], rel=0.001)
 
 
 def test_every_missing_span_is_cut_into_pages_of_its_own() -> None:
@@ -197,15 +249,41 @@ def test_bytes_are_as_measured_or_else_a_stated_guess() -> None:
 
 
 def test_paces_add_up() -> None:
-    both = Pace(1, 0.1, 0.2) + Pace(3, 0.1, 0.4)
+    both = Pace(1, 0.1, 0.2) + Pace(3, 0.1, 0.4) + Pace(batches=2, handover_seconds=0.3)
     assert (both.mean_call_seconds, both.mean_page_seconds) == (pytest.approx(0.05), pytest.approx(0.15))
+    assert both.mean_handover_seconds == pytest.approx(0.15)
     assert not NOTHING_TIMED
     assert NOTHING_TIMED.mean_call_seconds == NOTHING_TIMED.mean_page_seconds == 0.0
+    assert NOTHING_TIMED.mean_handover_seconds == NOTHING_TIMED.call_deviation_seconds == 0.0
+
+
+@given(some.lists(some.floats(0.001, 100), min_size=1, max_size=30))
+def test_single_calls_add_up_to_their_mean_and_deviation(calls: list[float]) -> None:
+    pace = sum(map(Pace.of_call, calls), NOTHING_TIMED)
+    assert pace.mean_call_seconds == pytest.approx(statistics.mean(calls))
+    expected = statistics.stdev(calls) if len(calls) > 1 else 0.0
+    assert pace.call_deviation_seconds == pytest.approx(expected, rel=1e-6, abs=1e-5)
 
 
 def test_a_cold_start_does_not_make_the_typical_pace_slower() -> None:
     cold, warm, asked_nothing = Pace(10, 12.0, 20.0), Pace(10, 1.0, 2.0), Pace()
     typical = typical_pace([cold, cold, warm, asked_nothing, warm])
-    assert (typical.requests, typical.mean_call_seconds) == (40, pytest.approx(0.1))
+    assert (typical.requests, typical.mean_call_seconds) == (20, pytest.approx(0.1))
     assert typical.mean_page_seconds == pytest.approx(0.2)
     assert typical_pace([asked_nothing]) == NOTHING_TIMED
+
+
+def test_the_typical_pace_is_the_mean_of_batches_that_are_alike() -> None:
+    batches = [Pace(10, calls, calls) for calls in (0.8, 0.9, 1.1, 1.2)]
+    assert typical_pace(batches).mean_call_seconds == pytest.approx(0.1)
+
+
+def test_one_slow_handover_is_not_taken_for_typical() -> None:
+    handovers = [Pace(10, 1.0, 1.0, 0.1, 1, seconds) for seconds in (9.0, 0.01, 0.01)]
+    assert typical_pace(handovers).mean_handover_seconds == pytest.approx(0.01)
+
+
+def test_no_more_batches_are_looked_at_than_make_enough_calls() -> None:
+    looked_at = iter([Pace(ENOUGH_CALLS - 1, 1.0), Pace(), Pace(10, 1.0), Pace(10, 1.0)])
+    assert [pace.requests for pace in last_calls(looked_at)] == [ENOUGH_CALLS - 1, 0, 10]
+    assert next(looked_at) == Pace(10, 1.0)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import replace
 
 import pytest
@@ -12,13 +13,15 @@ from hypothesis import strategies as some
 
 from actors.jobs.catalog import JobCatalog
 from actors.jobs.planner import JobPlanner
+from adapters.in_memory.broker import InMemoryPermit
 from adapters.job_journal import JobJournal
-from domain.batches import BatchReport
+from domain.batches import BatchReport, BatchWork
 from domain.candles import Candles, Dataset, Interval
 from domain.forecast import BYTES_PER_BAR, LANES
 from domain.jobs import JobStatus
-from domain.pace import Pace
+from domain.pace import ENOUGH_CALLS, Pace
 from domain.ports import JobStore
+from domain.progress import Progress
 from domain.rates import AccountLimits, RateLimit
 from domain.requests import CollectionRequest
 from tests.job_examples import NOW
@@ -99,15 +102,63 @@ async def test_a_batch_records_how_long_its_calls_and_its_pages_took_without_the
     assert report.pace.lane_seconds == pytest.approx(3.0, abs=1e-3)
 
 
-def test_the_pace_is_that_of_the_newest_job_of_the_account_that_has_any() -> None:
+def test_the_pace_is_that_of_the_accounts_last_calls_whichever_jobs_made_them() -> None:
     store, bench = JobJournal.in_memory(), Bench(names(3))
-    for symbol, pace in (("A", Pace(1, 1.0, 1.0)), ("B", Pace(1, 2.0, 2.0)), ("C", Pace())):
+    many = ENOUGH_CALLS // 2
+    for symbol, pace in (
+        ("A", Pace(many, 9.0 * many, 9.0 * many)),
+        ("B", Pace(many, 2.0 * many, 2.0 * many)),
+        ("C", Pace()),
+        ("D", Pace(many, 1.0 * many, 1.5 * many)),
+    ):
         recorded(store, replace(bench.request, symbols=(symbol,)), pace)
-    recorded(store, replace(bench.request, symbols=("D",), account="other"), Pace(1, 9.0, 9.0))
+    recorded(store, replace(bench.request, symbols=("E",), account="other"), Pace(1, 9.0, 9.0))
     catalog = JobCatalog(store, 10)
-    assert catalog.pace("memory", "default").mean_call_seconds == 2.0
+    assert catalog.pace("memory", "default").mean_call_seconds == 1.5
     assert catalog.pace("memory", "other").mean_call_seconds == 9.0
     assert not catalog.pace("memory", "nobody")
+
+
+async def test_a_batch_records_what_passed_since_the_last_one_but_no_pause() -> None:
+    bench = Bench(names(3), bars_each=10, batch_size=1, latency_seconds=1.0)
+    claim, report = bench.jobs.claim_batch, bench.jobs.report_batch
+
+    async def slow_claim(job_id: str, worker: str) -> BatchWork | None:
+        await asyncio.sleep(0.3)
+        return await claim(job_id, worker)
+
+    async def slow_report(job_id: str, worker: str, reported: BatchReport) -> Progress:
+        await asyncio.sleep(0.2)
+        return await report(job_id, worker, reported)
+
+    bench.jobs.claim_batch, bench.jobs.report_batch = slow_claim, slow_report
+    run = bench.begin()
+    await asyncio.sleep(0.5)
+    await bench.worker.pause()
+    await asyncio.sleep(60)
+    await bench.worker.resume()
+    await run
+    recorded_seconds = [one.pace.handover_seconds for one in bench.jobs.reports]
+    assert recorded_seconds == pytest.approx([0.3, 0.5, 0.5], abs=1e-3)
+    assert [one.pace.batches for one in bench.jobs.reports] == [1, 1, 1]
+
+
+async def test_what_it_takes_to_get_a_permit_is_a_lanes_work_and_what_the_limits_add_is_not() -> None:
+    bench = Bench(names(1), bars_each=30, latency_seconds=0.5)
+    acquire = bench.limiter.acquire
+
+    @asynccontextmanager
+    async def far_and_limited(tokens: int = 1, pool: str = "") -> AsyncIterator[InMemoryPermit]:
+        await asyncio.sleep(5.25)
+        async with acquire(tokens, pool) as permit:
+            permit.travel_seconds = 0.25
+            yield permit
+
+    bench.limiter.acquire = far_and_limited
+    await bench.run()
+    (report,) = bench.jobs.reports
+    assert report.pace.mean_call_seconds == pytest.approx(0.5, abs=1e-3)
+    assert report.pace.mean_page_seconds == pytest.approx(0.75, abs=1e-3)
 
 
 def test_a_fresh_store_is_told_with_a_lower_bound_and_a_guess_of_its_size() -> None:

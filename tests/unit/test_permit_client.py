@@ -25,6 +25,7 @@ class NotedCalls:
         self.settled: list[tuple[float, str, list[Settlement]]] = []
         self.seals: list[tuple[float | None, str]] = []
         self.answer_seconds = 0.0
+        self.granted_after_seconds = 0.0
         self.nones = 0
         self.errors: list[Exception] = []
 
@@ -35,7 +36,8 @@ class NotedCalls:
         if self.nones:
             self.nones -= 1
             return None
-        return Lease(tuple(permit_ids(request.ticket, request.permits)), request.tokens, 0.0, VALID_SECONDS)
+        ids = tuple(permit_ids(request.ticket, request.permits))
+        return Lease(ids, request.tokens, self.granted_after_seconds, VALID_SECONDS)
 
     async def settle(self, settled: Sequence[Settlement]) -> None:
         await self._transmit("settle", settled)
@@ -235,6 +237,15 @@ async def test_a_slow_answer_shortens_the_permit(client: PermitClient, calls: No
         with pytest.raises(PermitExpired) as refusal:
             permit.sent()
     assert refusal.value.late_by_seconds == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize(("granted_after_seconds", "travel_seconds"), [(0.0, 0.75), (0.5, 0.25), (-3.0, 0.75)])
+async def test_a_permit_tells_how_long_asking_for_it_took_beyond_what_the_limiter_waited(
+    client: PermitClient, calls: NotedCalls, granted_after_seconds: float, travel_seconds: float
+) -> None:
+    calls.answer_seconds, calls.granted_after_seconds, calls.nones = 0.75, granted_after_seconds, 2
+    async with client.acquire() as permit:
+        assert permit.travel_seconds == pytest.approx(travel_seconds, abs=1e-3)
 
 
 async def test_a_permit_is_for_one_request(client: PermitClient) -> None:
