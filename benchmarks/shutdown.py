@@ -97,12 +97,12 @@ def _measure_state(state: State, repetitions: int) -> list[float]:
 
 
 def _shut_down_once(service: CollectionService, bench: Workbench, state: State, number: int) -> float:
-    # Not above: Ray reads its environment when it is imported, and the service has to have set it by then.
-    from actors.handles import JobHandle
-
     seen = bench.exchange.report()["requests"]
     request = replace(service.request(), symbols=tuple(symbols(state.symbols, f"JOB{number}X")))
     handle = service.submit(request)
+    # Not above: Ray reads its environment when it is imported, and the service has set it by now.
+    from actors.handles import JobHandle
+
     assert isinstance(handle, JobHandle), "a fresh folder holds no finished job"
     wait_until(lambda: len(actor_processes(WORKER)) >= 2, "two workers run")
     wait_until(lambda: bench.exchange.report()["requests"] >= seen + state.requests_first, "requests have arrived")
