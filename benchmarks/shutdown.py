@@ -46,9 +46,9 @@ def _pause(handle: JobHandle) -> None:
     handle.pause(now=True)
 
 
-def _freeze_worker(_handle: JobHandle) -> None:
-    for process in actor_processes(WORKER)[:1]:
-        process.send_signal(signal.SIGSTOP)
+def _freeze_worker(handle: JobHandle) -> None:
+    # Of this job: one that was frozen in an earlier job stays as it is until Ray ends.
+    actor_processes(WORKER, handle.job_id)[0].send_signal(signal.SIGSTOP)
 
 
 HUNG = ("--fault", "hung")
@@ -104,7 +104,7 @@ def _shut_down_once(service: CollectionService, bench: Workbench, state: State, 
     from actors.handles import JobHandle
 
     assert isinstance(handle, JobHandle), "a fresh folder holds no finished job"
-    wait_until(lambda: len(actor_processes(WORKER)) >= 2, "two workers run")
+    wait_until(lambda: len(actor_processes(WORKER, handle.job_id)) >= 2, "two workers run")
     wait_until(lambda: bench.exchange.report()["requests"] >= seen + state.requests_first, "requests have arrived")
     state.reach(handle)
     began_at = time.perf_counter()

@@ -68,11 +68,10 @@ def symbols(count: int, prefix: str = "BENCH") -> list[str]:
     return [f"{prefix}{number:05d}" for number in range(count)]
 
 
-def actor_processes(actor: str) -> list[psutil.Process]:
-    """The processes of this driver's actors whose name, as Ray shows it, begins so."""
-    return [
-        process for process in psutil.Process().children(recursive=True) if _title(process).startswith(f"ray::{actor}")
-    ]
+def actor_processes(actor: str, job_id: str = "") -> list[psutil.Process]:
+    """The processes of this driver's actors whose name, as Ray shows it, begins so; those of one job, or of all."""
+    titles = [(process, _title(process)) for process in psutil.Process().children(recursive=True)]
+    return [process for process, title in titles if title.startswith(f"ray::{actor}") and job_id in title]
 
 
 def wait_until(is_so: Callable[[], bool], what: str, timeout_seconds: float = 30.0) -> None:
