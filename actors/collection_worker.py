@@ -164,11 +164,12 @@ class CollectionWorker:
         clock, reporting_seconds = asyncio.get_running_loop().time, 0.0
         while True:
             await self._control.passage()
-            claimed_at = clock()
+            claimed_at, command = clock(), self._control.next_number
             work = await self._control.guard(self._job_repo.claim_batch(job_id, self._name))
             if work is None:
                 return
-            handover_seconds = reporting_seconds + clock() - claimed_at
+            was_paused = self._control.next_number != command
+            handover_seconds = reporting_seconds + (0.0 if was_paused else clock() - claimed_at)
             with self._control.busy():
                 report = await self._collect_batch(request, work, handover_seconds)
                 reported_at = clock()

@@ -30,7 +30,9 @@ class CandleBlock:
         self._rows = 0
 
     def append(self, piece: CandlePiece) -> None:
-        """Take over a piece; it may be let go then. Raises CorruptSegment."""
+        """Take over a piece; it may be let go then. One without candles leaves no trace. Raises CorruptSegment."""
+        if not len(piece):
+            return
         dtypes, start, end = piece.dtypes(), self._rows, self._rows + len(piece)
         self._rows = end
         self.lengths.append(len(piece))

@@ -116,8 +116,9 @@ class CandleFiles:
     ) -> Iterator[tuple[Dataset, CandlePiece]]:
         """The same of each dataset, file by file. Raises CorruptSegment.
 
-        Threads read and check a few files ahead, all cores but one; decoding is left to who takes the piece
-        and knows where the candles go. It is many short steps: threads would wait for each other's lock.
+        Threads read and check a few files ahead, all cores but one. Decoding whole files is left to who takes
+        the piece and knows where the candles go: it is many short steps, and threads would wait for each
+        other's lock.
         """
         scratch = Scratch()
 

@@ -12,7 +12,7 @@ What was written comes back bit for bit: -0.0, NaN and its payload.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -36,7 +36,7 @@ from adapters.segments.header import (
 )
 from adapters.segments.scratch import Scratch
 from domain.candle_history import CandleHistory
-from domain.candles import Candles, Column, Dataset, RawCandles
+from domain.candles import CORE_COLUMNS, Candles, Column, Dataset, RawCandles
 from domain.errors import CorruptSegment
 from domain.known_spans import KnownSpans
 from domain.revisions import ReplacedBars
@@ -60,14 +60,8 @@ def encode(segment: Segment) -> bytes:
     return content + checksum(content)
 
 
-def decode(data: bytes, path: str) -> Segment:
-    """What `encode` was given. Raises CorruptSegment, naming `path`, when a single bit differs."""
-    packed = PackedSegment(data, path, Scratch())
-    return Segment(packed.header.dataset, packed.history())
-
-
 class PackedSegment:
-    """A whole segment whose columns are still packed, until its candles are asked for.
+    """A whole segment of which only the header is decoded, until its candles are asked for.
 
     A `CandlePiece`: it writes its candles where they are wanted. Each method raises CorruptSegment.
     """
@@ -75,40 +69,47 @@ class PackedSegment:
     def __init__(self, data: bytes, path: str, scratch: Scratch) -> None:
         """Raises CorruptSegment, naming `path`, when a single bit differs from what `encode` gave.
 
-        The scratch is what the arithmetic is done in; segments that one thread decodes may share it.
+        The scratch is what `columns` and `copy_into` work in; segments may share it that one thread decodes.
         """
         check_whole(data, path)
         body_at, _ = lengths(data, path)
         self.path = path
         self.header = unpack_front(data[:body_at], path)
-        with self._readable():
-            self._fields = dict(msgpack.unpackb(memoryview(data)[body_at:-CHECKSUM_BYTES]))
         self._scratch = scratch
+        with self._readable():
+            self._fields = msgpack.unpackb(memoryview(data)[body_at:-CHECKSUM_BYTES])
+            self._dtypes = _dtypes(self._fields["columns"])
 
     def history(self) -> CandleHistory:
-        """All that the segment holds."""
-        with self._readable():
-            return _history(Candles.from_columns(self.columns()), self._fields, self.header)
+        """All that the segment holds; may be asked for in any thread."""
+        columns = new_columns(self._dtypes, len(self))
+        known, replaced = self._decode_into(columns, Scratch())
+        interval_ms, candles = self.header.dataset.interval.duration_ms, Candles.from_columns(columns)
+        return CandleHistory(interval_ms, known, self.header.provisional, candles, replaced)
 
     def dtypes(self) -> dict[str, np.dtype[Any]]:
         """The type of every column of its candles."""
-        with self._readable():
-            return {"open_time_ms": np.dtype(np.int64), **dtypes(self._fields["columns"])}
+        return self._dtypes
 
     def columns(self) -> dict[str, Column]:
         """Its candles, by column."""
-        columns = new_columns(self.dtypes(), len(self))
+        columns = new_columns(self._dtypes, len(self))
         self.copy_into(columns)
         return columns
 
     def copy_into(self, columns: Mapping[str, Column]) -> None:
         """Write its candles into columns as long as it has rows."""
-        with self._readable():
-            _write_openings(columns["open_time_ms"], self.header)
-            unpack_into(columns, self._fields["columns"], len(self), self._scratch)
+        self._decode_into(columns, self._scratch)
 
     def __len__(self) -> int:
         return self.header.rows
+
+    def _decode_into(self, columns: Mapping[str, Column], scratch: Scratch) -> tuple[KnownSpans, ReplacedBars]:
+        """All of the body, whoever needs it: what does not follow the format is refused by every reader."""
+        with self._readable():
+            _write_openings(columns["open_time_ms"], self.header)
+            unpack_into(columns, self._fields["columns"], len(self), scratch)
+            return _known(self._fields, self.header, scratch), _replaced(self._fields, self.header, scratch)
 
     @contextmanager
     def _readable(self) -> Iterator[None]:
@@ -116,7 +117,8 @@ class PackedSegment:
         try:
             yield
         except (ValueError, LookupError, TypeError, OverflowError, UnpackException, ZstdError) as error:
-            raise CorruptSegment(self.path, f"its body cannot be read ({error})") from error
+            reason = f"its body cannot be read ({error})"
+            raise CorruptSegment(self.path, reason, self.header.dataset.symbol, str(self.header.extent)) from error
 
 
 def _body_fields(history: CandleHistory) -> dict[str, Any]:
@@ -133,15 +135,26 @@ def _body_fields(history: CandleHistory) -> dict[str, Any]:
     }
 
 
-def _history(candles: Candles, fields: Mapping[str, Any], header: SegmentHeader) -> CandleHistory:
-    interval_ms = header.dataset.interval.duration_ms
-    replaced = ReplacedBars.none()
-    if header.replaced:
-        older = unpack(fields["replaced"], header.replaced)
-        replaced = ReplacedBars(older.pop(_REPLACED_AT).astype(np.int64), RawCandles.from_columns(older))
-    known = unpack(fields["known"], fields["pieces"])
-    spans = _known_spans(header.asked, known["bars"].astype(np.int64), known["since_ms"].astype(np.int64), interval_ms)
-    return CandleHistory(interval_ms, spans, header.provisional, candles, replaced)
+def _dtypes(packed: Sequence[Any]) -> dict[str, np.dtype[Any]]:
+    """The type of every column of candles; ValueError where one is missing, is there twice, or no column of such."""
+    of_packed = dtypes(packed)
+    are_sound = all(of_packed.get(name) == np.float64 for name in CORE_COLUMNS) and "open_time_ms" not in of_packed
+    if len(of_packed) != len(packed) or not are_sound:
+        raise ValueError(f"{', '.join(name for name, *_ in packed) or 'none'} are not the columns of candles")
+    return {"open_time_ms": np.dtype(np.int64), **of_packed}
+
+
+def _replaced(fields: Mapping[str, Any], header: SegmentHeader, scratch: Scratch) -> ReplacedBars:
+    if not header.replaced:
+        return ReplacedBars.none()
+    older = unpack(fields["replaced"], header.replaced, scratch)
+    return ReplacedBars(older.pop(_REPLACED_AT).astype(np.int64), RawCandles.from_columns(older))
+
+
+def _known(fields: Mapping[str, Any], header: SegmentHeader, scratch: Scratch) -> KnownSpans:
+    known = unpack(fields["known"], fields["pieces"], scratch)
+    bars, since_ms = (known[name].astype(np.int64, copy=False) for name in ("bars", "since_ms"))
+    return _known_spans(header.asked, bars, since_ms, header.dataset.interval.duration_ms)
 
 
 def _write_openings(into: Column, header: SegmentHeader) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from bisect import bisect_left
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
@@ -16,7 +16,7 @@ from domain.rates import RateLimit, ideal_makespan_seconds
 from domain.rehearsal import Batches, Lanes, lanes_makespan_seconds, rehearsed_makespan_seconds, widened
 
 MOST_REHEARSED = 100_000
-"""Requests up to which a job is rehearsed request by request, about. Above, how its ends look no longer matters."""
+"""Requests up to which a job is rehearsed request by request. Above, how its ends look no longer matters."""
 
 BYTES_PER_BAR = 14.0
 """What a bar takes on disk where none is stored to measure: a minute bar of a crypto exchange, with its extras."""
@@ -134,10 +134,7 @@ def forecast(
     requests = sum(held.pages)
     batches = lanes.batches_of(held.pages)
     most_held_seconds = math.inf if uplink_seconds is None else uplink_seconds
-    held_seconds = min(pace.mean_call_seconds, most_held_seconds)
-    by_limit = {
-        str(limit): ideal_makespan_seconds(requests, widened(limit), held_seconds, weight_per_page) for limit in limits
-    }
+    by_limit = _by_limit(requests, limits, weight_per_page, pace, most_held_seconds)
     lanes_seconds = lanes_makespan_seconds(batches, lanes, pace.mean_page_seconds, pace.mean_handover_seconds)
     limits_seconds, slowest = max(((seconds, name) for name, seconds in by_limit.items()), default=(0.0, LANES))
     bound_by = LANES if lanes_seconds > limits_seconds else slowest
@@ -163,10 +160,29 @@ def forecast(
 def _seconds(
     batches: Batches, lanes: Lanes, limits: Sequence[RateLimit], weight: int, pace: Pace, most_held_seconds: float
 ) -> float:
-    """Rehearsed; of a long job the first batches are, and the rest is taken to go on like them."""
+    """Rehearsed; of a long job the first batches are, and the rest is taken to exceed its bounds by as much.
+
+    0 where the first batch alone is long: what its lanes wait for each other then no longer matters.
+    """
     requests = list(accumulate(map(sum, batches)))
-    rehearsed = batches[: bisect_left(requests, MOST_REHEARSED) + 1]
+    rehearsed = batches[: bisect_right(requests, MOST_REHEARSED)]
     if not rehearsed:
         return 0.0
     seconds = rehearsed_makespan_seconds(rehearsed, lanes, limits, weight, pace, most_held_seconds)
-    return seconds * requests[-1] / requests[len(rehearsed) - 1]
+    if len(rehearsed) == len(batches):
+        return seconds
+    whole, part = (
+        max(
+            lanes_makespan_seconds(some, lanes, pace.mean_page_seconds, pace.mean_handover_seconds),
+            *_by_limit(sum(map(sum, some)), limits, weight, pace, most_held_seconds).values(),
+        )
+        for some in (batches, rehearsed)
+    )
+    return seconds * whole / part if part else 0.0
+
+
+def _by_limit(
+    requests: int, limits: Sequence[RateLimit], weight: int, pace: Pace, most_held_seconds: float
+) -> dict[str, float]:
+    held_seconds = min(pace.mean_call_seconds, most_held_seconds)
+    return {str(limit): ideal_makespan_seconds(requests, widened(limit), held_seconds, weight) for limit in limits}

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import astuple, dataclass, replace
-from statistics import median, median_low
+from statistics import median_low
 
 MOST_ABOVE_TYPICAL = 1.5
 """How many times the median's page the mean page of a batch may take and still tell of what is to come."""
+
+CALLS_JUDGED = 10
+"""Calls that a mean is taken over before it is compared with others."""
 
 ENOUGH_CALLS = 1000
 """Calls whose mean tells that of others to 2 % where they vary by a half, as they do over the internet."""
@@ -49,7 +52,7 @@ class Pace:
 
     @property
     def call_deviation_seconds(self) -> float:
-        """The standard deviation of calls; 0 where it was not recorded."""
+        """The standard deviation of calls; 0 where none was recorded."""
         if self.requests < 2:
             return 0.0
         squares = self.squared_call_seconds - self.requests * self.mean_call_seconds**2
@@ -83,13 +86,27 @@ def typical_pace(paces: Iterable[Pace]) -> Pace:
     """That of the batches which are like most: none whose pages took much longer than the median's.
 
     A worker's first batch pays for what it uses for the first time, connections and imports: in a short
-    job a mean over everything is several times what pages take from then on.
+    job a mean over everything is several times what pages take from then on. Batches of few calls are
+    judged together: a single call may well take long.
     """
     timed = [pace for pace in paces if pace]
-    if not timed:
+    # What was recorded before spreads and handovers were would pull both towards zero.
+    groups = _grouped([pace for pace in timed if pace.batches] or timed)
+    if not groups:
         return NOTHING_TIMED
-    most_seconds = MOST_ABOVE_TYPICAL * median_low(pace.mean_page_seconds for pace in timed)
-    typical = [pace for pace in timed if pace.mean_page_seconds <= most_seconds]
-    handover_seconds = median(pace.handover_seconds for pace in typical)
+    most_seconds = MOST_ABOVE_TYPICAL * median_low(pace.mean_page_seconds for pace in groups)
+    typical = [pace for pace in groups if pace.mean_page_seconds <= most_seconds]
+    handover_seconds = median_low(pace.mean_handover_seconds for pace in typical)
     total = sum(typical, NOTHING_TIMED)
     return replace(total, handover_seconds=total.batches * handover_seconds)
+
+
+def _grouped(paces: Iterable[Pace]) -> list[Pace]:
+    """Neighbours added up until each group has `CALLS_JUDGED`, the last one perhaps excepted."""
+    groups: list[Pace] = []
+    for pace in paces:
+        if groups and groups[-1].requests < CALLS_JUDGED:
+            groups[-1] += pace
+        else:
+            groups.append(pace)
+    return groups

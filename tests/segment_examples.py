@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from hypothesis import strategies as st
 
-from adapters.candle_segments import Segment
+from adapters.candle_segments import PackedSegment, Segment
+from adapters.segments.scratch import Scratch
 from domain.candle_history import CandleHistory
 from domain.candles import CORE_COLUMNS, Candles, Column, Dataset, Interval
 from domain.known_spans import KnownSpans
@@ -18,6 +19,14 @@ DATASET = Dataset("memory", "BRK/B ü", Interval("1m"), adjustment="split", anch
 int64s = st.integers(-(2**63), 2**63 - 1)
 decimals = st.builds(lambda number, places: number / 10**places, st.integers(-(10**15), 10**15), st.integers(0, 12))
 odd_floats = st.sampled_from([0.0, -0.0, np.nan, np.inf, -np.inf, 5e-324, 1.7e308, 0.0016200000000000001, 2.0**53])
+
+
+def decode(data: bytes, path: str) -> Segment:
+    """All that a file says, read in both ways: as a history, and as candles that are written where they are wanted."""
+    packed = PackedSegment(data, path, Scratch())
+    history = packed.history()
+    assert Candles.from_columns(packed.columns()).identical(history.candles)
+    return Segment(packed.header.dataset, history)
 
 
 def span(first: int, end: int) -> TimeSpan:

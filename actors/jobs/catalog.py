@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
+from itertools import islice
 
 from actors.jobs.progress import JobTally
 from actors.moments import now
@@ -18,6 +19,9 @@ from domain.requests import CollectionRequest
 
 ORPHANED = {JobStatus.PENDING, JobStatus.RUNNING}
 """How a job looks whose runner died: `resume` takes it up like a paused one."""
+
+MOST_TIMED_JOBS = 100
+"""Jobs that are read for the times of their calls, however few they made."""
 
 
 class JobCatalog:
@@ -89,11 +93,11 @@ class JobCatalog:
         self._store.close()
 
     def _paces(self, broker: str, account: str) -> Iterator[Pace]:
-        """Of the account's batches, the newest first."""
-        for job_id in reversed(self._store.job_ids()):
-            request = self.request(job_id)
-            if (request.broker, request.account) == (broker, account):
-                yield from reversed(self._store.job(job_id).paces)
+        """Of the account's batches, the newest first, of its last `MOST_TIMED_JOBS`."""
+        requests = ((job_id, self.request(job_id)) for job_id in reversed(self._store.job_ids()))
+        of_account = (job_id for job_id, one in requests if (one.broker, one.account) == (broker, account))
+        for job_id in islice(of_account, MOST_TIMED_JOBS):
+            yield from reversed(self._store.job(job_id).paces)
 
     def _standing_id(self, request: CollectionRequest) -> str | None:
         job_id = self._store.latest(request_key_of(request))

@@ -38,19 +38,22 @@ def dtypes(packed: Sequence[Any]) -> dict[str, np.dtype[Any]]:
     return {name: _DTYPES[kind] for name, kind, *_ in packed}
 
 
-def unpack(packed: Sequence[Any], rows: int) -> dict[str, Column]:
-    """The columns of that many rows; ValueError, KeyError or TypeError when it is not what `pack` gives."""
+def unpack(packed: Sequence[Any], rows: int, scratch: Scratch) -> dict[str, Column]:
+    """The columns of that many rows. What lies in the scratch is of no use afterwards.
+
+    ValueError, LookupError, TypeError, OverflowError or ZstdError when it is not what `pack` gives.
+    """
     columns = new_columns(dtypes(packed), rows)
-    unpack_into(columns, packed, rows, Scratch())
+    unpack_into(columns, packed, rows, scratch)
     return columns
 
 
 def unpack_into(columns: Mapping[str, Column], packed: Sequence[Any], rows: int, scratch: Scratch) -> None:
-    """The same into columns that are there. What lies in the scratch is of no use afterwards."""
+    """The same into columns that are there."""
     prices = {name: record for name, *record in packed if record[2] in PRICE_COLUMNS}
     if prices:
         _unpack_prices(columns, prices, rows, scratch)
-    known = {name: columns[name] for name in prices}
+    known = {name: columns[name] for name in PRICE_COLUMNS if prices}
     for name, kind, decimals, prediction, numbers, misses in packed:
         if name not in known:
             left = unpack_integers(numbers, rows, scratch, "left")

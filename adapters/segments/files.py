@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
@@ -42,7 +42,7 @@ def read_packed(path: Path, dataset: Dataset, scratch: Scratch) -> PackedSegment
     """The same, checked and not decoded yet. Raises CorruptSegment, also for a file of another dataset or period."""
     with storage_errors(path), _named(path, dataset):
         segment = PackedSegment(path.read_bytes(), str(path), scratch)
-        _refuse_stranger(path, segment.header.dataset, dataset, segment.header.asked)
+        _refuse_stranger(path, segment.header, dataset)
     return segment
 
 
@@ -50,7 +50,7 @@ def read_header(path: Path, dataset: Dataset) -> SegmentHeader:
     """What the file says of itself. Raises CorruptSegment, also for a file of another dataset or period."""
     with storage_errors(path), _named(path, dataset), path.open("rb") as file:
         header = read_front(file, os.fstat(file.fileno()).st_size, str(path))
-        _refuse_stranger(path, header.dataset, dataset, header.asked)
+        _refuse_stranger(path, header, dataset)
     return header
 
 
@@ -88,9 +88,9 @@ def lost_with(path: Path, dataset: Dataset) -> TimeSpan:
     """From the first to the last moment that a damaged file answered; all it may have, if its header is gone, too."""
     try:
         with path.open("rb") as file:
-            asked = read_front(file, path.stat().st_size, str(path)).asked
-        if _is_named_for(path, dataset, asked):
-            return _extent(asked)
+            header = read_front(file, path.stat().st_size, str(path))
+        if _is_named_for(path, dataset, header.extent):
+            return header.extent
     except (OSError, StorageError):
         pass
     return dataset.align(period_of(path) or EVERYTHING)
@@ -107,17 +107,13 @@ def _named(path: Path, dataset: Dataset) -> Iterator[None]:
         raise CorruptSegment(error.path, error.reason, dataset.symbol, told) from error
 
 
-def _refuse_stranger(path: Path, found: Dataset, expected: Dataset, asked: Sequence[TimeSpan]) -> None:
-    if found != expected:
-        raise CorruptSegment(str(path), f"it holds {found}, which belongs elsewhere")
-    if not _is_named_for(path, expected, asked):
-        raise CorruptSegment(str(path), f"it holds {_extent(asked)}, which belongs into a file of another name")
+def _refuse_stranger(path: Path, found: SegmentHeader, expected: Dataset) -> None:
+    if found.dataset != expected:
+        raise CorruptSegment(str(path), f"it holds {found.dataset}, which belongs elsewhere")
+    if not _is_named_for(path, expected, found.extent):
+        raise CorruptSegment(str(path), f"it holds {found.extent}, which belongs into a file of another name")
 
 
-def _is_named_for(path: Path, dataset: Dataset, asked: Sequence[TimeSpan]) -> bool:
+def _is_named_for(path: Path, dataset: Dataset, extent: TimeSpan) -> bool:
     """Whether what a file answers lies in the period it is named for: nobody looks for it elsewhere."""
-    return not asked or next(split(dataset, _extent(asked)), None) == (path.name, _extent(asked))
-
-
-def _extent(asked: Sequence[TimeSpan]) -> TimeSpan:
-    return TimeSpan(asked[0].start_ms, asked[-1].end_ms) if asked else TimeSpan(0, 0)
+    return not extent or next(split(dataset, extent), None) == (path.name, extent)

@@ -7,6 +7,7 @@ import struct
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
+from operator import index
 from typing import Any, BinaryIO
 
 import msgpack
@@ -42,6 +43,11 @@ class SegmentHeader:
     rows: int
     replaced: int
 
+    @property
+    def extent(self) -> TimeSpan:
+        """From the first to the last moment that the file answers; empty where it answers none."""
+        return TimeSpan(self.asked[0].start_ms, self.asked[-1].end_ms) if self.asked else TimeSpan(0, 0)
+
 
 def pack_front(dataset: Dataset, history: CandleHistory, body_bytes: int) -> bytes:
     """Preamble, header and their checksum; ValueError for spans or candles off the dataset's grid."""
@@ -76,12 +82,13 @@ def unpack_front(front: bytes, path: str) -> SegmentHeader:
         asked, provisional, runs = (
             _unpack_spans(fields[name], dataset.interval.duration_ms) for name in ("asked", "provisional", "runs")
         )
-        if not 0 <= fields["rows"] <= MAX_ROWS or not 0 <= fields["replaced"] <= MAX_ROWS:
+        rows, replaced = index(fields["rows"]), index(fields["replaced"])
+        if not 0 <= rows <= MAX_ROWS or not 0 <= replaced <= MAX_ROWS:
             raise ValueError("more rows than a candle file may have")
         bars = sum(run.duration_ms for run in runs) // dataset.interval.duration_ms
-        if bars != fields["rows"]:
-            raise ValueError(f"its runs hold {bars} bars, not {fields['rows']}")
-        return SegmentHeader(dataset, asked, provisional, runs, fields["rows"], fields["replaced"])
+        if bars != rows:
+            raise ValueError(f"its runs hold {bars} bars, not {rows}")
+        return SegmentHeader(dataset, asked, provisional, runs, rows, replaced)
     except (ValueError, KeyError, TypeError, msgpack.UnpackException) as error:
         raise CorruptSegment(path, f"its header cannot be read ({error})") from error
 
@@ -153,5 +160,7 @@ def _pack_spans(spans: Sequence[TimeSpan], dataset: Dataset) -> list[int]:
 
 def _unpack_spans(packed: Iterable[int], interval_ms: int) -> tuple[TimeSpan, ...]:
     first, *steps = packed or [0]
+    if any(step < 0 for step in steps):
+        raise ValueError("its spans are not in order")
     edges = list(accumulate((step * interval_ms for step in steps), initial=first)) if steps else []
     return tuple(TimeSpan(start, end) for start, end in zip(edges[::2], edges[1::2], strict=True))

@@ -38,7 +38,7 @@ def pack_integers(values: Integers) -> list[int | bytes]:
 def unpack_integers(planes: Sequence[Any], rows: int, scratch: Scratch, name: str) -> NarrowIntegers:
     """What `pack_integers` was given; the numbers lie in the scratch under that name.
 
-    ValueError, TypeError or ZstdError for what it cannot have made.
+    ValueError, TypeError, OverflowError or ZstdError for what it cannot have made.
     """
     if len(planes) >= len(_WIDTHS):
         raise ValueError(f"a number has at most 8 bytes, not {len(planes)}")

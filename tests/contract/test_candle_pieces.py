@@ -85,6 +85,33 @@ def test_a_span_that_cuts_files_gives_the_bars_inside(files: CandleFiles) -> Non
     assert files.read(DATASET, cut).identical(whole.within(cut))
 
 
+def test_files_that_are_decoded_at_once_in_several_threads_do_not_disturb_each_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("adapters.candle_files.os.cpu_count", lambda: 5)
+    files = CandleFiles(tmp_path)
+    saved = [month(number, 40_000) for number in range(6)]
+    for candles in saved:
+        save(files, candles)
+    whole = Candles.concatenate(saved)
+    cut = TimeSpan(10 * MINUTE_MS, 5 * MONTH_MS + 30_000 * MINUTE_MS)
+    for _ in range(5):
+        assert files.read(DATASET, cut).identical(whole.within(cut))
+        assert files.read(DATASET, SPAN, known_at_ms=MONTH_MS).identical(whole)
+
+
+def test_a_file_without_bars_in_the_span_adds_no_column(files: CandleFiles) -> None:
+    times = np.array([50 * MONTH_MS, 50 * MONTH_MS + 10 * MINUTE_MS])
+    values = np.ones(2)
+    plain = Candles(times, values, values, values, values, values)
+    files.save(DATASET, TimeSpan(int(times[0]), int(times[1]) + MINUTE_MS), plain)
+    between = TimeSpan(int(times[0]) + MINUTE_MS, int(times[1]))
+    assert files.read(DATASET, between).identical(Candles.empty())
+    from_older = TimeSpan(11 * MONTH_MS + 49 * MINUTE_MS, int(times[1]))
+    assert list(files.read(DATASET, from_older).extras) == ["quote_volume", "trades"]
+    assert list(files.read(DATASET, TimeSpan(11 * MONTH_MS + 60 * MINUTE_MS, int(times[1]) + 1)).extras) == []
+
+
 def test_pieces_kept_for_later_do_not_disturb_each_other(files: CandleFiles) -> None:
     kept = [piece for _, piece in files.read_pieces([DATASET], SPAN)]
     for number, piece in reversed(list(enumerate(kept))):
@@ -127,7 +154,7 @@ def test_a_store_that_grows_after_it_was_counted_is_read_as_it_is(
 
 @st.composite
 def some_candles(draw: st.DrawFn, first: int) -> Candles:
-    bars = draw(st.integers(1, 4))
+    bars = draw(st.integers(0, 4))
     values = np.arange(bars) / 3 + first
     kinds = {"none": None, "count": np.arange(bars), "float": values}
     drawn = {name: kinds[draw(st.sampled_from(sorted(kinds)))] for name in ("x", "y")}
@@ -142,6 +169,7 @@ def test_a_block_holds_one_piece_after_the_other(data: st.DataObject, pieces: in
     block = CandleBlock(rows_at_most)
     for part in parts:
         block.append(part)
+    parts = [part for part in parts if len(part)]
     columns = block.columns()
     assert columns.keys() == stack(parts).keys()
     for name, column in columns.items():

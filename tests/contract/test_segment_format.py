@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from adapters.candle_segments import Segment, decode, encode
+from adapters.candle_segments import Segment, encode
 from domain.candle_history import CandleHistory
 from domain.candles import Candles, Dataset, Interval, RawCandles
 from domain.timespan import TimeSpan
 from tests.contract import segment_reader
-from tests.segment_examples import build_revised, segments
+from tests.segment_examples import build_revised, decode, segments
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 MINUTE_MS = 60_000

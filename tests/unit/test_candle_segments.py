@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import struct
+from collections.abc import Callable
 from typing import Any
 
 import msgpack
@@ -14,14 +15,15 @@ import zstandard
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from adapters.candle_segments import Segment, decode, encode
+from adapters.candle_segments import PackedSegment, Segment, encode
 from adapters.segments.header import CHECKSUM_BYTES, MAX_BODY_BYTES, PREAMBLE, VERSION, read_front
+from adapters.segments.scratch import Scratch
 from domain.candle_history import CandleHistory
 from domain.candles import Candles, Dataset, Interval
 from domain.coverage import runs_of
 from domain.errors import CorruptSegment, StorageUnavailable
 from domain.known_spans import KnownSpans
-from tests.segment_examples import DATASET, MINUTE_MS, build, build_revised, segments, span
+from tests.segment_examples import DATASET, MINUTE_MS, build, build_revised, decode, segments, span
 
 SMALL = encode(build_revised())
 
@@ -157,6 +159,13 @@ def spoiled(*path: str | int, value: object) -> bytes:
         spoiled("columns", 4, 3, value="never heard of"),
         spoiled("columns", 4, 3, value=[["nothing"], []]),
         spoiled("columns", 4, 3, value=[["volume"], []]),
+        spoiled("columns", 4, 3, value="open"),
+        spoiled("columns", 4, 0, value="another"),
+        spoiled("columns", 4, 0, value="open_time_ms"),
+        spoiled("columns", 4, value=["volume", "i8", None, "value", [1], []]),
+        spoiled("columns", value=[*body_of(SMALL)["columns"], ["volume", "i8", None, "value", [1], []]]),
+        spoiled("columns", value=[*body_of(SMALL)["columns"], ["open_time_ms", "i8", None, "value", [1], []]]),
+        spoiled("columns", value="columns"),
         spoiled("columns", 4, 4, value=[1] * 9),
         spoiled("columns", 4, 4, value=[b"12"]),
         spoiled("columns", value=[]),
@@ -164,11 +173,20 @@ def spoiled(*path: str | int, value: object) -> bytes:
         spoiled("known", 0, 4, value=[0]),
         spoiled("pieces", value=0),
         spoiled("replaced", value=[]),
+        spoiled("replaced", value="nothing"),
     ],
 )
-def test_a_forged_body_is_refused(forged: bytes) -> None:
-    with pytest.raises(CorruptSegment):
-        decode(forged, "memory")
+@pytest.mark.parametrize("read", [PackedSegment.history, PackedSegment.columns])
+def test_a_forged_body_is_refused_however_it_is_read(forged: bytes, read: Callable[[PackedSegment], Any]) -> None:
+    with pytest.raises(CorruptSegment, match="memory"):
+        read(PackedSegment(forged, "memory", Scratch()))
+
+
+def test_what_a_body_that_cannot_be_decoded_takes_with_it_is_told() -> None:
+    packed = PackedSegment(spoiled("columns", 4, 4, value=[b"12"]), "memory", Scratch())
+    with pytest.raises(CorruptSegment) as caught:
+        packed.columns()
+    assert (caught.value.symbol, caught.value.lost) == (DATASET.symbol, str(span(0, 5)))
 
 
 @pytest.mark.parametrize(
@@ -179,6 +197,9 @@ def test_a_forged_body_is_refused(forged: bytes) -> None:
         ({"rows": 2**40}, "more rows than"),
         ({"replaced": -1}, "more rows than"),
         ({"asked": [0, 1, 1]}, "its header cannot be read"),
+        ({"runs": [0, 2, -1, 1]}, "its spans are not in order"),
+        ({"runs": [0, -2, 1, 5]}, "its spans are not in order"),
+        ({"rows": 3.0}, "its header cannot be read"),
     ],
 )
 def test_a_forged_header_is_refused_before_anything_of_its_size_is_made(changed: dict[str, Any], reason: str) -> None:

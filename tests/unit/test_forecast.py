@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Sequence
 from itertools import islice
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as some
@@ -226,6 +227,15 @@ def test_a_job_too_long_to_rehearse_whole_goes_on_as_its_first_batches_do() -> N
     assert limited.seconds == pytest.approx(limited.seconds_by_limit["15/1s"], rel=0.001)
 
 
+def test_a_job_whose_first_batches_are_long_is_not_taken_to_go_on_with_idle_workers() -> None:
+    long_batches = foretell([1100] * 400, ["1000/1s"], timed(0.1, 0.1), Lanes(4, 4, 100))
+    assert long_batches.seconds == pytest.approx(1100 * 100 / 4 * 0.1)
+    two_of_four = foretell([400] * 500, ["1000/1s"], timed(0.1, 0.1), Lanes(4, 4, 125))
+    assert two_of_four.seconds == pytest.approx(400 * 125 / 4 * 0.1, rel=0.03)
+    untimed = foretell([1] * 200_000, ["100000/86400s"], NOTHING_TIMED, Lanes(4, 4, 300))
+    assert untimed.seconds == untimed.seconds_by_limit["100000/86400s"]
+
+
 def test_every_missing_span_is_cut_into_pages_of_its_own() -> None:
     span = TimeSpan(0, 30 * MINUTE_MS)
     hole = Coverage.from_runs(span, [span.intersect(TimeSpan(10 * MINUTE_MS, 12 * MINUTE_MS))], [])
@@ -276,6 +286,24 @@ def test_a_cold_start_does_not_make_the_typical_pace_slower() -> None:
 def test_the_typical_pace_is_the_mean_of_batches_that_are_alike() -> None:
     batches = [Pace(10, calls, calls) for calls in (0.8, 0.9, 1.1, 1.2)]
     assert typical_pace(batches).mean_call_seconds == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize("calls_in_batch", [1, 2, 3, 10])
+def test_batches_of_few_calls_do_not_make_the_typical_pace_quicker(calls_in_batch: int) -> None:
+    drawn = np.random.default_rng(1).gamma(4, 0.025, 1200)
+    batches = [
+        sum((Pace.of_call(float(seconds)) for seconds in calls), Pace(batches=1))
+        for calls in drawn.reshape(-1, calls_in_batch)
+    ]
+    typical = typical_pace(batches)
+    assert typical.mean_call_seconds == pytest.approx(drawn.mean(), rel=0.02)
+    assert typical.call_deviation_seconds == pytest.approx(drawn.std(), rel=0.05)
+
+
+def test_what_was_recorded_without_a_spread_does_not_narrow_that_of_others() -> None:
+    old, new = Pace(10, 1.0, 1.0), Pace(10, 1.0, 1.0, 0.125, 1, 0.05)
+    assert typical_pace([new, *[old] * 5]) == new
+    assert typical_pace([old, old]) == old + old
 
 
 def test_one_slow_handover_is_not_taken_for_typical() -> None:

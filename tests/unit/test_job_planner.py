@@ -143,6 +143,25 @@ async def test_a_batch_records_what_passed_since_the_last_one_but_no_pause() -> 
     assert [one.pace.batches for one in bench.jobs.reports] == [1, 1, 1]
 
 
+async def test_a_pause_while_a_worker_waits_for_a_batch_is_no_part_of_what_passes_between_them() -> None:
+    bench, is_given = Bench(names(1), bars_each=10), asyncio.Event()
+    claim = bench.jobs.claim_batch
+
+    async def held_claim(job_id: str, worker: str) -> BatchWork | None:
+        await is_given.wait()
+        return await claim(job_id, worker)
+
+    bench.jobs.claim_batch = held_claim
+    run = bench.begin()
+    await asyncio.sleep(0.1)
+    await bench.worker.pause()
+    await asyncio.sleep(86_400)
+    await bench.worker.resume()
+    is_given.set()
+    await run
+    assert [one.pace.handover_seconds for one in bench.jobs.reports] == [0.0]
+
+
 async def test_what_it_takes_to_get_a_permit_is_a_lanes_work_and_what_the_limits_add_is_not() -> None:
     bench = Bench(names(1), bars_each=30, latency_seconds=0.5)
     acquire = bench.limiter.acquire
