@@ -26,6 +26,7 @@ from domain.errors import (
     StaleEpoch,
     StorageError,
 )
+from domain.pace import NOTHING_TIMED, Pace
 from domain.ports import BrokerGateway, CandleRepository, EventEmitter, IRateLimiter, JobRepository, TradingCalendar
 from domain.requests import CollectionRequest
 from domain.retries import RetryPolicy
@@ -161,26 +162,28 @@ class CollectionWorker:
         return self._trouble or WorkerOutcome("done")
 
     async def _collect_batches(self, job_id: str, request: CollectionRequest) -> None:
-        clock, reporting_seconds = asyncio.get_running_loop().time, 0.0
+        clock, reporting_seconds = asyncio.get_running_loop().time, None
         while True:
             await self._control.passage()
             claimed_at, command = clock(), self._control.next_number
             work = await self._control.guard(self._job_repo.claim_batch(job_id, self._name))
             if work is None:
                 return
-            was_paused = self._control.next_number != command
-            handover_seconds = reporting_seconds + (0.0 if was_paused else clock() - claimed_at)
+            claiming_seconds = clock() - claimed_at if self._control.next_number == command else 0.0
+            handover = NOTHING_TIMED
+            if reporting_seconds is not None:
+                handover = Pace(batches=1, handover_seconds=reporting_seconds + claiming_seconds)
             with self._control.busy():
-                report = await self._collect_batch(request, work, handover_seconds)
+                report = await self._collect_batch(request, work, handover)
                 reported_at = clock()
                 await self._report(report)
                 reporting_seconds = clock() - reported_at
 
-    async def _collect_batch(self, request: CollectionRequest, work: BatchWork, handover_seconds: float) -> BatchReport:
+    async def _collect_batch(self, request: CollectionRequest, work: BatchWork, handover: Pace) -> BatchReport:
         """Collect as many of the batch's symbols as the control lets begin, `concurrency` at a time."""
         source = self._rate_limiter.bound_to(self._job_id, request.priority)
         permits = GuardedPermits(source, self._control)
-        tally = BatchTally(work, self._name, self._emitter, permits, handover_seconds)
+        tally = BatchTally(work, self._name, self._emitter, permits, handover)
         waiting = deque(work.symbols)
         self._batch = work.batch
         lanes = [

@@ -126,7 +126,9 @@ class CandleFiles:
             path, dataset = file
             segment = read_packed(path, dataset, scratch)
             aligned = dataset.align(span)
-            if known_at_ms is None and all(aligned.covers(run) for run in segment.header.runs):
+            is_cut = not all(aligned.covers(run) for run in segment.header.runs)
+            # One without bars is put nowhere, so nobody would notice what is wrong with it.
+            if known_at_ms is None and len(segment) and not is_cut:
                 return dataset, segment
             history = segment.history()
             candles = history.candles if known_at_ms is None else history.as_known_at(known_at_ms)

@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from operator import index
 from typing import Any
 
 import msgpack
@@ -27,6 +28,7 @@ from adapters.candle_block import new_columns
 from adapters.segments.columns import dtypes, pack, unpack, unpack_into
 from adapters.segments.header import (
     CHECKSUM_BYTES,
+    MAX_ROWS,
     SegmentHeader,
     check_whole,
     checksum,
@@ -145,14 +147,17 @@ def _dtypes(packed: Sequence[Any]) -> dict[str, np.dtype[Any]]:
 
 
 def _replaced(fields: Mapping[str, Any], header: SegmentHeader, scratch: Scratch) -> ReplacedBars:
-    if not header.replaced:
+    if not header.replaced and not fields["replaced"]:
         return ReplacedBars.none()
     older = unpack(fields["replaced"], header.replaced, scratch)
     return ReplacedBars(older.pop(_REPLACED_AT).astype(np.int64), RawCandles.from_columns(older))
 
 
 def _known(fields: Mapping[str, Any], header: SegmentHeader, scratch: Scratch) -> KnownSpans:
-    known = unpack(fields["known"], fields["pieces"], scratch)
+    pieces = index(fields["pieces"])
+    if not 0 <= pieces <= MAX_ROWS:
+        raise ValueError(f"{pieces} is no number of pieces")
+    known = unpack(fields["known"], pieces, scratch)
     bars, since_ms = (known[name].astype(np.int64, copy=False) for name in ("bars", "since_ms"))
     return _known_spans(header.asked, bars, since_ms, header.dataset.interval.duration_ms)
 

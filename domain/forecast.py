@@ -134,8 +134,11 @@ def forecast(
     requests = sum(held.pages)
     batches = lanes.batches_of(held.pages)
     most_held_seconds = math.inf if uplink_seconds is None else uplink_seconds
-    by_limit = _by_limit(requests, limits, weight_per_page, pace, most_held_seconds)
-    lanes_seconds = lanes_makespan_seconds(batches, lanes, pace.mean_page_seconds, pace.mean_handover_seconds)
+    held_seconds = min(pace.mean_call_seconds, most_held_seconds)
+    by_limit = {
+        str(limit): ideal_makespan_seconds(requests, widened(limit), held_seconds, weight_per_page) for limit in limits
+    }
+    lanes_seconds = _lanes_seconds(batches, lanes, pace)
     limits_seconds, slowest = max(((seconds, name) for name, seconds in by_limit.items()), default=(0.0, LANES))
     bound_by = LANES if lanes_seconds > limits_seconds else slowest
     return CollectionForecast(
@@ -160,29 +163,31 @@ def forecast(
 def _seconds(
     batches: Batches, lanes: Lanes, limits: Sequence[RateLimit], weight: int, pace: Pace, most_held_seconds: float
 ) -> float:
-    """Rehearsed; of a long job the first batches are, and the rest is taken to exceed its bounds by as much.
+    """Rehearsed. A long job is put together: full windows one after the other, and the lanes' time for the rest.
 
-    0 where the first batch alone is long: what its lanes wait for each other then no longer matters.
+    How much longer than by their mean pages lanes need, its first batches tell.
     """
     requests = list(accumulate(map(sum, batches)))
-    rehearsed = batches[: bisect_right(requests, MOST_REHEARSED)]
-    if not rehearsed:
-        return 0.0
-    seconds = rehearsed_makespan_seconds(rehearsed, lanes, limits, weight, pace, most_held_seconds)
-    if len(rehearsed) == len(batches):
-        return seconds
-    whole, part = (
-        max(
-            lanes_makespan_seconds(some, lanes, pace.mean_page_seconds, pace.mean_handover_seconds),
-            *_by_limit(sum(map(sum, some)), limits, weight, pace, most_held_seconds).values(),
-        )
-        for some in (batches, rehearsed)
-    )
-    return seconds * whole / part if part else 0.0
-
-
-def _by_limit(
-    requests: int, limits: Sequence[RateLimit], weight: int, pace: Pace, most_held_seconds: float
-) -> dict[str, float]:
+    if not requests or requests[-1] <= MOST_REHEARSED:
+        return rehearsed_makespan_seconds(batches, lanes, limits, weight, pace, most_held_seconds)
+    first = batches[: bisect_right(requests, MOST_REHEARSED)]
+    seconds_per_bound = 1.0
+    if first and pace:
+        seconds = rehearsed_makespan_seconds(first, lanes, [], weight, pace, most_held_seconds)
+        seconds_per_bound = seconds / _lanes_seconds(first, lanes, pace)
+    lanes_seconds = seconds_per_bound * _lanes_seconds(batches, lanes, pace)
     held_seconds = min(pace.mean_call_seconds, most_held_seconds)
-    return {str(limit): ideal_makespan_seconds(requests, widened(limit), held_seconds, weight) for limit in limits}
+    by_limit = (_limited_seconds(requests[-1], limit, weight, held_seconds, lanes_seconds) for limit in limits)
+    return max([lanes_seconds, *by_limit])
+
+
+def _limited_seconds(requests: int, limit: RateLimit, weight: int, held_seconds: float, lanes_seconds: float) -> float:
+    """`lanes_seconds` is what lanes need for all requests; those of the last window are done in their part of it."""
+    per_window = limit.amount // limit.cost(weight)
+    full_windows = (requests - 1) // per_window
+    cycle_seconds = widened(limit).window_seconds + held_seconds
+    return full_windows * cycle_seconds + lanes_seconds * (1 - full_windows * per_window / requests)
+
+
+def _lanes_seconds(batches: Batches, lanes: Lanes, pace: Pace) -> float:
+    return lanes_makespan_seconds(batches, lanes, pace.mean_page_seconds, pace.mean_handover_seconds)

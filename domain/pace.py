@@ -6,11 +6,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import astuple, dataclass, replace
 from statistics import median_low
 
-MOST_ABOVE_TYPICAL = 1.5
-"""How many times the median's page the mean page of a batch may take and still tell of what is to come."""
-
-CALLS_JUDGED = 10
-"""Calls that a mean is taken over before it is compared with others."""
+FEW_CALLS = 30
+"""Below so many calls of warm batches, those of cold ones tell more than they spoil."""
 
 ENOUGH_CALLS = 1000
 """Calls whose mean tells that of others to 2 % where they vary by a half, as they do over the internet."""
@@ -23,7 +20,9 @@ class Pace:
     `call_seconds` run from having a permit to the answer's headers: while they run, a token is out;
     `squared_call_seconds` are the sum of their squares.
     `lane_seconds` are what lanes (a worker's `concurrency`) spent on pages in all, waits for the limits left out.
-    `handover_seconds` are what workers spent between batches: on the report of one and the claim of the next.
+    `handover_seconds` are what workers spent between batches, on the report of one and the claim of the next;
+    `batches` counts the warm ones, before which there was a handover. A worker's first batch is cold: it pays
+    for what is used for the first time, connections and imports.
     """
 
     requests: int = 0
@@ -83,30 +82,16 @@ def last_calls(newest_first: Iterable[Pace]) -> Iterator[Pace]:
 
 
 def typical_pace(paces: Iterable[Pace]) -> Pace:
-    """That of the batches which are like most: none whose pages took much longer than the median's.
-
-    A worker's first batch pays for what it uses for the first time, connections and imports: in a short
-    job a mean over everything is several times what pages take from then on. Batches of few calls are
-    judged together: a single call may well take long.
-    """
+    """What is to be expected of batches to come: the mean over warm ones, or over all where these made few calls."""
     timed = [pace for pace in paces if pace]
-    # What was recorded before spreads and handovers were would pull both towards zero.
-    groups = _grouped([pace for pace in timed if pace.batches] or timed)
-    if not groups:
-        return NOTHING_TIMED
-    most_seconds = MOST_ABOVE_TYPICAL * median_low(pace.mean_page_seconds for pace in groups)
-    typical = [pace for pace in groups if pace.mean_page_seconds <= most_seconds]
-    handover_seconds = median_low(pace.mean_handover_seconds for pace in typical)
-    total = sum(typical, NOTHING_TIMED)
-    return replace(total, handover_seconds=total.batches * handover_seconds)
-
-
-def _grouped(paces: Iterable[Pace]) -> list[Pace]:
-    """Neighbours added up until each group has `CALLS_JUDGED`, the last one perhaps excepted."""
-    groups: list[Pace] = []
-    for pace in paces:
-        if groups and groups[-1].requests < CALLS_JUDGED:
-            groups[-1] += pace
-        else:
-            groups.append(pace)
-    return groups
+    warm = [pace for pace in timed if pace.batches]
+    chosen = warm if sum(pace.requests for pace in warm) >= FEW_CALLS else timed
+    total = sum(chosen, NOTHING_TIMED)
+    # The oldest batches have no squares: they would pull the spread towards zero.
+    spread = sum((pace for pace in chosen if pace.squared_call_seconds), NOTHING_TIMED)
+    squares = (
+        total.requests * total.mean_call_seconds**2 + max(0, total.requests - 1) * spread.call_deviation_seconds**2
+    )
+    # One handover may be long for reasons of its own: a worker may wait for what another gives back.
+    handover_seconds = median_low([pace.mean_handover_seconds for pace in warm] or [0.0])
+    return replace(total, squared_call_seconds=squares, handover_seconds=total.batches * handover_seconds)

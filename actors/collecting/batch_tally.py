@@ -19,9 +19,9 @@ class BatchTally:
     """
 
     def __init__(
-        self, work: BatchWork, worker: str, emitter: EventEmitter, permits: GuardedPermits, handover_seconds: float
+        self, work: BatchWork, worker: str, emitter: EventEmitter, permits: GuardedPermits, handover: Pace
     ) -> None:
-        """`handover_seconds` went by between the last batch's end and this one's beginning, pauses left out."""
+        """`handover` is what went by between the worker's last batch and this one, pauses left out."""
         self._work = work
         self._worker = worker
         self._emitter = emitter
@@ -34,7 +34,7 @@ class BatchTally:
         self._findings: dict[str, int] = {}
         self._requests_told = 0
         self._lane_seconds = 0.0
-        self._handover_seconds = handover_seconds
+        self._handover = handover
 
     def saved(self, candles: int, quarantined: int, pages: int, findings: Mapping[str, int]) -> None:
         """An answer is on disk; `pages` is 0 while a part of its page is still to come."""
@@ -77,8 +77,7 @@ class BatchTally:
             pages=self._pages,
             requests=self._permits.requests,
             findings=self._findings,
-            pace=self._permits.pace
-            + Pace(lane_seconds=lane_seconds, batches=1, handover_seconds=self._handover_seconds),
+            pace=self._permits.pace + self._handover + Pace(lane_seconds=lane_seconds),
         )
 
     def _tell(self, kind: Literal["page", "symbol", "batch"], **counts: Any) -> None:

@@ -93,11 +93,12 @@ class JobCatalog:
         self._store.close()
 
     def _paces(self, broker: str, account: str) -> Iterator[Pace]:
-        """Of the account's batches, the newest first, of its last `MOST_TIMED_JOBS`."""
+        """Of the account's batches, the newest first, of the last `MOST_TIMED_JOBS` that made calls."""
         requests = ((job_id, self.request(job_id)) for job_id in reversed(self._store.job_ids()))
         of_account = (job_id for job_id, one in requests if (one.broker, one.account) == (broker, account))
-        for job_id in islice(of_account, MOST_TIMED_JOBS):
-            yield from reversed(self._store.job(job_id).paces)
+        of_jobs = (self._store.job(job_id).paces for job_id in of_account)
+        for paces in islice((paces for paces in of_jobs if any(paces)), MOST_TIMED_JOBS):
+            yield from reversed(paces)
 
     def _standing_id(self, request: CollectionRequest) -> str | None:
         job_id = self._store.latest(request_key_of(request))

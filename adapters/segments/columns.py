@@ -50,7 +50,7 @@ def unpack(packed: Sequence[Any], rows: int, scratch: Scratch) -> dict[str, Colu
 
 def unpack_into(columns: Mapping[str, Column], packed: Sequence[Any], rows: int, scratch: Scratch) -> None:
     """The same into columns that are there."""
-    prices = {name: record for name, *record in packed if record[2] in PRICE_COLUMNS}
+    prices = {name: record for name, *record in packed if record[2] == name and name in PRICE_COLUMNS}
     if prices:
         _unpack_prices(columns, prices, rows, scratch)
     known = {name: columns[name] for name in PRICE_COLUMNS if prices}

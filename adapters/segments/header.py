@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import struct
-from collections.abc import Iterable, Sequence
+from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
 from operator import index
@@ -26,6 +27,8 @@ MAX_BODY_BYTES = 2**30
 MAX_ROWS = 2**27
 PREAMBLE = struct.Struct("<8sIIQ")
 _FIRST_READ_BYTES = 8192
+_CALENDAR = TimeSpan(-62_135_596_800_000, 253_402_300_799_999)
+"""The years 1 to 9999."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +82,9 @@ def unpack_front(front: bytes, path: str) -> SegmentHeader:
         fields = msgpack.unpackb(front[PREAMBLE.size : -CHECKSUM_BYTES])
         broker, symbol, interval, adjustment, anchor_ms = fields["dataset"]
         dataset = Dataset(broker, symbol, Interval(interval), adjustment, anchor_ms)
-        asked, provisional, runs = (
-            _unpack_spans(fields[name], dataset.interval.duration_ms) for name in ("asked", "provisional", "runs")
-        )
+        asked, provisional, runs = (_unpack_spans(fields[name], dataset) for name in ("asked", "provisional", "runs"))
+        if not _lie_within(asked, [*runs, *provisional]):
+            raise ValueError("it has bars, or answers that may change, where nothing was asked")
         rows, replaced = index(fields["rows"]), index(fields["replaced"])
         if not 0 <= rows <= MAX_ROWS or not 0 <= replaced <= MAX_ROWS:
             raise ValueError("more rows than a candle file may have")
@@ -158,9 +161,20 @@ def _pack_spans(spans: Sequence[TimeSpan], dataset: Dataset) -> list[int]:
     return [*edges[:1], *((later - earlier) // interval_ms for earlier, later in pairwise(edges))]
 
 
-def _unpack_spans(packed: Iterable[int], interval_ms: int) -> tuple[TimeSpan, ...]:
-    first, *steps = packed or [0]
-    if any(step < 0 for step in steps):
-        raise ValueError("its spans are not in order")
-    edges = list(accumulate((step * interval_ms for step in steps), initial=first)) if steps else []
+def _unpack_spans(packed: Sequence[Any], dataset: Dataset) -> tuple[TimeSpan, ...]:
+    if not packed:
+        return ()
+    first, *steps = map(index, packed)
+    interval_ms = dataset.interval.duration_ms
+    if (first - dataset.anchor_ms) % interval_ms or any(step <= 0 for step in steps):
+        raise ValueError("its spans are not in order, or off the grid")
+    edges = list(accumulate((step * interval_ms for step in steps), initial=first))
+    if not _CALENDAR.covers(TimeSpan(edges[0], edges[-1])):
+        raise ValueError("its spans are in no year that there is")
     return tuple(TimeSpan(start, end) for start, end in zip(edges[::2], edges[1::2], strict=True))
+
+
+def _lie_within(asked: Sequence[TimeSpan], spans: Sequence[TimeSpan]) -> bool:
+    starts = [span.start_ms for span in asked]
+    around = ((span, bisect_right(starts, span.start_ms) - 1) for span in spans)
+    return all(position >= 0 and asked[position].covers(span) for span, position in around)

@@ -67,6 +67,8 @@ def _pack_plane(octets: NDArray[np.uint8], compressor: zstandard.ZstdCompressor)
 
 def _unpack_plane(plane: Any, rows: int, decompressor: zstandard.ZstdDecompressor) -> int | NDArray[np.uint8]:
     if isinstance(plane, int):
+        if not 0 <= plane <= 0xFF:
+            raise ValueError(f"{plane} is no byte")
         return plane
     if len(plane) != rows:
         # The frame's own word on its size is checked first: the decompressor would believe it.

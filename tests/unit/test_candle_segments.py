@@ -56,7 +56,7 @@ def test_the_front_alone_tells_what_was_asked_what_may_change_and_where_bars_are
 
 def test_a_header_longer_than_the_first_read_is_read_whole() -> None:
     spans = tuple(span(2 * number, 2 * number + 1) for number in range(10_000))
-    data = encode(build(spans=spans))
+    data = encode(build(bars=1, spans=spans))
     assert read_front(io.BytesIO(data), len(data), "memory").asked == spans
 
 
@@ -166,6 +166,9 @@ def spoiled(*path: str | int, value: object) -> bytes:
         spoiled("columns", value=[*body_of(SMALL)["columns"], ["volume", "i8", None, "value", [1], []]]),
         spoiled("columns", value=[*body_of(SMALL)["columns"], ["open_time_ms", "i8", None, "value", [1], []]]),
         spoiled("columns", value="columns"),
+        spoiled("columns", 1, 3, value="low"),
+        spoiled("columns", 4, 4, value=[300, 1]),
+        spoiled("pieces", value=2**40),
         spoiled("columns", 4, 4, value=[1] * 9),
         spoiled("columns", 4, 4, value=[b"12"]),
         spoiled("columns", value=[]),
@@ -193,13 +196,18 @@ def test_what_a_body_that_cannot_be_decoded_takes_with_it_is_told() -> None:
     ("changed", "reason"),
     [
         ({"rows": 4}, "its runs hold 3 bars, not 4"),
-        ({"runs": [0, 2**40], "rows": 3}, "its runs hold"),
+        ({"runs": [-30_000, 2**40], "rows": 3}, "in no year that there is"),
         ({"rows": 2**40}, "more rows than"),
         ({"replaced": -1}, "more rows than"),
         ({"asked": [0, 1, 1]}, "its header cannot be read"),
         ({"runs": [0, 2, -1, 1]}, "its spans are not in order"),
         ({"runs": [0, -2, 1, 5]}, "its spans are not in order"),
         ({"rows": 3.0}, "its header cannot be read"),
+        ({"asked": [1, 5]}, "off the grid"),
+        ({"asked": [2**61 // 60_000 * 60_000 - 30_000, 5]}, "in no year that there is"),
+        ({"asked": [-30_000, 2]}, "where nothing was asked"),
+        ({"provisional": [-30_000 + 5 * 60_000, 1]}, "where nothing was asked"),
+        ({"asked": [-30_000.0, 5]}, "its header cannot be read"),
     ],
 )
 def test_a_forged_header_is_refused_before_anything_of_its_size_is_made(changed: dict[str, Any], reason: str) -> None:

@@ -7,6 +7,7 @@ import math
 import statistics
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import islice
 
 import numpy as np
@@ -16,8 +17,8 @@ from hypothesis import strategies as some
 
 from domain.coverage import Coverage
 from domain.errors import PermitImpossible
-from domain.forecast import BYTES_PER_BAR, LANES, MOST_REHEARSED, CollectionForecast, SymbolsHeld, forecast
-from domain.pace import ENOUGH_CALLS, NOTHING_TIMED, Pace, last_calls, typical_pace
+from domain.forecast import BYTES_PER_BAR, LANES, CollectionForecast, SymbolsHeld, forecast
+from domain.pace import ENOUGH_CALLS, FEW_CALLS, NOTHING_TIMED, Pace, last_calls, typical_pace
 from domain.permits import PermitLedger
 from domain.rates import RateLimit, ideal_makespan_seconds
 from domain.rehearsal import Batches, Lanes, calls_like, lanes_makespan_seconds, rehearsed_makespan_seconds
@@ -216,24 +217,36 @@ def test_what_is_all_there_takes_nothing() -> None:
     assert not told.is_lower_bound
 
 
-def test_a_job_too_long_to_rehearse_whole_goes_on_as_its_first_batches_do() -> None:
-    few, pace = Lanes(workers=2, concurrency=4, batch_size=8), timed(0.1, 0.1, deviation_seconds=0.05)
-    rehearsed, long = (
-        foretell([MOST_REHEARSED // 1600] * symbols, ["1000/1s"], pace, few) for symbols in (1600, 16_000)
-    )
-    assert long.seconds == pytest.approx(10 * rehearsed.seconds, rel=0.01)
-    assert long.seconds > 1.01 * long.lanes_seconds
-    limited = foretell([MOST_REHEARSED // 100 + 1] * 100, pace=timed(0.05, 0.06))
-    assert limited.seconds == pytest.approx(limited.seconds_by_limit["15/1s"], rel=0.001)
+@pytest.mark.parametrize(
+    ("pages", "texts", "lanes", "share"),
+    [
+        ([5] * 4000, ["1000/1s"], Lanes(2, 4, 8), 0.5),
+        ([1] * 20_000, ["10000/3600s"], Lanes(2, 4, 8), 0.5),
+        ([1] * 20_000, ["4000/240s"], Lanes(1, 4, 100), 0.5),
+        ([3] * 7000, ["15/1s"], WIDE, 0.5),
+        ([3] * 7000, ["90/1s", "5000/60s"], Lanes(2, 8, 50), 1.0),
+        ([40] * 500, ["1000/1s"], Lanes(4, 4, 25), 0.0),
+        ([2] * 10_000, [], Lanes(3, 5, 7), 0.3),
+    ],
+)
+def test_a_job_too_long_to_rehearse_whole_is_foretold_as_if_it_had_been(
+    pages: list[int], texts: list[str], lanes: Lanes, share: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pace = timed(0.1, 0.12, deviation_seconds=share * 0.1, handover_seconds=0.02)
+    whole = foretell(pages, texts, pace, lanes)
+    monkeypatch.setattr("domain.forecast.MOST_REHEARSED", 2000)
+    assert foretell(pages, texts, pace, lanes).seconds == pytest.approx(whole.seconds, rel=0.02)
 
 
-def test_a_job_whose_first_batches_are_long_is_not_taken_to_go_on_with_idle_workers() -> None:
-    long_batches = foretell([1100] * 400, ["1000/1s"], timed(0.1, 0.1), Lanes(4, 4, 100))
-    assert long_batches.seconds == pytest.approx(1100 * 100 / 4 * 0.1)
-    two_of_four = foretell([400] * 500, ["1000/1s"], timed(0.1, 0.1), Lanes(4, 4, 125))
-    assert two_of_four.seconds == pytest.approx(400 * 125 / 4 * 0.1, rel=0.03)
+def test_a_job_of_which_not_even_a_batch_is_rehearsed_is_foretold_by_its_greatest_bound() -> None:
+    long_batches = foretell([1100] * 400, ["1000/1s"], timed(0.1, 0.1, 0.05), Lanes(4, 4, 100))
+    assert long_batches.seconds == long_batches.lanes_seconds == pytest.approx(1100 * 100 / 4 * 0.1)
+
+
+def test_a_first_run_states_a_lower_bound_however_long_it_is() -> None:
     untimed = foretell([1] * 200_000, ["100000/86400s"], NOTHING_TIMED, Lanes(4, 4, 300))
     assert untimed.seconds == untimed.seconds_by_limit["100000/86400s"]
+    assert foretell([1] * 200_000, [], NOTHING_TIMED, Lanes(4, 4, 300)).seconds == 0
 
 
 def test_every_missing_span_is_cut_into_pages_of_its_own() -> None:
@@ -275,39 +288,45 @@ def test_single_calls_add_up_to_their_mean_and_deviation(calls: list[float]) -> 
     assert pace.call_deviation_seconds == pytest.approx(expected, rel=1e-6, abs=1e-5)
 
 
-def test_a_cold_start_does_not_make_the_typical_pace_slower() -> None:
-    cold, warm, asked_nothing = Pace(10, 12.0, 20.0), Pace(10, 1.0, 2.0), Pace()
-    typical = typical_pace([cold, cold, warm, asked_nothing, warm])
-    assert (typical.requests, typical.mean_call_seconds) == (20, pytest.approx(0.1))
-    assert typical.mean_page_seconds == pytest.approx(0.2)
-    assert typical_pace([asked_nothing]) == NOTHING_TIMED
+def batch(calls: Sequence[float], handover_seconds: float = 0.01, is_warm: bool = True) -> Pace:
+    """As a worker records it, with pages that take as long as their calls."""
+    pace = sum(map(Pace.of_call, calls), Pace(batches=int(is_warm), handover_seconds=is_warm * handover_seconds))
+    return replace(pace, lane_seconds=pace.call_seconds)
 
 
-def test_the_typical_pace_is_the_mean_of_batches_that_are_alike() -> None:
-    batches = [Pace(10, calls, calls) for calls in (0.8, 0.9, 1.1, 1.2)]
-    assert typical_pace(batches).mean_call_seconds == pytest.approx(0.1)
+@pytest.mark.parametrize("in_batch", [1, 4, 10, 400])
+def test_cold_starts_are_left_out_where_warm_batches_made_calls_enough(in_batch: int) -> None:
+    warm = [batch([0.1] * in_batch)] * -(-FEW_CALLS // in_batch)
+    typical = typical_pace([*warm, batch([1.2] * 400, is_warm=False), Pace()])
+    assert typical.mean_call_seconds == pytest.approx(0.1)
+    assert typical.mean_page_seconds == pytest.approx(0.1)
+    assert typical.mean_handover_seconds == pytest.approx(0.01)
 
 
-@pytest.mark.parametrize("calls_in_batch", [1, 2, 3, 10])
-def test_batches_of_few_calls_do_not_make_the_typical_pace_quicker(calls_in_batch: int) -> None:
-    drawn = np.random.default_rng(1).gamma(4, 0.025, 1200)
-    batches = [
-        sum((Pace.of_call(float(seconds)) for seconds in calls), Pace(batches=1))
-        for calls in drawn.reshape(-1, calls_in_batch)
-    ]
-    typical = typical_pace(batches)
-    assert typical.mean_call_seconds == pytest.approx(drawn.mean(), rel=0.02)
-    assert typical.call_deviation_seconds == pytest.approx(drawn.std(), rel=0.05)
+def test_a_few_warm_calls_do_not_outweigh_all_others() -> None:
+    typical = typical_pace([batch([0.5]), batch([0.1] * 99, is_warm=False)])
+    assert (typical.requests, typical.mean_call_seconds) == (100, pytest.approx(0.104))
+    assert typical_pace([Pace(), Pace()]) == NOTHING_TIMED
+
+
+@pytest.mark.parametrize("in_batch", [1, 2, 3, 10])
+def test_the_typical_pace_has_the_mean_and_deviation_of_the_calls_however_they_are_spread(in_batch: int) -> None:
+    drawn = np.random.default_rng(1).lognormal(-2.5, 1.0, 1200)
+    typical = typical_pace(batch(calls.tolist()) for calls in drawn.reshape(-1, in_batch))
+    assert typical.mean_call_seconds == pytest.approx(drawn.mean())
+    assert typical.call_deviation_seconds == pytest.approx(drawn.std(ddof=1))
 
 
 def test_what_was_recorded_without_a_spread_does_not_narrow_that_of_others() -> None:
-    old, new = Pace(10, 1.0, 1.0), Pace(10, 1.0, 1.0, 0.125, 1, 0.05)
-    assert typical_pace([new, *[old] * 5]) == new
-    assert typical_pace([old, old]) == old + old
+    old, new = Pace(10, 1.0, 1.0), batch([0.05, 0.15] * 5, is_warm=False)
+    mixed = typical_pace([new, *[old] * 5])
+    assert (mixed.requests, mixed.mean_call_seconds) == (60, pytest.approx(0.1))
+    assert mixed.call_deviation_seconds == pytest.approx(new.call_deviation_seconds)
+    assert typical_pace([old, old]).call_deviation_seconds == 0
 
 
 def test_one_slow_handover_is_not_taken_for_typical() -> None:
-    handovers = [Pace(10, 1.0, 1.0, 0.1, 1, seconds) for seconds in (9.0, 0.01, 0.01)]
+    handovers = [batch([0.1] * 20, handover_seconds=seconds) for seconds in (9.0, 0.01, 0.01)]
     assert typical_pace(handovers).mean_handover_seconds == pytest.approx(0.01)
 
 

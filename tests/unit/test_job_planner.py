@@ -119,6 +119,14 @@ def test_the_pace_is_that_of_the_accounts_last_calls_whichever_jobs_made_them() 
     assert not catalog.pace("memory", "nobody")
 
 
+def test_jobs_that_asked_nothing_do_not_hide_the_times_of_those_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("actors.jobs.catalog.MOST_TIMED_JOBS", 2)
+    store, bench = JobJournal.in_memory(), Bench(names(1))
+    for symbol, pace in (("A", Pace(1, 9.0)), ("B", Pace(1, 2.0)), ("C", Pace(1, 1.0)), ("D", Pace()), ("E", Pace())):
+        recorded(store, replace(bench.request, symbols=(symbol,)), pace)
+    assert JobCatalog(store, 10).pace("memory", "default").mean_call_seconds == 1.5
+
+
 async def test_a_batch_records_what_passed_since_the_last_one_but_no_pause() -> None:
     bench = Bench(names(3), bars_each=10, batch_size=1, latency_seconds=1.0)
     claim, report = bench.jobs.claim_batch, bench.jobs.report_batch
@@ -139,16 +147,17 @@ async def test_a_batch_records_what_passed_since_the_last_one_but_no_pause() -> 
     await bench.worker.resume()
     await run
     recorded_seconds = [one.pace.handover_seconds for one in bench.jobs.reports]
-    assert recorded_seconds == pytest.approx([0.3, 0.5, 0.5], abs=1e-3)
-    assert [one.pace.batches for one in bench.jobs.reports] == [1, 1, 1]
+    assert recorded_seconds == pytest.approx([0.0, 0.5, 0.5], abs=1e-3)
+    assert [one.pace.batches for one in bench.jobs.reports] == [0, 1, 1]
 
 
 async def test_a_pause_while_a_worker_waits_for_a_batch_is_no_part_of_what_passes_between_them() -> None:
-    bench, is_given = Bench(names(1), bars_each=10), asyncio.Event()
+    bench, is_given = Bench(names(2), bars_each=10, batch_size=1), asyncio.Event()
     claim = bench.jobs.claim_batch
 
     async def held_claim(job_id: str, worker: str) -> BatchWork | None:
-        await is_given.wait()
+        if bench.jobs.reports:
+            await is_given.wait()
         return await claim(job_id, worker)
 
     bench.jobs.claim_batch = held_claim
@@ -159,7 +168,8 @@ async def test_a_pause_while_a_worker_waits_for_a_batch_is_no_part_of_what_passe
     await bench.worker.resume()
     is_given.set()
     await run
-    assert [one.pace.handover_seconds for one in bench.jobs.reports] == [0.0]
+    assert [one.pace.handover_seconds for one in bench.jobs.reports] == pytest.approx([0.0, 0.0], abs=1e-3)
+    assert [one.pace.batches for one in bench.jobs.reports] == [0, 1]
 
 
 async def test_what_it_takes_to_get_a_permit_is_a_lanes_work_and_what_the_limits_add_is_not() -> None:
