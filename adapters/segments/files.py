@@ -34,8 +34,7 @@ class Answer:
 
 def read_history(path: Path, dataset: Dataset) -> CandleHistory:
     """All that the file holds. Raises CorruptSegment, also for a file of another dataset or period."""
-    with _named(path, dataset):
-        return read_packed(path, dataset, Scratch()).history()
+    return read_packed(path, dataset, Scratch()).history()
 
 
 def read_packed(path: Path, dataset: Dataset, scratch: Scratch) -> PackedSegment:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import struct
-from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
@@ -17,6 +16,7 @@ from domain.candle_history import CandleHistory
 from domain.candles import Dataset, Interval
 from domain.coverage import runs_of
 from domain.errors import CorruptSegment, StorageUnavailable
+from domain.sessions import common
 from domain.timespan import TimeSpan
 
 MAGIC = b"\x89CANDLE\n"
@@ -83,7 +83,7 @@ def unpack_front(front: bytes, path: str) -> SegmentHeader:
         broker, symbol, interval, adjustment, anchor_ms = fields["dataset"]
         dataset = Dataset(broker, symbol, Interval(interval), adjustment, anchor_ms)
         asked, provisional, runs = (_unpack_spans(fields[name], dataset) for name in ("asked", "provisional", "runs"))
-        if not _lie_within(asked, [*runs, *provisional]):
+        if common(asked, runs) != list(runs) or common(asked, provisional) != list(provisional):
             raise ValueError("it has bars, or answers that may change, where nothing was asked")
         rows, replaced = index(fields["rows"]), index(fields["replaced"])
         if not 0 <= rows <= MAX_ROWS or not 0 <= replaced <= MAX_ROWS:
@@ -172,9 +172,3 @@ def _unpack_spans(packed: Sequence[Any], dataset: Dataset) -> tuple[TimeSpan, ..
     if not _CALENDAR.covers(TimeSpan(edges[0], edges[-1])):
         raise ValueError("its spans are in no year that there is")
     return tuple(TimeSpan(start, end) for start, end in zip(edges[::2], edges[1::2], strict=True))
-
-
-def _lie_within(asked: Sequence[TimeSpan], spans: Sequence[TimeSpan]) -> bool:
-    starts = [span.start_ms for span in asked]
-    around = ((span, bisect_right(starts, span.start_ms) - 1) for span in spans)
-    return all(position >= 0 and asked[position].covers(span) for span, position in around)
