@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgpack
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -18,6 +19,7 @@ from adapters.candle_block import CandleBlock
 from adapters.candle_files import CandleFiles
 from adapters.candle_layout import folder_of
 from adapters.candle_reader import CandleReader
+from adapters.segments.header import CHECKSUM_BYTES, PREAMBLE, checksum
 from domain.candles import Candles, Column, Dataset, Interval, stack
 from domain.errors import CorruptSegment
 from domain.timespan import TimeSpan
@@ -110,6 +112,26 @@ def test_a_file_without_bars_in_the_span_adds_no_column(files: CandleFiles) -> N
     from_older = TimeSpan(11 * MONTH_MS + 49 * MINUTE_MS, int(times[1]))
     assert list(files.read(DATASET, from_older).extras) == ["quote_volume", "trades"]
     assert list(files.read(DATASET, TimeSpan(11 * MONTH_MS + 60 * MINUTE_MS, int(times[1]) + 1)).extras) == []
+
+
+def test_a_file_without_bars_is_read_as_closely_as_any(files: CandleFiles) -> None:
+    none = TimeSpan(30 * MONTH_MS, 30 * MONTH_MS + MINUTE_MS)
+    files.save(DATASET, none, Candles.empty())
+    path = paths(files)[-1]
+    path.write_bytes(with_body(path.read_bytes(), pieces=2))
+    for read in (lambda: CandleReader(files).to_pandas("A"), lambda: files.read(DATASET, SPAN)):
+        with pytest.raises(CorruptSegment, match=path.name):
+            read()
+
+
+def with_body(data: bytes, **changed: Any) -> bytes:
+    """The file with other entries in its body, and checksums that are right."""
+    front_bytes = PREAMBLE.size + PREAMBLE.unpack_from(data)[2]
+    body = msgpack.packb({**msgpack.unpackb(data[front_bytes + CHECKSUM_BYTES : -CHECKSUM_BYTES]), **changed})
+    magic, version, header_bytes, _ = PREAMBLE.unpack_from(data)
+    front = PREAMBLE.pack(magic, version, header_bytes, len(body)) + data[PREAMBLE.size : front_bytes]
+    content = front + checksum(front) + body
+    return content + checksum(content)
 
 
 def test_pieces_kept_for_later_do_not_disturb_each_other(files: CandleFiles) -> None:

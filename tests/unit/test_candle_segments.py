@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgpack
@@ -107,11 +107,12 @@ def test_what_is_no_segment_is_refused_as_corrupt(data: bytes) -> None:
         decode(data, "memory")
 
 
-def forge(body: object, version: int = VERSION) -> bytes:
-    """A file whose checksums are right and whose body is not the one written."""
+def forge(body: object, version: int = VERSION, header: Mapping[str, Any] | None = None) -> bytes:
+    """A file whose checksums are right and whose body, or what of its header is named, is not the one written."""
     packed = body if isinstance(body, bytes) else msgpack.packb(body)
     header_bytes = struct.unpack_from("<I", SMALL, 12)[0]
-    front = SMALL[:8] + struct.pack("<IIQ", version, header_bytes, len(packed)) + SMALL[24 : 24 + header_bytes]
+    told = msgpack.packb({**msgpack.unpackb(SMALL[24 : 24 + header_bytes]), **(header or {})})
+    front = SMALL[:8] + struct.pack("<IIQ", version, len(told), len(packed)) + told
     content = front + checksum(front) + packed
     return content + checksum(content)
 
@@ -165,6 +166,7 @@ def spoiled(*path: str | int, value: object) -> bytes:
         spoiled("columns", 4, value=["volume", "i8", None, "value", [1], []]),
         spoiled("columns", value=[*body_of(SMALL)["columns"], ["volume", "i8", None, "value", [1], []]]),
         spoiled("columns", value=[*body_of(SMALL)["columns"], ["open_time_ms", "i8", None, "value", [1], []]]),
+        spoiled("columns", value=[*body_of(SMALL)["columns"], ["volume", "f8", 0, "value", [1], []]]),
         spoiled("columns", value="columns"),
         spoiled("columns", 1, 3, value="low"),
         spoiled("columns", 4, 4, value=[300, 1]),
@@ -185,6 +187,16 @@ def test_a_forged_body_is_refused_however_it_is_read(forged: bytes, read: Callab
         read(PackedSegment(forged, "memory", Scratch()))
 
 
+def test_a_number_of_more_bytes_than_there_are_is_refused_in_words() -> None:
+    with pytest.raises(CorruptSegment, match="a number has at most 8 bytes, not 9"):
+        decode(spoiled("columns", 4, 4, value=[1] * 9), "memory")
+
+
+def test_older_values_are_refused_where_the_header_knows_of_none() -> None:
+    with pytest.raises(CorruptSegment, match="its body cannot be read"):
+        decode(forge(body_of(SMALL), header={"replaced": 0}), "memory")
+
+
 def test_what_a_body_that_cannot_be_decoded_takes_with_it_is_told() -> None:
     packed = PackedSegment(spoiled("columns", 4, 4, value=[b"12"]), "memory", Scratch())
     with pytest.raises(CorruptSegment) as caught:
@@ -200,24 +212,21 @@ def test_what_a_body_that_cannot_be_decoded_takes_with_it_is_told() -> None:
         ({"rows": 2**40}, "more rows than"),
         ({"replaced": -1}, "more rows than"),
         ({"asked": [0, 1, 1]}, "its header cannot be read"),
-        ({"runs": [0, 2, -1, 1]}, "its spans are not in order"),
-        ({"runs": [0, -2, 1, 5]}, "its spans are not in order"),
+        ({"runs": [-30_000, 2, -1, 2]}, "its spans are not in order"),
+        ({"runs": [-30_000, 2, 0, 1]}, "its spans are not in order"),
+        ({"runs": [150_000, -3, 3, 3]}, "its spans are not in order"),
         ({"rows": 3.0}, "its header cannot be read"),
         ({"asked": [1, 5]}, "off the grid"),
         ({"asked": [2**61 // 60_000 * 60_000 - 30_000, 5]}, "in no year that there is"),
         ({"asked": [-30_000, 2]}, "where nothing was asked"),
         ({"provisional": [-30_000 + 5 * 60_000, 1]}, "where nothing was asked"),
+        ({"runs": [-30_000 + 9 * 60_000, 3]}, "where nothing was asked"),
         ({"asked": [-30_000.0, 5]}, "its header cannot be read"),
     ],
 )
 def test_a_forged_header_is_refused_before_anything_of_its_size_is_made(changed: dict[str, Any], reason: str) -> None:
-    header_bytes = struct.unpack_from("<I", SMALL, 12)[0]
-    header = msgpack.packb({**msgpack.unpackb(SMALL[24 : 24 + header_bytes]), **changed})
-    body = SMALL[24 + header_bytes + CHECKSUM_BYTES : -CHECKSUM_BYTES]
-    front = SMALL[:12] + struct.pack("<IQ", len(header), len(body)) + header
-    content = front + checksum(front) + body
     with pytest.raises(CorruptSegment, match=reason):
-        decode(content + checksum(content), "memory")
+        decode(forge(body_of(SMALL), header=changed), "memory")
 
 
 def test_a_stated_size_beyond_the_cap_is_refused_before_anything_is_read() -> None:
