@@ -1,5 +1,5 @@
 """`python -m actors` is the same program as `candles`."""
 
-from actors.cli import main
+from actors.cli.main import main
 
 main()

@@ -8,14 +8,15 @@ import random
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import Any
 
 from actors.collecting.batch_tally import BatchTally
 from actors.collecting.guarded_permits import GuardedPermits
 from actors.collecting.symbol_collection import CollectionTools, RunBlocking, SymbolCollection
 from actors.run_control import Interrupted, RunControl
-from domain.batches import BatchReport, BatchWork, SymbolFailure
+from domain.brokers.gateway import BrokerGateway
+from domain.candles.ports import CandleRepository, TradingCalendar
+from domain.candles.sessions import AlwaysOpen
 from domain.errors import (
     BrokerError,
     CollectorError,
@@ -26,27 +27,17 @@ from domain.errors import (
     StaleEpoch,
     StorageError,
 )
-from domain.pace import NOTHING_TIMED, Pace
-from domain.ports import BrokerGateway, CandleRepository, EventEmitter, IRateLimiter, JobRepository, TradingCalendar
-from domain.requests import CollectionRequest
-from domain.retries import RetryPolicy
-from domain.sessions import AlwaysOpen
+from domain.jobs.batches import BatchReport, BatchWork, SymbolFailure, WorkerOutcome
+from domain.jobs.ports import EventEmitter, JobRepository
+from domain.jobs.request import CollectionRequest
+from domain.jobs.retries import RetryPolicy
+from domain.jobs.timings import NOTHING_TIMED, Pace
+from domain.limits.ports import IRateLimiter
 
 CLOSE_GRACE_SECONDS = 0.2
 """How long permits may take to be given back at the end; those that are not count longer, never shorter."""
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class WorkerOutcome:
-    """Why a run ended: `done`, `stopped`, or what nobody's symbol is to blame for.
-
-    That is `broker_refused_credentials`, `storage_unavailable` or `limiter_unavailable`.
-    """
-
-    reason: str
-    message: str = ""
 
 
 class CollectionWorker:

@@ -9,22 +9,22 @@ from dataclasses import replace
 from functools import partial
 from typing import Protocol
 
-from actors import moments
-from actors.jobs import job_commands
-from actors.jobs.claims import Claims
-from actors.jobs.job_commands import CANCEL
-from actors.jobs.progress import JobTally
-from actors.jobs.recorder import JobRecorder
-from actors.jobs.worker_pool import WorkerHandle, WorkerPool
-from actors.permits.seal_watch import SealWatch
+from actors.coordinating import commands
+from actors.coordinating.commands import CANCEL
+from actors.coordinating.job_counters import JobTally
+from actors.coordinating.recorder import JobRecorder
+from actors.coordinating.worker_pool import WorkerHandle, WorkerPool
 from actors.run_control import RunControl
-from domain.batches import BatchReport, BatchWork
+from actors.settings import timestamps
 from domain.errors import EventStoreUnavailable, StaleEpoch
-from domain.grants import LimiterStatus
-from domain.jobs import TOO_MANY_FAILURES, CollectionJob, JobStatus
-from domain.ports import JobStore, ProgressEvent
-from domain.progress import Progress
-from domain.requests import CollectionRequest
+from domain.jobs.batch_claims import Claims
+from domain.jobs.batches import BatchReport, BatchWork
+from domain.jobs.job import TOO_MANY_FAILURES, CollectionJob, JobStatus
+from domain.jobs.ports import JobStore, ProgressEvent
+from domain.jobs.progress import Progress
+from domain.jobs.request import CollectionRequest
+from domain.limits.cooldown_watch import SealWatch
+from domain.limits.messages import LimiterStatus
 
 LIMITER_POLL_SECONDS = 1.0
 LOSSES_PER_BATCH = 3
@@ -86,17 +86,17 @@ class JobCoordinator:
 
         Calling again changes nothing. Raises JobNotFound, IllegalTransition, EventStoreUnavailable.
         """
-        await self._be_begun(job_commands.retry if retry else job_commands.take_up)
+        await self._be_begun(commands.retry if retry else commands.take_up)
         return self._snapshot()
 
     async def progress(self) -> Progress:
         """The job at this moment."""
-        await self._be_begun(job_commands.take_over)
+        await self._be_begun(commands.take_over)
         return self._snapshot()
 
     async def wait_for(self, seen_version: int, timeout_seconds: float) -> Progress:
         """The job as soon as it is newer than `seen_version`, or as it is after the timeout."""
-        await self._be_begun(job_commands.take_over)
+        await self._be_begun(commands.take_over)
         deadline = asyncio.get_running_loop().time() + timeout_seconds
         try:
             async with asyncio.timeout_at(deadline):
@@ -111,22 +111,22 @@ class JobCoordinator:
 
         `now` stops symbols after the page in hand. No request leaves from then on until `resume`.
         """
-        await self._be_begun(job_commands.take_over)
+        await self._be_begun(commands.take_over)
         number = self._control.next_number if number is None else number
         self._control.pause(now=now, number=number)
         await self._pool.tell(lambda worker: worker.pause(now, number))
         if self._control.is_paused and not self._ending:
-            await self._record(job_commands.pause)
+            await self._record(commands.pause)
         return self._snapshot()
 
     async def resume(self, number: int | None = None) -> Progress:
         """Go on after a pause, with a fresh allowance of failures."""
-        await self._be_begun(job_commands.take_over)
+        await self._be_begun(commands.take_over)
         number = self._control.next_number if number is None else number
         self._control.resume(number=number)
         # A resume that a later pause has overtaken changes nothing.
         if not self._control.is_paused and not self._ending and not self._ended.is_set():
-            await self._record(job_commands.resume)
+            await self._record(commands.resume)
             self._notify()
         await self._pool.tell(lambda worker: worker.resume(number))
         return self._snapshot()
@@ -136,7 +136,7 @@ class JobCoordinator:
 
         Raises EventStoreUnavailable when that could not be written: the next resume finds the truth.
         """
-        await self._be_begun(job_commands.take_over)
+        await self._be_begun(commands.take_over)
         await self._end(reason)
         await self._ended.wait()
         if self._end_error is not None:
@@ -146,7 +146,7 @@ class JobCoordinator:
     async def cancel(self) -> Progress:
         """Stop everything and give the job up."""
         await self.shutdown(CANCEL)
-        await self._record(job_commands.cancel)
+        await self._record(commands.cancel)
         return self._snapshot()
 
     async def start(self, job_id: str, worker: str) -> CollectionRequest:
@@ -221,7 +221,7 @@ class JobCoordinator:
 
     def _record_batch(self, job: CollectionJob, report: BatchReport) -> None:
         # A pause and a resume meanwhile raised the epoch; the batch stayed in the same hands.
-        job.record_batch(replace(report, epoch=job.epoch), timestamp=moments.now())
+        job.record_batch(replace(report, epoch=job.epoch), timestamp=timestamps.now())
         self._tally.reported(report.batch)
 
     def _add_worker(self) -> None:
@@ -270,13 +270,13 @@ class JobCoordinator:
         if not job.status.is_final:
             for report in late:
                 self._record_batch(job, report)
-        job_commands.conclude(job, self._ending, self._request.on_too_many_failures)
+        commands.conclude(job, self._ending, self._request.on_too_many_failures)
 
     async def _watch_limiter(self) -> None:
         while not self._ended.is_set():
             self._limiter = await self._read_limiter()
             if seal := self._seals.look(self._limiter):
-                self._spawn(self._record(partial(job_commands.note_seal, seal=seal)))
+                self._spawn(self._record(partial(commands.note_seal, seal=seal)))
             await asyncio.sleep(LIMITER_POLL_SECONDS)
 
     def _snapshot(self) -> Progress:

@@ -7,17 +7,16 @@ import time
 from collections.abc import Callable, Sequence
 from uuid import uuid4
 
-from actors.permits.account import PermitAccount
-from actors.permits.dispatcher import PermitDispatcher
-from actors.permits.queue import PermitQueue, ReturnedTickets, Waiting
-from actors.permits.tally import LimiterMetrics, LimiterTally
+from actors.limiter.account import PermitAccount
+from actors.limiter.counters import LimiterMetrics, LimiterTally
+from actors.limiter.dispatcher import PermitDispatcher
+from actors.limiter.queue import PermitQueue, ReturnedTickets, Waiting
 from actors.run_control import RunControl
 from domain.errors import LimiterUnavailable
-from domain.grants import Lease, LimiterStatus, Outcome, PermitRequest, Settlement
-from domain.permit_log import PermitLog
-from domain.permits import LentPermit
-from domain.ports import PermitRecord
-from domain.rates import AccountLimits
+from domain.limits.ledger import LentPermit
+from domain.limits.messages import Lease, LimiterStatus, Outcome, PermitRequest, Settlement
+from domain.limits.ports import PermitLog, PermitRecord
+from domain.limits.rates import AccountLimits
 
 CALL_SECONDS = 1.0
 """How long a call with a ticket waits here before its caller has to ask again."""
@@ -26,9 +25,9 @@ PATIENCE_SECONDS = 5.0
 
 
 class RateLimiter:
-    """Grants the permits of one broker account; see `domain.permits` for the guarantee.
+    """Grants the permits of one broker account; see `domain.limits.ledger` for the guarantee.
 
-    Jobs get their shares, see `domain.fair_shares`. One dispatcher for each pool takes the requests in order.
+    Jobs get their shares, see `domain.limits.fair_shares`. One dispatcher for each pool takes the requests in order.
     `is_paused`: the operator's switch, see `LimiterOperator`. It is looked at once the account is held: whoever
     finds the account held tells the limiter, so an order given at any other moment is seen here.
     """

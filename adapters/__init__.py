@@ -1,1 +1,1 @@
-"""The real parts behind the ports of `domain.ports`."""
+"""The real parts behind the ports of the domain."""

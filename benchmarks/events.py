@@ -15,14 +15,14 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from adapters.event_database import EventDatabase, JobEvents
-from adapters.job_journal import JobJournal
+from adapters.job_store.journal import JobJournal
+from adapters.job_store.sqlite import EventDatabase, JobEvents
 from benchmarks.tables import Table
-from domain.batches import BatchReport, SymbolFailure
-from domain.candles import Interval
-from domain.plans import job_uuid, plan_uuid
-from domain.requests import CollectionRequest
-from domain.timespan import TimeSpan
+from domain.candles.dataset import Interval
+from domain.jobs.batches import BatchReport, SymbolFailure
+from domain.jobs.plan import job_uuid, plan_uuid
+from domain.jobs.request import CollectionRequest
+from domain.spans.time_span import TimeSpan
 
 NOW = datetime(2024, 3, 1, tzinfo=UTC)
 BATCH_SIZES = (10, 100)
@@ -37,7 +37,7 @@ class JsonDatabase:
 
     def __init__(self, path: Path) -> None:
         self._events = JobEvents(
-            {"PERSISTENCE_MODULE": "adapters.event_database:FullSyncFactory", "SQLITE_DBNAME": str(path)}
+            {"PERSISTENCE_MODULE": "adapters.job_store.sqlite:FullSyncFactory", "SQLITE_DBNAME": str(path)}
         )
 
     @contextmanager

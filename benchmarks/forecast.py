@@ -9,11 +9,11 @@ from dataclasses import dataclass, replace
 from actors.service import CollectionService
 from benchmarks.tables import Table
 from benchmarks.workbench import symbols, workbench
-from domain.forecast import CollectionForecast
-from domain.jobs import JobStatus
-from domain.rates import RateLimit
-from domain.requests import CollectionRequest
-from domain.timespan import TimeSpan
+from domain.jobs.forecast import CollectionForecast
+from domain.jobs.job import JobStatus
+from domain.jobs.request import CollectionRequest
+from domain.limits.rates import RateLimit
+from domain.spans.time_span import TimeSpan
 
 DAY_MS = 86_400_000
 DAYS_PER_PAGE = 1000

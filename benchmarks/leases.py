@@ -9,14 +9,15 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
-from actors.permits.client import PermitClient
+from actors.cluster.builders import LimiterBuilder, as_actor
+from actors.cluster.session import RaySession
+from actors.collecting.permit_client import PermitClient
 from actors.rate_limiter import RateLimiter
-from actors.ray_session import RaySession
-from actors.service import LimiterBuilder, as_actor, state_folder
+from actors.settings.state_folder import state_folder
 from benchmarks.tables import Table
 from benchmarks.workbench import temporary_state
-from domain.leases import LeaseTerms
-from domain.rates import AccountLimits, RateLimit
+from domain.limits.permit_bundles import LeaseTerms
+from domain.limits.rates import AccountLimits, RateLimit
 
 LIMIT = "1000000/1s"
 """Far more than any limiter grants, so that nothing but the way to the permits is measured."""
@@ -52,7 +53,7 @@ class LeasingClient:
 
     async def run(self, seconds: float) -> tuple[int, int]:
         """So many permits, in so many calls."""
-        from actors.handles import RemoteRateLimiter
+        from actors.cluster.handles import RemoteRateLimiter
 
         calls = _CountedCalls(RemoteRateLimiter(self._limiter))
         client = PermitClient(calls, leases=self._leases)

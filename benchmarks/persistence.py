@@ -8,15 +8,15 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from actors.permits.account import PermitAccount
+from actors.limiter.account import PermitAccount
 from adapters.in_memory.permits import InMemoryPermitRecord, PermitMemory
-from adapters.permits.log import PermitLogFile
-from adapters.permits.log_reader import read_trail
-from adapters.permits.record import PermitRecordFile, boot_identity
+from adapters.permit_store.log import PermitLogFile
+from adapters.permit_store.log_reader import read_trail
+from adapters.permit_store.record import PermitRecordFile, boot_identity
 from benchmarks.tables import Table
-from domain.audit import audit
-from domain.grants import Outcome, PermitRequest, Settlement
-from domain.rates import AccountLimits, RateLimit
+from domain.limits.audit import audit
+from domain.limits.messages import Outcome, PermitRequest, Settlement
+from domain.limits.rates import AccountLimits, RateLimit
 
 LIMITS = AccountLimits("binance", "bench", (RateLimit(10_000_000, 0.5),), timeout_seconds=10, stray_seconds=10)
 JOB = "binance-1d-00000000"

@@ -13,12 +13,13 @@ import numpy as np
 import polars
 import pyarrow.parquet as parquet
 
-from adapters.candle_files import CandleFiles
-from adapters.candle_reader import CandleReader
-from adapters.parquet_mirror import ParquetMirror
+from adapters.candle_store.repository import CandleFiles
+from adapters.reading.parquet_mirror import ParquetMirror
+from adapters.reading.reader import CandleReader
 from benchmarks.tables import Table
-from domain.candles import Candles, Dataset, Interval
-from domain.timespan import TimeSpan
+from domain.candles.candles import Candles
+from domain.candles.dataset import Dataset, Interval
+from domain.spans.time_span import TimeSpan
 
 MINUTE_MS = 60_000
 NEW_YEAR_MS = 1_704_067_200_000

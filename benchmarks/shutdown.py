@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 from actors.service import CollectionService
 from benchmarks.tables import Table
 from benchmarks.workbench import WORKER, Workbench, actor_processes, symbols, wait_until, workbench
-from domain.jobs import JobStatus
+from domain.jobs.job import JobStatus
 
 if TYPE_CHECKING:
-    from actors.handles import JobHandle
+    from actors.cluster.handles import JobHandle
 
 SETTLE_SECONDS = 0.3
 MOST_REPETITIONS = 20
@@ -101,7 +101,7 @@ def _shut_down_once(service: CollectionService, bench: Workbench, state: State, 
     request = replace(service.request(), symbols=tuple(symbols(state.symbols, f"JOB{number}X")))
     handle = service.submit(request)
     # Not above: Ray reads its environment when it is imported, and the service has set it by now.
-    from actors.handles import JobHandle
+    from actors.cluster.handles import JobHandle
 
     assert isinstance(handle, JobHandle), "a fresh folder holds no finished job"
     wait_until(lambda: len(actor_processes(WORKER, handle.job_id)) >= 2, "two workers run")

@@ -8,13 +8,14 @@ from collections.abc import Callable
 
 import numpy as np
 
-from actors.collecting.page_check import PageCheck
 from benchmarks.tables import Table
-from domain.candles import Dataset, Interval, RawCandles
-from domain.coverage import Coverage
-from domain.sessions import AlwaysOpen
-from domain.timespan import TimeSpan
-from domain.validation import ValidatedCandles, validate
+from domain.candles.candles import RawCandles
+from domain.candles.coverage import Coverage
+from domain.candles.dataset import Dataset, Interval
+from domain.candles.sessions import AlwaysOpen
+from domain.candles.truncation import PageCheck
+from domain.candles.validation import ValidatedCandles, validate
+from domain.spans.time_span import TimeSpan
 
 DATASET = Dataset("memory", "A", Interval("1m"))
 MINUTE_MS = 60_000

@@ -13,8 +13,9 @@ from pathlib import Path
 
 import psutil
 
-from actors.service import STATE_FOLDER_VARIABLE, simulated_exchange
-from actors.settings import Settings
+from actors.settings.model import Settings
+from actors.settings.state_folder import STATE_FOLDER_VARIABLE
+from actors.wiring import simulated_exchange
 from adapters.simulator import SimulatorProcess
 
 FIRST_DAY = datetime(2015, 1, 1, tzinfo=UTC)

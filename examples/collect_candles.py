@@ -2,9 +2,9 @@
 
 import sys
 
-from actors.commands.progress_text import progress_line, summary
+from actors.cli.text.progress import progress_line, summary
 from actors.service import CollectionService
-from actors.settings import Settings
+from actors.settings.model import Settings
 
 settings = Settings.load(sys.argv[1] if len(sys.argv) > 1 else "examples/candles.toml")
 with CollectionService(settings) as service:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from domain.batches import BatchReport, SymbolFailure
-from domain.candles import Interval
-from domain.jobs import CollectionJob, JobStatus
-from domain.plans import CollectionPlan
-from domain.requests import CollectionRequest, FailureAllowance
-from domain.timespan import TimeSpan
+from domain.candles.dataset import Interval
+from domain.jobs.batches import BatchReport, SymbolFailure
+from domain.jobs.job import CollectionJob, JobStatus
+from domain.jobs.plan import CollectionPlan
+from domain.jobs.request import CollectionRequest, FailureAllowance
+from domain.spans.time_span import TimeSpan
 
 NOW = datetime(2024, 3, 1, 12, tzinfo=UTC)
 REQUEST = CollectionRequest(

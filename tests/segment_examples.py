@@ -7,12 +7,13 @@ from collections.abc import Sequence
 import numpy as np
 from hypothesis import strategies as st
 
-from adapters.candle_segments import PackedSegment, Segment
-from adapters.segments.scratch import Scratch
-from domain.candle_history import CandleHistory
-from domain.candles import CORE_COLUMNS, Candles, Column, Dataset, Interval
-from domain.known_spans import KnownSpans
-from domain.timespan import TimeSpan
+from adapters.candle_store.format.scratch import Scratch
+from adapters.candle_store.format.segment import PackedSegment, Segment
+from domain.candles.candles import CORE_COLUMNS, Candles, Column
+from domain.candles.dataset import Dataset, Interval
+from domain.candles.history import CandleHistory
+from domain.candles.known_spans import KnownSpans
+from domain.spans.time_span import TimeSpan
 
 MINUTE_MS = 60_000
 DATASET = Dataset("memory", "BRK/B ü", Interval("1m"), adjustment="split", anchor_ms=-30_000)

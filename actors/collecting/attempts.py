@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_never
 
-from domain.retries import RetryPolicy
+from domain.jobs.retries import RetryPolicy
 
 
 class Attempts:

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from actors.collecting.guarded_permits import GuardedPermits
-from domain.batches import BatchReport, BatchWork, SymbolFailure
-from domain.findings import added
-from domain.pace import Pace
-from domain.ports import EventEmitter, ProgressEvent
+from domain.candles.findings import added
+from domain.jobs.batches import BatchReport, BatchWork, SymbolFailure
+from domain.jobs.ports import EventEmitter, ProgressEvent
+from domain.jobs.timings import Pace
 
 
 class BatchTally:

@@ -7,13 +7,13 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from actors.run_control import RunControl
-from domain.pace import Pace
-from domain.ports import Permit, PermitSource
-from domain.usage import BrokerUsage
+from domain.jobs.timings import Pace
+from domain.limits.ports import Permit, PermitSource
+from domain.limits.usage import BrokerUsage
 
 
 class GuardedPermits:
-    """Another source's permits under a RunControl; implements `domain.ports.PermitSource`.
+    """Another source's permits under a RunControl; implements `domain.limits.ports.PermitSource`.
 
     Whoever waits for a permit when it is no longer wanted gets Interrupted, and a permit that comes
     late goes back unused. `requests` counts what went on the wire, `waited_seconds` adds up the waits that

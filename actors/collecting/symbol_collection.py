@@ -5,24 +5,26 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any, ParamSpec, Protocol, TypeVar
 
 from actors.collecting.attempts import Attempts
 from actors.collecting.batch_tally import BatchTally
 from actors.collecting.guarded_permits import GuardedPermits
-from actors.collecting.page_check import PageCheck
 from actors.run_control import RunControl
-from domain.candles import Dataset
-from domain.coverage import Coverage
+from domain.brokers.gateway import BrokerGateway, PageRequest
+from domain.candles.coverage import Coverage
+from domain.candles.dataset import Dataset
+from domain.candles.ports import CandleRepository, TradingCalendar
+from domain.candles.sessions import AlwaysOpen
+from domain.candles.truncation import PageCheck
+from domain.candles.validation import ValidatedCandles, validate
 from domain.errors import BrokerUnavailable, MalformedResponse
-from domain.ports import BrokerGateway, CandleRepository, PageRequest, TradingCalendar
-from domain.requests import CollectionRequest
-from domain.retries import RetryPolicy
-from domain.sessions import AlwaysOpen, common, grouped
-from domain.timespan import TimeSpan, union
-from domain.validation import ValidatedCandles, validate
+from domain.jobs.request import CollectionRequest
+from domain.jobs.retries import RetryPolicy
+from domain.spans.span_set import SpanSet
+from domain.spans.time_span import TimeSpan
 
 SAVE_GRACE_SECONDS = 0.4
 """How long a shutdown waits for a save that has begun; below the grace a coordinator gives its workers."""
@@ -103,19 +105,19 @@ class SymbolCollection:
     def _page_ms(self) -> int:
         return self._tools.gateway.max_candles_per_page * self._dataset.interval.duration_ms
 
-    def _pages(self, to_ask: Sequence[TimeSpan]) -> list[TimeSpan]:
+    def _pages(self, to_ask: SpanSet) -> list[TimeSpan]:
         """What is to be asked, a request each: gaps may be many and short, and lie close together."""
         if self._recheck_gaps:
-            return grouped(to_ask, self._page_ms)
+            return to_ask.grouped(self._page_ms)
         return [page for span in to_ask for page in span.pages(self._page_ms)]
 
-    def _to_ask(self, coverage: Coverage) -> list[TimeSpan]:
+    def _to_ask(self, coverage: Coverage) -> SpanSet:
         """What is missing, or was answered too early and has settled since, or denied and is to be asked again."""
         to_ask = coverage.to_ask(self._settled_before(int(self._tools.clock() * 1000)))
         if not self._recheck_gaps:
             return to_ask
         expected = self._tools.calendar.expected(self._dataset, coverage.span)
-        return union([*to_ask, *common(coverage.confirmed_empty, expected)])
+        return to_ask | (coverage.confirmed_empty & expected)
 
     async def _coverage(self, span: TimeSpan) -> Coverage:
         reading = self._tools.run_blocking(self._tools.candles.coverage, self._dataset, span)
@@ -150,7 +152,7 @@ class SymbolCollection:
                 await self._back_off(CLAIM_POLL_SECONDS)
             coverage = await self._coverage(check.surroundings(span))
             check.know(coverage)
-            pieces = self._pages(common([span], self._to_ask(coverage)))
+            pieces = self._pages(self._to_ask(coverage).within(span))
             if not pieces:
                 self._tally.skipped(1)
             for piece in pieces:

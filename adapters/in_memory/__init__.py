@@ -5,6 +5,7 @@ from __future__ import annotations
 from adapters.in_memory.broker import InMemoryGateway, InMemoryPermit, InMemoryRateLimiter
 from adapters.in_memory.candles import InMemoryCandleRepository
 from adapters.in_memory.jobs import InMemoryJobRepository, RecordingEmitter
+from adapters.in_memory.owners import InMemoryJobOwners
 from adapters.in_memory.permit_log import InMemoryPermitLog
 from adapters.in_memory.permits import InMemoryAccountSwitch, InMemoryPermitRecord
 
@@ -12,6 +13,7 @@ __all__ = [
     "InMemoryAccountSwitch",
     "InMemoryCandleRepository",
     "InMemoryGateway",
+    "InMemoryJobOwners",
     "InMemoryJobRepository",
     "InMemoryPermit",
     "InMemoryPermitLog",

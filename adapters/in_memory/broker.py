@@ -7,11 +7,13 @@ from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import TypeAlias
 
-from domain.candles import Candles, Dataset, Interval
+from domain.brokers.gateway import CandlePage, PageRequest
+from domain.candles.candles import Candles
+from domain.candles.dataset import Dataset, Interval
 from domain.errors import BrokerError, BrokerThrottled, SymbolRejected
-from domain.grants import Priority
-from domain.ports import CandlePage, PageRequest, PermitSource
-from domain.usage import BrokerUsage
+from domain.limits.messages import Priority
+from domain.limits.ports import PermitSource
+from domain.limits.usage import BrokerUsage
 
 Mishap: TypeAlias = BrokerError | asyncio.Event
 """An error to raise after the request was answered, or an event that leaves it hanging until set."""

@@ -6,14 +6,15 @@ from collections.abc import Iterator, Sequence
 from threading import Lock
 from typing import Self
 
-from domain.candle_history import ALWAYS_KNOWN_MS, CandleHistory, SaveResult
-from domain.candle_ports import CandlePiece, DamagedSegment
-from domain.candles import Candles, Dataset
-from domain.coverage import Coverage
+from domain.candles.candles import Candles
+from domain.candles.coverage import Coverage
+from domain.candles.dataset import Dataset
+from domain.candles.history import ALWAYS_KNOWN_MS, CandleHistory, SaveResult
+from domain.candles.ports import CandlePiece, DamagedSegment
+from domain.candles.revisions import Revisions
+from domain.candles.validation import QuarantinedCandle
 from domain.errors import StorageError
-from domain.revisions import Revisions
-from domain.timespan import TimeSpan
-from domain.validation import QuarantinedCandle
+from domain.spans.time_span import TimeSpan
 
 
 class InMemoryClaim:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 from functools import reduce
 
-from domain.batches import BatchReport, BatchWork
+from domain.candles.findings import added
 from domain.errors import JobNotFound, StaleEpoch
-from domain.findings import added
-from domain.jobs import JobStatus
-from domain.ports import ProgressEvent
-from domain.progress import Progress
-from domain.requests import CollectionRequest
+from domain.jobs.batches import BatchReport, BatchWork
+from domain.jobs.job import JobStatus
+from domain.jobs.ports import ProgressEvent
+from domain.jobs.progress import Progress
+from domain.jobs.request import CollectionRequest
 
 
 class RecordingEmitter:

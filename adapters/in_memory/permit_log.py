@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from domain.audit import Ending, LimitsInForce, PermitTrail
-from domain.grants import Outcome
-from domain.permits import LentPermit
-from domain.ports import RecordedPermits
-from domain.rates import RateLimit
+from domain.limits.audit import Ending, LimitsInForce, PermitTrail
+from domain.limits.ledger import LentPermit
+from domain.limits.messages import Outcome
+from domain.limits.ports import RecordedPermits
+from domain.limits.rates import RateLimit
 
 
 @dataclass(slots=True)
@@ -40,7 +40,7 @@ class LoggedPermits:
 
 
 class InMemoryPermitLog:
-    """A permit log that forgets nothing while its `memory` lives; implements `domain.permit_log.PermitLog`."""
+    """A permit log that forgets nothing while its `memory` lives; implements `domain.limits.ports.PermitLog`."""
 
     def __init__(self, memory: LoggedPermits | None = None) -> None:
         self.memory = memory or LoggedPermits()

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from domain.errors import LimiterUnavailable, StorageUnavailable
-from domain.permits import LentPermit
-from domain.ports import RecordedPermits
-from domain.rates import AccountLimits
+from domain.limits.ledger import LentPermit
+from domain.limits.ports import RecordedPermits
+from domain.limits.rates import AccountLimits
 
 
 @dataclass(slots=True)
@@ -33,7 +33,7 @@ class PermitMemory:
 class InMemoryAccountSwitch:
     """An account's switch in memory, while somebody `memory` tells of has the account; see the port.
 
-    Implements `domain.account_switch.AccountSwitch`.
+    Implements `domain.limits.operator_pause.AccountSwitch`.
     """
 
     def __init__(self, memory: PermitMemory | None = None) -> None:
@@ -63,7 +63,7 @@ class InMemoryAccountSwitch:
 
 
 class InMemoryPermitRecord:
-    """A permit record that forgets nothing while its `memory` lives; implements `domain.ports.PermitRecord`."""
+    """A permit record that forgets nothing while its `memory` lives; implements `domain.limits.ports.PermitRecord`."""
 
     def __init__(
         self, limits: AccountLimits, memory: PermitMemory | None = None, holder: str = "memory", session: str = "memory"

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from domain.rates import RateLimit
+from domain.limits.rates import RateLimit
 
 ONE_MINUTE_SECONDS = 60.0
 

@@ -14,11 +14,11 @@ from weakref import WeakSet
 from aiohttp import web
 
 from adapters.simulator.arrivals import Arrival, ArrivalLog
-from adapters.simulator.dialect import WEIGHTS, WrongQuery, error_answer, exchange_info, read_klines_query
+from adapters.simulator.dialects.binance import WEIGHTS, WrongQuery, error_answer, exchange_info, read_klines_query
 from adapters.simulator.faults import Fault, FaultKind, FaultScript, Latency
 from adapters.simulator.market import Market, UnknownInterval, UnknownSymbol
 from adapters.simulator.mishaps import answer_with
-from domain.rates import RateLimit
+from domain.limits.rates import RateLimit
 
 DEFAULT_LIMITS = ("15/1s",)
 _STOP_SECONDS = 0.1

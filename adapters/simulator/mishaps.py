@@ -7,7 +7,7 @@ import json
 
 from aiohttp import web
 
-from adapters.simulator.dialect import error_answer
+from adapters.simulator.dialects.binance import error_answer
 from adapters.simulator.faults import Fault, FaultKind
 
 _FOREVER_SECONDS = 86_400.0

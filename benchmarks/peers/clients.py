@@ -9,18 +9,19 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from actors.permits.client import PermitClient
+from actors.cluster.builders import LimiterBuilder
+from actors.collecting.permit_client import PermitClient
 from actors.rate_limiter import RateLimiter
-from actors.service import LimiterBuilder
-from adapters.brokers.binance import BinanceGateway
+from adapters.brokers.binance.gateway import BinanceGateway
 from benchmarks.peers.contestants import Contestant
 from benchmarks.peers.libraries import Place, Take
 from benchmarks.peers.networks import LIMIT
-from domain.candles import Interval
+from domain.brokers.gateway import PageRequest
+from domain.candles.dataset import Interval
 from domain.errors import BrokerThrottled
-from domain.ports import PageRequest, Permit, PermitSource
-from domain.timespan import TimeSpan
-from domain.usage import BrokerUsage
+from domain.limits.ports import Permit, PermitSource
+from domain.limits.usage import BrokerUsage
+from domain.spans.time_span import TimeSpan
 
 FUTURE_DAYS = TimeSpan(4_102_444_800_000, 4_102_444_800_000 + 5 * 86_400_000)
 """Five days of the year 2100: an empty page is the least work for both sides, and it is requests that race."""
@@ -129,7 +130,7 @@ async def _permits(errand: Errand) -> AsyncIterator[PermitSource]:
 
 def _remote(actor: Any) -> Any:
     # Ray reads its environment when it is imported, so the driver must not import it before it is set.
-    from actors.handles import RemoteRateLimiter
+    from actors.cluster.handles import RemoteRateLimiter
 
     return RemoteRateLimiter(actor)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from adapters.simulator import Latency
-from domain.rates import RateLimit
+from domain.limits.rates import RateLimit
 
 LIMIT = RateLimit.parse("50/1s")
 

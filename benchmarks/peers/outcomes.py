@@ -14,7 +14,7 @@ from adapters.simulator.arrivals import Arrival, held_at_each_arrival
 from benchmarks.peers.clients import ClientTally
 from benchmarks.peers.contestants import Contestant
 from benchmarks.peers.networks import LIMIT, Network
-from domain.rates import ideal_makespan_seconds
+from domain.limits.rates import ideal_makespan_seconds
 
 DISTORTED_SECONDS = 0.05
 """A server that was later than this with one request in a hundred had no processor: the race says little."""

@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+from actors.cluster.builders import LimiterBuilder, as_actor
+from actors.cluster.session import RaySession
 from actors.rate_limiter import RateLimiter
-from actors.ray_session import RaySession
-from actors.service import LimiterBuilder, as_actor, simulated_exchange
+from actors.wiring import simulated_exchange
 from adapters.simulator import SimulatorProcess
 from benchmarks.peers.clients import ClientProcess, Errand
 from benchmarks.peers.contestants import OURS, OURS_VOUCHED, Contestant, Role, guessed, peers
@@ -23,7 +24,7 @@ from benchmarks.peers.libraries import Place
 from benchmarks.peers.networks import LIMIT, NETWORKS, Network
 from benchmarks.peers.outcomes import Outcome, outcome
 from benchmarks.peers.redis_server import redis_server
-from domain.rates import AccountLimits
+from domain.limits.rates import AccountLimits
 
 PROCESSES = (1, 4)
 LANES = 12

@@ -7,9 +7,10 @@ import json
 import numpy as np
 from numpy.typing import NDArray
 
-from adapters.brokers.binance_klines import parse_klines
+from adapters.brokers.binance.klines import parse_klines
 from adapters.simulator.recorded import load_recorded
-from domain.candles import Candles, Dataset, Interval
+from domain.candles.candles import Candles
+from domain.candles.dataset import Dataset, Interval
 
 MINUTE_MS = 60_000
 DAY_MS = 86_400_000

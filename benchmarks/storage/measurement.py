@@ -24,7 +24,8 @@ from benchmarks.storage.stores import (
     tuned_parquet,
 )
 from benchmarks.tables import Table
-from domain.candles import Candles, Dataset, Interval
+from domain.candles.candles import Candles
+from domain.candles.dataset import Dataset, Interval
 
 PAGE = 1000
 MONTH = 31 * 1440

@@ -14,11 +14,12 @@ import numpy as np
 import pyarrow
 from pyarrow import feather, parquet
 
-from adapters.atomic_file import make_folder, replacing
-from adapters.candle_files import CandleFiles
-from adapters.candle_layout import split
-from domain.candles import Candles, Dataset
-from domain.timespan import TimeSpan
+from adapters.candle_store.layout import split
+from adapters.candle_store.repository import CandleFiles
+from adapters.files.atomic import make_folder, replacing
+from domain.candles.candles import Candles
+from domain.candles.dataset import Dataset
+from domain.spans.time_span import TimeSpan
 
 
 class Store(Protocol):

@@ -14,17 +14,18 @@ from pathlib import Path
 import numpy as np
 import psutil
 
-from actors.service import CollectionService, state_folder
-from actors.settings import Settings
-from adapters.brokers.binance import BinanceGateway
-from adapters.candle_files import CandleFiles
-from adapters.permits.log_reader import read_trail
+from actors.service import CollectionService
+from actors.settings.model import Settings
+from actors.settings.state_folder import state_folder
+from adapters.brokers.binance.gateway import BinanceGateway
+from adapters.candle_store.repository import CandleFiles
+from adapters.permit_store.log_reader import read_trail
 from adapters.simulator import SimulatorProcess
 from adapters.simulator.market import KlinesQuery, Market
-from domain.audit import PermitTrail
-from domain.candles import Dataset, Interval
-from domain.progress import Progress
-from domain.timespan import TimeSpan
+from domain.candles.dataset import Dataset, Interval
+from domain.jobs.progress import Progress
+from domain.limits.audit import PermitTrail
+from domain.spans.time_span import TimeSpan
 
 TREE = Path(__file__).resolve().parents[2]
 START_MS, END_MS = 1_577_836_800_000, 1_609_459_200_000
@@ -162,7 +163,7 @@ class CollectionBench:
             query = KlinesQuery(symbol, DAY.name, START_MS, END_MS - 1, 1000)
             truth = [json.loads(row) for row in market.klines(query, now_ms=END_MS)]
             candles = stored.read(dataset, span)
-            assert stored.coverage(dataset, span).missing == []
+            assert stored.coverage(dataset, span).missing == ()
             assert candles.open_time_ms.tolist() == [row[0] for row in truth]
             for place, column in enumerate((candles.open, candles.high, candles.low, candles.close, candles.volume), 1):
                 assert np.array_equal(column, np.array([float(row[place]) for row in truth]))

@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from adapters.brokers.binance import BinanceGateway
-from adapters.candle_files import CandleFiles
+from adapters.brokers.binance.gateway import BinanceGateway
+from adapters.candle_store.repository import CandleFiles
 from adapters.simulator.market import KlinesQuery, Market
-from domain.candles import Dataset, Interval
-from domain.timespan import TimeSpan
+from domain.candles.dataset import Dataset, Interval
+from domain.spans.time_span import TimeSpan
 from tests.cluster.crash_matrix import TrialRun
 
 START_MS, END_MS = 1_577_836_800_000, 1_593_561_600_000

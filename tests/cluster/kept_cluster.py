@@ -12,7 +12,7 @@ from pathlib import Path
 TREE = Path(__file__).resolve().parents[2]
 KEEPER = """
 import sys
-from actors.ray_session import RaySession
+from actors.cluster.session import RaySession
 print(RaySession().connect('embedded'), flush=True)
 sys.stdin.read()
 """

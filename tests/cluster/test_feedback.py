@@ -7,9 +7,9 @@ import urllib.request
 
 import ray
 
-from actors import ray_session
-from domain.grants import LimiterStatus
-from domain.jobs import JobStatus
+from actors.cluster import session
+from domain.jobs.job import JobStatus
+from domain.limits.messages import LimiterStatus
 from tests.cluster.conftest import Benches
 
 
@@ -25,7 +25,7 @@ def test_a_refusal_seals_the_account_for_its_time_is_recorded_once_and_another_p
         job = service.submit()
         progress = job.wait()
         assert (progress.status, progress.symbols_completed, progress.symbols_failed) == (JobStatus.COMPLETED, 20, 0)
-        limiter = ray_session.find_actor(f"limiter:binance:{bench.account}")
+        limiter = session.find_actor(f"limiter:binance:{bench.account}")
         status: LimiterStatus = ray.get(limiter.status.remote(), timeout=10)
     [window] = [each for each in status.windows if each.limit == "200w/60s"]
     assert 30 <= window.others <= 60

@@ -10,9 +10,9 @@ import numpy as np
 import psutil
 import pytest
 
-from actors.handles import JobHandle
-from domain.jobs import JobStatus
-from domain.rates import RateLimit
+from actors.cluster.handles import JobHandle
+from domain.jobs.job import JobStatus
+from domain.limits.rates import RateLimit
 from tests.cluster.collection_bench import CollectionBench, actor_processes, kill_all, until
 from tests.cluster.conftest import Benches
 from tests.cluster.relay import HoldingRelay

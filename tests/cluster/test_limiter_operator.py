@@ -6,10 +6,10 @@ import json
 
 import psutil
 
-from actors.permits.operator import LimiterOperator
 from actors.service import limiter_operator
+from actors.use_cases.limiter_operator import LimiterOperator
 from domain.errors import LimiterUnavailable
-from domain.grants import LimiterStatus
+from domain.limits.messages import LimiterStatus
 from tests.cluster.collection_bench import CollectionBench, family_of, kill_all, until
 from tests.cluster.conftest import Benches
 

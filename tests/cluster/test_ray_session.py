@@ -8,12 +8,12 @@ import sys
 
 import pytest
 
-from actors.ray_session import RaySession
+from actors.cluster.session import RaySession
 from tests.cluster.collection_bench import TREE
 
 IMPORTED_TOO_EARLY = """
 import ray
-from actors.ray_session import RaySession
+from actors.cluster.session import RaySession
 RaySession().connect("embedded")
 """
 

@@ -7,9 +7,10 @@ from collections.abc import Callable, Mapping
 
 import pytest
 
-from actors.handles import FinishedJob, JobHandle
+from actors.cluster.handles import JobHandle
 from actors.service import CollectionService
-from domain.jobs import JobStatus
+from actors.use_cases.finished_job import FinishedJob
+from domain.jobs.job import JobStatus
 from tests.cluster.collection_bench import CollectionBench, until
 from tests.cluster.conftest import Benches
 

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from domain.jobs import JobStatus
+from domain.jobs.job import JobStatus
 from tests.cluster.collection_bench import TREE, family_of, same_session, still_there, until
 from tests.cluster.conftest import Benches
 

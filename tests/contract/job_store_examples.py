@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from domain.batches import BatchReport, SymbolFailure
-from domain.jobs import CollectionJob
-from domain.ports import JobStore
-from domain.requests import CollectionRequest
+from domain.jobs.batches import BatchReport, SymbolFailure
+from domain.jobs.job import CollectionJob
+from domain.jobs.ports import JobStore
+from domain.jobs.request import CollectionRequest
 from tests.job_examples import NOW, REQUEST
 
 

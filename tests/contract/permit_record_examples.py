@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from adapters.permits.record import PermitRecordFile
-from domain.permits import LentPermit
-from domain.rates import AccountLimits, RateLimit
+from adapters.permit_store.record import PermitRecordFile
+from domain.limits.ledger import LentPermit
+from domain.limits.rates import AccountLimits, RateLimit
 
 LIMITS = AccountLimits(
     "binance", "default", (RateLimit.parse("15/1s"),), timeout_seconds=10, stray_seconds=5, permit_valid_seconds=2

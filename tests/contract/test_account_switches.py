@@ -1,4 +1,4 @@
-"""What every account switch keeps to, the fake included: `domain.account_switch.AccountSwitch`."""
+"""What every account switch keeps to, the fake included: `domain.limits.operator_pause.AccountSwitch`."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import pytest
 
 from adapters.in_memory import InMemoryAccountSwitch, InMemoryPermitRecord
 from adapters.in_memory.permits import PermitMemory
-from adapters.permits.account_switch import AccountSwitchFile
-from adapters.permits.record import PermitRecordFile
-from domain.account_switch import AccountSwitch
+from adapters.permit_store.operator_pause import AccountSwitchFile
+from adapters.permit_store.record import PermitRecordFile
 from domain.errors import StorageUnavailable
-from domain.ports import PermitRecord
-from domain.rates import AccountLimits, RateLimit
+from domain.limits.operator_pause import AccountSwitch
+from domain.limits.ports import PermitRecord
+from domain.limits.rates import AccountLimits, RateLimit
 
 LIMITS = AccountLimits("binance", "my/main @ home", (RateLimit.parse("15/1s"),), timeout_seconds=1, stray_seconds=1)
 

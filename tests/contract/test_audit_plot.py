@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from adapters.permits.audit_plot import FORMATS, draw
-from domain.audit import LimitsInForce, PermitTrail, audit
+from adapters.reports.audit_plot import FORMATS, draw
 from domain.errors import SettingsError
-from domain.rates import RateLimit
+from domain.limits.audit import LimitsInForce, PermitTrail, audit
+from domain.limits.rates import RateLimit
 
 pytest.importorskip("matplotlib")
 

@@ -11,10 +11,11 @@ from datetime import UTC, datetime
 import pytest
 from aiohttp import web
 
-from adapters.brokers.binance import DEFAULT_LIMITS, BinanceGateway
+from adapters.brokers.binance.gateway import DEFAULT_LIMITS, BinanceGateway
 from adapters.in_memory import InMemoryPermit, InMemoryRateLimiter
 from adapters.simulator import NO_LATENCY, Fault, FaultKind, Latency, SimulatedExchange
-from domain.candles import Interval
+from domain.brokers.gateway import PageRequest
+from domain.candles.dataset import Interval
 from domain.errors import (
     BrokerError,
     BrokerThrottled,
@@ -26,9 +27,8 @@ from domain.errors import (
     SymbolRejected,
     TransientBrokerError,
 )
-from domain.ports import PageRequest
-from domain.rates import RateLimit
-from domain.timespan import TimeSpan
+from domain.limits.rates import RateLimit
+from domain.spans.time_span import TimeSpan
 
 DAY_MS = 86_400_000
 LOOSE = ["100000/1s"]

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from actors.permits.client import PermitClient
+from actors.collecting.permit_client import PermitClient
 from actors.rate_limiter import RateLimiter
-from adapters.brokers.binance import BinanceGateway
+from adapters.brokers.binance.gateway import BinanceGateway
 from adapters.in_memory import InMemoryPermitRecord, InMemoryRateLimiter
 from adapters.simulator import NO_LATENCY, Fault, FaultKind, SimulatedExchange
-from domain.candles import Interval
+from domain.brokers.gateway import PageRequest
+from domain.candles.dataset import Interval
 from domain.errors import BrokerThrottled
-from domain.ports import PageRequest
-from domain.rates import AccountLimits, Counts, RateLimit
-from domain.timespan import TimeSpan
-from domain.usage import BrokerUsage
+from domain.limits.rates import AccountLimits, Counts, RateLimit
+from domain.limits.usage import BrokerUsage
+from domain.spans.time_span import TimeSpan
 
 DAY_MS = 86_400_000
 LIMITS = ("100w/60s",)

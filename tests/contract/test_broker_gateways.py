@@ -10,13 +10,14 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from adapters.brokers.binance import BinanceGateway
+from adapters.brokers.binance.gateway import BinanceGateway
 from adapters.in_memory import InMemoryGateway, InMemoryRateLimiter
 from adapters.simulator import NO_LATENCY, Fault, FaultKind, SimulatedExchange
-from domain.candles import Candles, Interval
+from domain.brokers.gateway import BrokerGateway, PageRequest
+from domain.candles.candles import Candles
+from domain.candles.dataset import Interval
 from domain.errors import BrokerThrottled, BrokerUnavailable, SymbolRejected
-from domain.ports import BrokerGateway, PageRequest
-from domain.timespan import TimeSpan
+from domain.spans.time_span import TimeSpan
 
 DAY_MS = 86_400_000
 FIRST_DAY_MS = 19_000 * DAY_MS

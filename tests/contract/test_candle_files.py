@@ -17,13 +17,15 @@ from filelock import FileLock
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.candle_files import CandleFiles
-from adapters.candle_layout import dataset_of, folder_of, period_of, split
-from domain.candles import Candles, Dataset, Interval
+from adapters.candle_store.layout import dataset_of, folder_of, period_of, split
+from adapters.candle_store.repository import CandleFiles
+from domain.candles.candles import Candles
+from domain.candles.dataset import Dataset, Interval
+from domain.candles.history import SaveResult
+from domain.candles.validation import QuarantinedCandle
 from domain.errors import CorruptSegment, StorageUnavailable
-from domain.ports import SaveResult
-from domain.timespan import TimeSpan, union
-from domain.validation import QuarantinedCandle
+from domain.spans.span_set import SpanSet
+from domain.spans.time_span import TimeSpan
 
 TREE = Path(__file__).resolve().parents[2]
 MINUTE_MS = 60_000
@@ -35,9 +37,10 @@ SPAN = TimeSpan(MARCH_MS, MARCH_MS + 100 * MINUTE_MS)
 PRELUDE = """
 import os, resource, signal, sys
 import numpy as np
-from adapters.candle_files import CandleFiles
-from domain.candles import Candles, Dataset, Interval
-from domain.timespan import TimeSpan
+from adapters.candle_store.repository import CandleFiles
+from domain.candles.candles import Candles
+from domain.candles.dataset import Dataset, Interval
+from domain.spans.time_span import TimeSpan
 MINUTE_MS, MARCH_MS = 60_000, 1_709_251_200_000
 dataset, files = Dataset("memory", "A", Interval("1m")), CandleFiles(sys.argv[1])
 def save(first, last):
@@ -131,7 +134,7 @@ def test_a_kill_at_any_step_of_a_save_leaves_each_file_as_before_or_as_after_wit
         assert (returned, said.strip()) == ((0, "6") if step == 6 else (-signal.SIGKILL, ""))
         halves = [len(files.read(DATASET, half)) for half in (february, march)]
         missing = files.coverage(DATASET, TimeSpan(february.start_ms, march.end_ms)).missing
-        assert missing == ([] if halves[0] else [february])
+        assert missing == (() if halves[0] else (february,))
         assert len(files.revisions(DATASET, march)) == (25 if halves[1] == 50 else 0)
         seen.add(tuple(halves))
         assert run("save(-50, 50)", files.root)[0] == 0
@@ -172,7 +175,7 @@ def test_a_save_over_a_month_end_writes_both_months_each_with_its_part(files: Ca
     assert files.save(DATASET, span, candles(range(-5, 5), value=2.0)) == SaveResult(5, 5)
     assert listed(files) == [".lock", "2024-02.candles", "2024-03.candles"]
     segment(files).unlink()
-    assert files.coverage(DATASET, span).missing == [TimeSpan(MARCH_MS, span.end_ms)]
+    assert files.coverage(DATASET, span).missing == (TimeSpan(MARCH_MS, span.end_ms),)
 
 
 def test_a_damaged_file_is_named_by_whoever_reads_or_saves(files: CandleFiles) -> None:
@@ -203,7 +206,7 @@ def test_a_damaged_file_is_set_aside_and_its_span_is_missing_again(files: Candle
     assert [(one.path, one.lost) for one in found] == [(str(segment(files)), SPAN)]
     assert files.set_aside(DATASET) == found
     assert listed(files) == [".lock", "2024-03.candles.corrupt", "2024-04.candles"]
-    assert files.coverage(DATASET, SPAN).missing == [SPAN]
+    assert files.coverage(DATASET, SPAN).missing == (SPAN,)
     assert files.coverage(DATASET, april).is_complete
     assert files.save(DATASET, SPAN, candles(range(100))) == SaveResult(100, 0)
     damage(segment(files), 3)
@@ -387,7 +390,7 @@ def test_a_span_is_split_at_period_ends_without_losing_an_opening(
     dataset = Dataset("memory", "A", interval, anchor_ms=anchor_ms)
     span = TimeSpan(start_ms, start_ms + bars * interval.duration_ms)
     parts = list(split(dataset, span))
-    assert union(part for _, part in parts) == union([dataset.align(span)])
+    assert SpanSet(part for _, part in parts) == SpanSet([dataset.align(span)])
     assert len({name for name, _ in parts}) == len(parts)
     for name, part in parts:
         period = period_of(Path(name))

@@ -14,15 +14,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adapters import candle_files
-from adapters.candle_block import CandleBlock
-from adapters.candle_files import CandleFiles
-from adapters.candle_layout import folder_of
-from adapters.candle_reader import CandleReader
-from adapters.segments.header import CHECKSUM_BYTES, PREAMBLE, checksum
-from domain.candles import Candles, Column, Dataset, Interval, stack
+from adapters.candle_store import repository
+from adapters.candle_store.block import CandleBlock
+from adapters.candle_store.format.header import CHECKSUM_BYTES, PREAMBLE, checksum
+from adapters.candle_store.layout import folder_of
+from adapters.candle_store.repository import CandleFiles
+from adapters.reading.reader import CandleReader
+from domain.candles.candles import Candles, Column, stack
+from domain.candles.dataset import Dataset, Interval
 from domain.errors import CorruptSegment
-from domain.timespan import TimeSpan
+from domain.spans.time_span import TimeSpan
 
 MINUTE_MS = 60_000
 MONTH_MS = 31 * 24 * 60 * MINUTE_MS
@@ -90,7 +91,7 @@ def test_a_span_that_cuts_files_gives_the_bars_inside(files: CandleFiles) -> Non
 def test_files_that_are_decoded_at_once_in_several_threads_do_not_disturb_each_other(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("adapters.candle_files.os.cpu_count", lambda: 5)
+    monkeypatch.setattr("adapters.candle_store.repository.os.cpu_count", lambda: 5)
     files = CandleFiles(tmp_path)
     saved = [month(number, 40_000) for number in range(6)]
     for candles in saved:
@@ -142,8 +143,8 @@ def test_pieces_kept_for_later_do_not_disturb_each_other(files: CandleFiles) -> 
 
 def test_few_pieces_live_while_candles_are_put_together(files: CandleFiles, monkeypatch: pytest.MonkeyPatch) -> None:
     living: weakref.WeakSet[Any] = weakref.WeakSet()
-    most, read, threads = [0], candle_files.read_packed, 2
-    monkeypatch.setattr("adapters.candle_files.os.cpu_count", lambda: threads + 1)
+    most, read, threads = [0], repository.read_packed, 2
+    monkeypatch.setattr("adapters.candle_store.repository.os.cpu_count", lambda: threads + 1)
 
     def counted(*arguments: Any) -> Any:
         piece = read(*arguments)
@@ -151,7 +152,7 @@ def test_few_pieces_live_while_candles_are_put_together(files: CandleFiles, monk
         most[0] = max(most[0], len(living))
         return piece
 
-    monkeypatch.setattr(candle_files, "read_packed", counted)
+    monkeypatch.setattr(repository, "read_packed", counted)
     assert len(files.read(DATASET, SPAN)) == 50 * MONTHS
     assert 0 < most[0] <= threads + 2
     assert not living

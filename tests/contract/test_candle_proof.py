@@ -12,14 +12,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from actors.jobs.candle_proof import CandleProof, Scope
 from actors.service import candle_proof
-from adapters.candle_files import CandleFiles
-from domain.candles import Candles, Dataset, Interval
-from domain.certificates import Certificate
-from domain.sessions import DAY_MS
-from domain.timespan import TimeSpan
-from domain.validation import QuarantinedCandle
+from actors.use_cases.candle_proof import CandleProof, Scope
+from adapters.candle_store.repository import CandleFiles
+from domain.candles.candles import Candles
+from domain.candles.certificates import Certificate
+from domain.candles.dataset import Dataset, Interval
+from domain.candles.sessions import DAY_MS
+from domain.candles.validation import QuarantinedCandle
+from domain.spans.time_span import TimeSpan
 
 HOUR_MS = 3_600_000
 DATASET = Dataset("memory", "BTC/USD", Interval("1h"))

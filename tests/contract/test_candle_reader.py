@@ -13,14 +13,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from adapters.candle_files import CandleFiles
-from adapters.candle_layout import folder_of
-from adapters.candle_reader import CandleReader, Holding
-from adapters.candle_tables import LongTable
+from adapters.candle_store.layout import folder_of
+from adapters.candle_store.repository import CandleFiles
 from adapters.in_memory import InMemoryCandleRepository
-from domain.candles import Candles, Dataset, Interval
+from adapters.reading.reader import CandleReader, Holding
+from adapters.reading.tables import LongTable
+from domain.candles.candles import Candles
+from domain.candles.dataset import Dataset, Interval
 from domain.errors import CorruptSegment, SettingsError
-from domain.timespan import TimeSpan
+from domain.spans.time_span import TimeSpan
 
 Repository: TypeAlias = CandleFiles | InMemoryCandleRepository
 

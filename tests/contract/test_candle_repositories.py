@@ -12,13 +12,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adapters.candle_files import CandleFiles
+from adapters.candle_store.repository import CandleFiles
 from adapters.in_memory import InMemoryCandleRepository
-from domain.candles import Candles, Dataset, Interval
-from domain.ports import CandleRepository, SaveResult
-from domain.revisions import Revisions
-from domain.timespan import TimeSpan
-from domain.validation import QuarantinedCandle
+from domain.candles.candles import Candles
+from domain.candles.dataset import Dataset, Interval
+from domain.candles.history import SaveResult
+from domain.candles.ports import CandleRepository
+from domain.candles.revisions import Revisions
+from domain.candles.validation import QuarantinedCandle
+from domain.spans.time_span import TimeSpan
 
 Repository: TypeAlias = CandleFiles | InMemoryCandleRepository
 Opener: TypeAlias = Callable[[], Repository]
@@ -140,7 +142,7 @@ def test_a_column_that_comes_later_replaces_only_the_bars_that_bring_it(reposito
 def test_what_was_asked_and_found_empty_is_not_missing(repository: Repository) -> None:
     assert repository.save(DATASET, hours(-5, 5), Candles.empty()) == SaveResult(0, 0)
     coverage = repository.coverage(DATASET, hours(-5, 5))
-    assert (coverage.missing, coverage.stored) == ([], ())
+    assert (coverage.missing, coverage.stored) == ((), ())
     assert coverage.confirmed_empty == (hours(-5, 5),)
     assert len(repository.read(DATASET, WINDOW)) == 0
 
@@ -163,7 +165,7 @@ def test_coverage_and_candles_are_cut_to_the_span(repository: Repository) -> Non
 
 
 def test_nothing_is_known_of_a_dataset_never_saved(repository: Repository) -> None:
-    assert repository.coverage(DATASET, WINDOW).missing == [WINDOW]
+    assert repository.coverage(DATASET, WINDOW).missing == (WINDOW,)
     assert len(repository.read(DATASET, WINDOW)) == 0
     assert repository.datasets() == []
 
@@ -171,7 +173,7 @@ def test_nothing_is_known_of_a_dataset_never_saved(repository: Repository) -> No
 def test_candles_outside_of_what_was_asked_are_refused_and_nothing_is_saved(repository: Repository) -> None:
     with pytest.raises(ValueError, match="outside of the span"):
         repository.save(DATASET, hours(0, 2), candles({0: 1.0, 2: 1.0}))
-    assert repository.coverage(DATASET, WINDOW).missing == [WINDOW]
+    assert repository.coverage(DATASET, WINDOW).missing == (WINDOW,)
 
 
 @pytest.mark.parametrize(
@@ -187,7 +189,7 @@ def test_candles_outside_of_what_was_asked_are_refused_and_nothing_is_saved(repo
 )
 def test_datasets_that_differ_in_any_part_are_kept_apart(repository: Repository, other: Dataset) -> None:
     repository.save(DATASET, hours(0, 1), candles({0: 1.0}))
-    assert repository.coverage(other, WINDOW).missing == [WINDOW]
+    assert repository.coverage(other, WINDOW).missing == (WINDOW,)
     repository.save(other, hours(0, 1), candles({0: 2.0}))
     assert as_dict(repository.read(DATASET, WINDOW)) == {0: 1.0}
     assert as_dict(repository.read(other, WINDOW)) == {0: 2.0}
@@ -209,7 +211,7 @@ def test_what_was_answered_too_early_is_provisional_until_it_is_answered_again(r
     assert coverage.provisional == (hours(2, 5),)
     assert (coverage.stored, coverage.confirmed_empty) == ((hours(-5, -4),), (hours(-4, 2),))
     assert coverage.is_complete
-    assert coverage.to_ask(hours(4, 4).start_ms) == [hours(2, 4)]
+    assert coverage.to_ask(hours(4, 4).start_ms) == (hours(2, 4),)
     assert as_dict(repository.read(DATASET, WINDOW)) == {-5: 1.0, 2: 1.0, 3: 1.0}
     repository.save(DATASET, hours(2, 4), candles({2: 1.0, 3: 1.0}))
     coverage = repository.coverage(DATASET, hours(-5, 5))
@@ -282,7 +284,7 @@ def test_the_same_refused_candle_is_kept_once(repository: Repository) -> None:
 
 def test_refused_candles_are_no_answer(repository: Repository) -> None:
     repository.quarantine(DATASET, [QuarantinedCandle(NEW_YEAR_MS, "volume is negative", (("volume", -1.0),))])
-    assert repository.coverage(DATASET, WINDOW).missing == [WINDOW]
+    assert repository.coverage(DATASET, WINDOW).missing == (WINDOW,)
     assert repository.datasets() == []
 
 

@@ -12,13 +12,14 @@ import polars
 import pyarrow.parquet
 import pytest
 
-from adapters.candle_export import export
-from adapters.candle_reader import CandleReader
-from adapters.candle_tables import LongTable
 from adapters.in_memory import InMemoryCandleRepository
-from domain.candles import Candles, Dataset, Interval
+from adapters.reading.export import export
+from adapters.reading.reader import CandleReader
+from adapters.reading.tables import LongTable
+from domain.candles.candles import Candles
+from domain.candles.dataset import Dataset, Interval
 from domain.errors import SettingsError
-from domain.timespan import TimeSpan
+from domain.spans.time_span import TimeSpan
 
 DAY_MS = 86_400_000
 BTC = Dataset("binance", "BTCUSDT", Interval("1d"))

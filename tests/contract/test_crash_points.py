@@ -9,11 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from adapters.candle_files import CandleFiles
-from adapters.job_journal import JobJournal
-from domain.candles import Candles, Dataset, Interval
-from domain.jobs import JobStatus
-from domain.timespan import TimeSpan
+from adapters.candle_store.repository import CandleFiles
+from adapters.job_store.journal import JobJournal
+from domain.candles.candles import Candles
+from domain.candles.dataset import Dataset, Interval
+from domain.jobs.job import JobStatus
+from domain.spans.time_span import TimeSpan
 from tests.contract.crash_points import kill_at_every_step, refuse_every_step
 from tests.contract.job_store_examples import batch_report, later, started
 from tests.contract.permit_record_examples import ended, file_record, permit
@@ -50,10 +51,10 @@ def test_a_save_of_candles_cut_short_leaves_each_file_as_it_was_or_as_it_should_
     def check(place: Path) -> None:
         files = CandleFiles(place)
         missing = files.coverage(DATASET, whole).missing
-        assert missing in ([], [hours(20, 60)])
+        assert missing in ((), (hours(20, 60),))
         assert files.read(DATASET, whole).identical(candles_in(whole if not missing else before))
         act(place)
-        assert files.coverage(DATASET, whole).missing == []
+        assert files.coverage(DATASET, whole).missing == ()
         assert files.read(DATASET, whole).identical(candles_in(whole))
         assert list(place.rglob("*.tmp*")) == []
 

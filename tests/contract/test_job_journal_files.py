@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from adapters.job_journal import JobJournal
+from adapters.job_store.journal import JobJournal
 from domain.errors import EventStoreUnavailable
-from domain.jobs import JobStatus
+from domain.jobs.job import JobStatus
 from tests.contract.job_store_examples import later, started, submitted
 from tests.job_examples import NOW, REQUEST
 
@@ -128,8 +128,8 @@ def test_the_environment_does_not_change_how_events_are_stored(path: Path, monke
 KILLED = """
 import os, signal, sys
 from datetime import UTC, datetime
-from adapters.job_journal import JobJournal
-from domain.batches import BatchReport
+from adapters.job_store.journal import JobJournal
+from domain.jobs.batches import BatchReport
 journal = JobJournal.sqlite(sys.argv[1])
 job = journal.job(sys.argv[2])
 job.take_over(timestamp=datetime.now(UTC))

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from adapters.job_journal import JobJournal
-from domain.candles import Interval
+from adapters.job_store.journal import JobJournal
+from domain.candles.dataset import Interval
 from domain.errors import EventStoreUnavailable, IllegalTransition, JobNotFound, SettingsError, StaleEpoch
-from domain.jobs import JobStatus
-from domain.ports import JobStore
-from domain.timespan import TimeSpan
+from domain.jobs.job import JobStatus
+from domain.jobs.ports import JobStore
+from domain.spans.time_span import TimeSpan
 from tests.contract.job_store_examples import batch_report, later, started, submitted
 from tests.job_examples import NOW, REQUEST
 

@@ -11,13 +11,14 @@ import polars
 import pyarrow.parquet
 import pytest
 
-from adapters.candle_files import CandleFiles
-from adapters.candle_layout import folder_of
-from adapters.candle_reader import CandleReader
-from adapters.parquet_mirror import MirrorReport, ParquetMirror
-from domain.candles import Candles, Dataset, Interval
+from adapters.candle_store.layout import folder_of
+from adapters.candle_store.repository import CandleFiles
+from adapters.reading.parquet_mirror import MirrorReport, ParquetMirror
+from adapters.reading.reader import CandleReader
+from domain.candles.candles import Candles
+from domain.candles.dataset import Dataset, Interval
 from domain.errors import StorageUnavailable
-from domain.timespan import TimeSpan
+from domain.spans.time_span import TimeSpan
 
 MINUTE_MS = 60_000
 NEW_YEAR_MS = 1_704_067_200_000

@@ -10,14 +10,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from adapters.permits import log as permit_log
-from adapters.permits.log import PermitLogFile
-from adapters.permits.log_reader import read_trail
-from domain.audit import Ending, PermitTrail, audit
-from domain.grants import Outcome
-from domain.permits import LentPermit
-from domain.ports import RecordedPermits
-from domain.rates import RateLimit
+from adapters.permit_store import log as permit_log
+from adapters.permit_store.log import PermitLogFile
+from adapters.permit_store.log_reader import read_trail
+from domain.limits.audit import Ending, PermitTrail, audit
+from domain.limits.ledger import LentPermit
+from domain.limits.messages import Outcome
+from domain.limits.ports import RecordedPermits
+from domain.limits.rates import RateLimit
 from tests.contract.test_permit_logs import NOTHING, over, permit, recorded
 
 JOB = "a job"

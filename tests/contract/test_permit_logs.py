@@ -1,4 +1,4 @@
-"""What every permit log keeps to: `domain.permit_log.PermitLog`."""
+"""What every permit log keeps to: `domain.limits.ports.PermitLog`."""
 
 from __future__ import annotations
 
@@ -10,14 +10,13 @@ import numpy as np
 import pytest
 
 from adapters.in_memory.permit_log import InMemoryPermitLog, LoggedPermits
-from adapters.permits.log import PermitLogFile
-from adapters.permits.log_reader import read_trail
-from domain.audit import Ending, PermitTrail
-from domain.grants import Outcome
-from domain.permit_log import PermitLog
-from domain.permits import LentPermit
-from domain.ports import RecordedPermits
-from domain.rates import RateLimit
+from adapters.permit_store.log import PermitLogFile
+from adapters.permit_store.log_reader import read_trail
+from domain.limits.audit import Ending, PermitTrail
+from domain.limits.ledger import LentPermit
+from domain.limits.messages import Outcome
+from domain.limits.ports import PermitLog, RecordedPermits
+from domain.limits.rates import RateLimit
 
 LIMITS = (RateLimit.parse("15/1s"), RateLimit.parse("600w/60s@history"))
 NOTHING = RecordedPermits((), float("-inf"), float("-inf"), None, "")

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from adapters.permits import history as permit_history
-from adapters.permits.history import KEPT_SECONDS
-from adapters.permits.record import FRAMES_BEFORE_COMPACTION, PermitRecordFile, boot_identity
+from adapters.permit_store import history as permit_history
+from adapters.permit_store.history import KEPT_SECONDS
+from adapters.permit_store.record import FRAMES_BEFORE_COMPACTION, PermitRecordFile, boot_identity
 from domain.errors import LimiterUnavailable, StorageUnavailable
-from domain.permits import LentPermit
-from domain.rates import AccountLimits
+from domain.limits.ledger import LentPermit
+from domain.limits.rates import AccountLimits
 from tests.contract.permit_record_examples import FLIGHT_SECONDS, LIMITS, ended, file_record, permit
 
 TREE = Path(__file__).resolve().parents[2]

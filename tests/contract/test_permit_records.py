@@ -1,4 +1,4 @@
-"""What every permit record keeps to: `domain.ports.PermitRecord`."""
+"""What every permit record keeps to: `domain.limits.ports.PermitRecord`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 from adapters.in_memory.permits import InMemoryPermitRecord, PermitMemory
 from domain.errors import LimiterUnavailable, StorageUnavailable
-from domain.ports import PermitRecord
+from domain.limits.ports import PermitRecord
 from tests.contract.permit_record_examples import FRACTIONAL, LIMITS, ended, file_record, permit
 
 MakeRecord = Callable[..., PermitRecord]

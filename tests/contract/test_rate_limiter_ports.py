@@ -1,4 +1,4 @@
-"""What every rate limiter keeps to, the fake included: `domain.ports.IRateLimiter`."""
+"""What every rate limiter keeps to, the fake included: `domain.limits.ports.IRateLimiter`."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 import pytest
 
-from actors.permits.client import PermitClient
+from actors.collecting.permit_client import PermitClient
 from actors.rate_limiter import RateLimiter
 from adapters.in_memory import InMemoryPermitRecord, InMemoryRateLimiter
-from domain.ports import IRateLimiter
-from domain.rates import AccountLimits, Counts, RateLimit
-from domain.usage import BrokerUsage
+from domain.limits.ports import IRateLimiter
+from domain.limits.rates import AccountLimits, Counts, RateLimit
+from domain.limits.usage import BrokerUsage
 
 LIMITS = AccountLimits("binance", "default", (RateLimit.parse("1000/1s"),), timeout_seconds=1, stray_seconds=1)
 

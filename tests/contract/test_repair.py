@@ -9,21 +9,22 @@ import numpy as np
 import pytest
 
 from actors.collection_worker import CollectionWorker
-from actors.jobs.catalog import JobCatalog
-from actors.jobs.proof import JobProof
-from actors.moments import now
 from actors.service import candle_proof
-from actors.settings import Settings
-from adapters.brokers.binance import BinanceGateway
-from adapters.candle_files import CandleFiles
-from adapters.candle_layout import folder_of
+from actors.settings.model import Settings
+from actors.settings.timestamps import now
+from actors.use_cases.catalog import JobCatalog
+from actors.use_cases.job_proof import JobProof
+from adapters.brokers.binance.gateway import BinanceGateway
+from adapters.candle_store.layout import folder_of
+from adapters.candle_store.repository import CandleFiles
 from adapters.in_memory import InMemoryJobRepository, InMemoryRateLimiter, RecordingEmitter
-from adapters.job_journal import JobJournal
+from adapters.job_store.journal import JobJournal
 from adapters.simulator import NO_LATENCY, SimulatedExchange
-from domain.candles import Candles, Dataset, Interval
+from domain.candles.candles import Candles
+from domain.candles.dataset import Dataset, Interval
 from domain.errors import SettingsError
-from domain.requests import CollectionRequest
-from domain.timespan import TimeSpan
+from domain.jobs.request import CollectionRequest
+from domain.spans.time_span import TimeSpan
 
 HOUR_MS = 3_600_000
 START_MS = 1_701_388_800_000  # 2023-12-01: hourly files are cut at the turn of the year

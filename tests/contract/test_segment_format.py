@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from adapters.candle_segments import Segment, encode
-from domain.candle_history import CandleHistory
-from domain.candles import Candles, Dataset, Interval, RawCandles
-from domain.timespan import TimeSpan
+from adapters.candle_store.format.segment import Segment, encode
+from domain.candles.candles import Candles, RawCandles
+from domain.candles.dataset import Dataset, Interval
+from domain.candles.history import CandleHistory
+from domain.spans.time_span import TimeSpan
 from tests.contract import segment_reader
 from tests.segment_examples import build_revised, decode, segments
 

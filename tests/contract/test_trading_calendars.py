@@ -12,12 +12,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adapters.trading_calendars import TradingCalendars
-from domain.candles import Dataset, Interval
+from adapters.calendars import TradingCalendars
+from domain.candles.dataset import Dataset, Interval
+from domain.candles.ports import TradingCalendar
+from domain.candles.sessions import DAY_MS, AlwaysOpen, SessionOverride
 from domain.errors import SettingsError
-from domain.ports import TradingCalendar
-from domain.sessions import DAY_MS, AlwaysOpen, SessionOverride, bars_in
-from domain.timespan import TimeSpan, union
+from domain.spans.span_set import SpanSet
+from domain.spans.time_span import TimeSpan
 
 TREE = Path(__file__).resolve().parents[2]
 START_MS = int(datetime(2024, 1, 1, tzinfo=UTC).timestamp() * 1000)
@@ -43,7 +44,7 @@ def day_of(text: str) -> TimeSpan:
 
 def bars(calendar: str, interval: str, span: TimeSpan) -> int:
     dataset = Dataset("memory", "A", Interval(interval))
-    return bars_in(CALENDARS[calendar].expected(dataset, span), dataset)
+    return dataset.count(CALENDARS[calendar].expected(dataset, span))
 
 
 @settings(max_examples=60, deadline=None)
@@ -58,7 +59,7 @@ def test_a_span_expects_what_its_parts_expect(calendar: str, interval: str, edge
     whole = CALENDARS[calendar].expected(dataset, TimeSpan(start, end))
     parts = [*CALENDARS[calendar].expected(dataset, TimeSpan(start, middle))]
     parts += CALENDARS[calendar].expected(dataset, TimeSpan(middle, end))
-    assert union(parts) == whole == union(whole)
+    assert SpanSet(parts) == whole
     assert all(TimeSpan(start, end).covers(run) and dataset.align(run) == run for run in whole)
 
 
@@ -90,11 +91,11 @@ def test_hong_kong_has_lunch() -> None:
 def test_an_override_replaces_the_hours_of_its_date_in_the_markets_own_time_zone() -> None:
     dataset = Dataset("memory", "A", Interval("1m"))
     expected = CALENDARS["overridden"].expected(dataset, day_of("2024-11-01"))
-    assert expected == [TimeSpan(at("2024-11-01T12:30"), at("2024-11-01T13:30"))]
+    assert expected == (TimeSpan(at("2024-11-01T12:30"), at("2024-11-01T13:30")),)
     closed = TradingCalendars([SessionOverride("XNYS", date(2024, 3, 4), ())]).named("XNYS", YEAR)
-    assert closed.expected(dataset, day_of("2024-03-04")) == []
+    assert closed.expected(dataset, day_of("2024-03-04")) == ()
     saturday = TradingCalendars([SessionOverride("XNYS", date(2024, 3, 2), ((570, 600),))]).named("XNYS", YEAR)
-    assert bars_in(saturday.expected(dataset, day_of("2024-03-02")), dataset) == 30
+    assert dataset.count(saturday.expected(dataset, day_of("2024-03-02"))) == 30
 
 
 def test_an_override_keeps_to_the_clock_on_the_wall_when_summer_time_begins() -> None:
@@ -116,7 +117,7 @@ def test_a_market_that_never_closes_may_close_for_maintenance() -> None:
 def test_a_calendar_asked_for_more_tells_more() -> None:
     calendars, dataset = TradingCalendars(), Dataset("memory", "A", Interval("1d"))
     calendars.named("XNYS", day_of("2024-03-04"))
-    assert bars_in(calendars.named("XNYS", YEAR).expected(dataset, YEAR), dataset) == 252
+    assert dataset.count(calendars.named("XNYS", YEAR).expected(dataset, YEAR)) == 252
     assert calendars.named("XNYS", day_of("2024-03-05")) is calendars.named("XNYS", YEAR)
 
 
@@ -147,12 +148,12 @@ def test_a_span_at_the_very_limit_of_what_a_calendar_knows_is_served() -> None:
     first_ms = at("1997-01-01")
     calendar = TradingCalendars().named("XBOM", TimeSpan(first_ms, first_ms + 10 * DAY_MS))
     dataset = Dataset("memory", "A", Interval("1d"))
-    assert bars_in(calendar.expected(dataset, TimeSpan(first_ms, first_ms + 10 * DAY_MS)), dataset) == 8
+    assert dataset.count(calendar.expected(dataset, TimeSpan(first_ms, first_ms + 10 * DAY_MS))) == 8
 
 
 def test_a_market_that_never_closes_needs_no_pandas() -> None:
     script = (
-        "import sys; from adapters.trading_calendars import TradingCalendars; from domain.timespan import TimeSpan; "
+        "import sys; from adapters.calendars import TradingCalendars; from domain.spans.time_span import TimeSpan; "
         "TradingCalendars().named('24/7', TimeSpan(0, 1)); assert 'pandas' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", script], cwd=TREE, check=True, timeout=60)

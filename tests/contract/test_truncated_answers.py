@@ -9,15 +9,15 @@ from pathlib import Path
 import pytest
 
 from actors.collection_worker import CollectionWorker
-from adapters.brokers.binance import BinanceGateway
-from adapters.candle_files import CandleFiles
+from adapters.brokers.binance.gateway import BinanceGateway
+from adapters.candle_store.repository import CandleFiles
 from adapters.in_memory import InMemoryJobRepository, InMemoryRateLimiter, RecordingEmitter
 from adapters.simulator import NO_LATENCY, Fault, FaultKind, SimulatedExchange
-from domain.batches import BatchReport
-from domain.candles import Interval
-from domain.requests import CollectionRequest
-from domain.retries import RetryPolicy
-from domain.timespan import TimeSpan
+from domain.candles.dataset import Interval
+from domain.jobs.batches import BatchReport
+from domain.jobs.request import CollectionRequest
+from domain.jobs.retries import RetryPolicy
+from domain.spans.time_span import TimeSpan
 
 MINUTE_MS = 60_000
 BARS = 2_500

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from adapters.candle_files import CandleFiles
+from adapters.candle_store.repository import CandleFiles
 from adapters.simulator import SimulatorProcess
-from domain.candles import Dataset, Interval
-from domain.timespan import TimeSpan
+from domain.candles.dataset import Dataset, Interval
+from domain.spans.time_span import TimeSpan
 
 TREE = Path(__file__).resolve().parents[2]
 SYMBOLS = ("ONE", "TWO")
@@ -23,12 +23,12 @@ PAGES = 9 * len(SYMBOLS)
 COLLECTOR = """
 import asyncio, sys
 from actors.collection_worker import CollectionWorker
-from adapters.brokers.binance import BinanceGateway
-from adapters.candle_files import CandleFiles
+from adapters.brokers.binance.gateway import BinanceGateway
+from adapters.candle_store.repository import CandleFiles
 from adapters.in_memory import InMemoryJobRepository, InMemoryRateLimiter, RecordingEmitter
-from domain.candles import Interval
-from domain.requests import CollectionRequest
-from domain.timespan import TimeSpan
+from domain.candles.dataset import Interval
+from domain.jobs.request import CollectionRequest
+from domain.spans.time_span import TimeSpan
 base_url, root, start_ms, end_ms, *symbols = sys.argv[1:]
 span = TimeSpan(int(start_ms), int(end_ms))
 jobs = InMemoryJobRepository(CollectionRequest("binance", "default", tuple(symbols), Interval("1h"), span))

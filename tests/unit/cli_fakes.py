@@ -7,12 +7,12 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from actors.settings import Settings
+from actors.settings.model import Settings
 from domain.errors import IllegalTransition, JobNotFound
-from domain.grants import JobWaiting, LimiterStatus, Priority, WindowStatus
-from domain.history import HistoryEntry
-from domain.jobs import JobStatus
-from domain.progress import Progress
+from domain.jobs.history import HistoryEntry
+from domain.jobs.job import JobStatus
+from domain.jobs.progress import Progress
+from domain.limits.messages import JobWaiting, LimiterStatus, Priority, WindowStatus
 
 RUNNING = Progress(
     job_id="binance-1d-0a1b2c3d",

@@ -8,16 +8,17 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from actors.collection_worker import CollectionWorker, WorkerOutcome
+from actors.collection_worker import CollectionWorker
 from actors.job_coordinator import JobCoordinator
 from adapters.in_memory import InMemoryCandleRepository, InMemoryGateway, InMemoryRateLimiter
-from adapters.job_journal import JobJournal
-from domain.candles import Interval
+from adapters.job_store.journal import JobJournal
+from domain.candles.dataset import Interval
 from domain.errors import EventStoreUnavailable, WorkerLost
-from domain.grants import LimiterStatus
-from domain.jobs import CollectionJob
-from domain.ports import ProgressEvent
-from domain.requests import CollectionRequest
+from domain.jobs.batches import WorkerOutcome
+from domain.jobs.job import CollectionJob
+from domain.jobs.ports import ProgressEvent
+from domain.jobs.request import CollectionRequest
+from domain.limits.messages import LimiterStatus
 from tests.unit.worker_bench import bars, minutes, names
 
 

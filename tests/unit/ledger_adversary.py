@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 import pytest
 from hypothesis import strategies as st
 
-from domain.permits import LentPermit, PermitLedger
-from domain.rates import Counts, RateLimit
-from domain.usage import BrokerUsage
+from domain.limits.ledger import LentPermit, PermitLedger
+from domain.limits.rates import Counts, RateLimit
+from domain.limits.usage import BrokerUsage
 from tests.unit.plain_ledger import PlainLedger
 
 POOLS = ("", "orders", "historical")

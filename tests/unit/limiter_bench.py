@@ -10,14 +10,14 @@ from typing import Any, TypeVar
 
 from aiolimiter import AsyncLimiter
 
-from actors.permits.client import PermitClient
+from actors.collecting.permit_client import PermitClient
 from actors.rate_limiter import RateLimiter
 from adapters.in_memory.permits import InMemoryPermitRecord, PermitMemory
 from domain.errors import PermitExpired
-from domain.grants import Lease, LimiterStatus, Outcome, PermitRequest, Settlement
-from domain.leases import LeaseTerms
-from domain.ports import Permit, PermitSource
-from domain.rates import AccountLimits, RateLimit
+from domain.limits.messages import Lease, LimiterStatus, Outcome, PermitRequest, Settlement
+from domain.limits.permit_bundles import LeaseTerms
+from domain.limits.ports import Permit, PermitSource
+from domain.limits.rates import AccountLimits, RateLimit
 
 Result = TypeVar("Result")
 

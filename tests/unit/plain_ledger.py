@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from domain.permits import LentPermit
-from domain.rates import RateLimit
-from domain.usage import BrokerUsage
+from domain.limits.ledger import LentPermit
+from domain.limits.rates import RateLimit
+from domain.limits.usage import BrokerUsage
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ from collections.abc import Callable, Sequence
 
 from adapters.simulator.arrivals import Arrival, ArrivalLog
 from domain.errors import PermitExpired
-from domain.ports import PermitSource
-from domain.rates import Counts, RateLimit
-from domain.usage import BrokerUsage
+from domain.limits.ports import PermitSource
+from domain.limits.rates import Counts, RateLimit
+from domain.limits.usage import BrokerUsage
 
 MINUTE_SECONDS = 60.0
 OURS, THEIRS = "ours", "theirs"

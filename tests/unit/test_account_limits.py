@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from actors.permits.limits import account_limits
-from actors.settings import BrokerSettings, Settings
-from adapters.brokers.binance import DEFAULT_LIMITS, BinanceGateway
+from actors.settings.account_limits import account_limits
+from actors.settings.model import BrokerSettings, Settings
+from adapters.brokers.binance.gateway import DEFAULT_LIMITS, BinanceGateway
 from domain.errors import SettingsError
 
 TREE = Path(__file__).resolve().parents[2]

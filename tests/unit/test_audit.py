@@ -11,9 +11,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domain.audit import Doubt, Ending, LimitsInForce, PermitTrail, audit, between, held_at_grants, held_over_time
-from domain.permits import LentPermit, PermitLedger
-from domain.rates import Counts, RateLimit
+from domain.limits.audit import (
+    Doubt,
+    Ending,
+    LimitsInForce,
+    PermitTrail,
+    audit,
+    between,
+    held_at_grants,
+    held_over_time,
+)
+from domain.limits.ledger import LentPermit, PermitLedger
+from domain.limits.rates import Counts, RateLimit
 
 JOB = "a job"
 Row = tuple[float, float, int]

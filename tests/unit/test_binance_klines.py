@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from adapters.brokers.binance_klines import WrongKlines, parse_klines
+from adapters.brokers.binance.klines import WrongKlines, parse_klines
 
 ROW: list[Any] = [
     1499040000000, "0.01634790", "0.80000000", "0.01575800", "0.01577100", "148976.11427815", 1499126399999,

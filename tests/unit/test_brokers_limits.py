@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from domain.permit_windows import PermitWindow
-from domain.rates import RateLimit, ideal_makespan_seconds
+from domain.limits.rates import RateLimit, ideal_makespan_seconds
+from domain.limits.windows import PermitWindow
 from tests.unit.limiter_bench import Network, RemoteCalls, client_of, limiter_of, now
 
 UPSTOX = ("50/1s", "500/60s", "2000/30m")

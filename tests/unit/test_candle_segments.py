@@ -15,14 +15,16 @@ import zstandard
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from adapters.candle_segments import PackedSegment, Segment, encode
-from adapters.segments.header import CHECKSUM_BYTES, MAX_BODY_BYTES, PREAMBLE, VERSION, read_front
-from adapters.segments.scratch import Scratch
-from domain.candle_history import CandleHistory
-from domain.candles import Candles, Dataset, Interval
-from domain.coverage import runs_of
+from adapters.candle_store.format.header import CHECKSUM_BYTES, MAX_BODY_BYTES, PREAMBLE, VERSION, read_front
+from adapters.candle_store.format.scratch import Scratch
+from adapters.candle_store.format.segment import PackedSegment, Segment, encode
+from domain.candles.candles import Candles
+from domain.candles.coverage import runs_of
+from domain.candles.dataset import Dataset, Interval
+from domain.candles.history import CandleHistory
+from domain.candles.known_spans import KnownSpans
 from domain.errors import CorruptSegment, StorageUnavailable
-from domain.known_spans import KnownSpans
+from domain.spans.span_set import SpanSet
 from tests.segment_examples import DATASET, MINUTE_MS, build, build_revised, decode, segments, span
 
 SMALL = encode(build_revised())
@@ -47,11 +49,11 @@ def test_the_front_alone_tells_what_was_asked_what_may_change_and_where_bars_are
     data = encode(segment)
     header = read_front(io.BytesIO(data), len(data), "memory")
     history = segment.history
-    assert (header.dataset, list(header.asked), header.provisional) == (
+    assert (header.dataset, header.asked, header.provisional) == (
         DATASET, history.known.spans, history.provisional,
     )  # fmt: skip
     assert (header.rows, header.replaced) == (len(history.candles), len(history.replaced))
-    assert list(header.runs) == runs_of(history.candles.open_time_ms, MINUTE_MS)
+    assert header.runs == runs_of(history.candles.open_time_ms, MINUTE_MS)
 
 
 def test_a_header_longer_than_the_first_read_is_read_whole() -> None:
@@ -252,7 +254,7 @@ def test_candles_and_spans_off_the_grid_are_not_written() -> None:
 def test_a_segment_without_candles_keeps_what_was_asked() -> None:
     spans = [span(0, 5), span(7, 8)]
     decoded = decode(encode(Segment(DATASET, CandleHistory(MINUTE_MS, KnownSpans.of(spans, 3)))), "memory")
-    assert (decoded.history.known.spans, len(decoded.history.candles)) == (spans, 0)
+    assert (decoded.history.known.spans, len(decoded.history.candles)) == (SpanSet(spans), 0)
 
 
 def test_a_candle_costs_few_bytes_and_a_page_few_in_the_front() -> None:

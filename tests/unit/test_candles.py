@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.candles import Candles, Dataset, Interval, RawCandles
-from domain.timespan import TimeSpan
+from domain.candles.candles import Candles, RawCandles
+from domain.candles.dataset import Dataset, Interval
+from domain.spans.time_span import TimeSpan
 
 MINUTE_MS = 60_000
 

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-from actors.jobs.claims import Claims
-from domain.batches import BatchReport, SymbolFailure
+from domain.jobs.batch_claims import Claims
+from domain.jobs.batches import BatchReport, SymbolFailure
 
 
 def claims() -> Claims:

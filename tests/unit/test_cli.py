@@ -14,12 +14,12 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from actors.cli import commands
-from actors.commands.foreground import StopSignals
-from actors.commands.support import App
-from actors.settings import Settings
+from actors.cli.foreground import StopSignals
+from actors.cli.main import commands
+from actors.cli.support import App
+from actors.settings.model import Settings
 from domain.errors import EventStoreUnavailable, LimiterUnavailable
-from domain.jobs import JobStatus
+from domain.jobs.job import JobStatus
 from tests.unit.cli_fakes import RUNNING, FakeHandle, FakeService, ended
 
 JOB = RUNNING.job_id
@@ -301,7 +301,7 @@ def test_troubles_that_are_not_the_users_are_one_sentence_and_exit_code_one(run:
 @pytest.mark.parametrize("arguments", [["--help"], ["jobs"], ["history", "x", "--at", "now"], ["collect", "none.toml"]])
 def test_looking_and_wrong_input_never_import_ray(path: Path, arguments: list[str]) -> None:
     program = (
-        "import sys\nfrom actors.cli import commands\n"
+        "import sys\nfrom actors.cli.main import commands\n"
         "commands.main(sys.argv[1:], standalone_mode=False)\nassert 'ray' not in sys.modules"
     )
     done = subprocess.run(

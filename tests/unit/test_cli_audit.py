@@ -12,18 +12,18 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
-from actors.cli import commands
-from actors.commands.support import App
-from actors.jobs.auditor import AuditReport, JobAuditor
-from actors.jobs.catalog import JobCatalog
+from actors.cli.main import commands
+from actors.cli.support import App
+from actors.use_cases.auditor import AuditReport, JobAuditor
+from actors.use_cases.catalog import JobCatalog
 from adapters.in_memory.permit_log import InMemoryPermitLog, LoggedPermits
-from adapters.job_journal import JobJournal
-from adapters.permits.audit_plot import draw
-from domain.audit import PermitTrail, audit
+from adapters.job_store.journal import JobJournal
+from adapters.reports.audit_plot import draw
 from domain.errors import SettingsError
-from domain.grants import Outcome
-from domain.permits import LentPermit
-from domain.rates import RateLimit
+from domain.limits.audit import PermitTrail, audit
+from domain.limits.ledger import LentPermit
+from domain.limits.messages import Outcome
+from domain.limits.rates import RateLimit
 from tests.job_examples import REQUEST
 from tests.unit.cli_fakes import RUNNING, FakeService
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from actors.cli import commands
-from actors.commands.support import App
-from actors.permits.operator import LimiterOperator
+from actors.cli.main import commands
+from actors.cli.support import App
+from actors.use_cases.limiter_operator import LimiterOperator
 from adapters.in_memory import InMemoryAccountSwitch
 from domain.errors import LimiterUnavailable
 from tests.unit.cli_fakes import LIMITER_STATUS, FakeLimiter

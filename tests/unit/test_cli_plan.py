@@ -9,18 +9,18 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from actors.cli import commands
-from actors.commands.support import App
-from actors.jobs.planner import JobPlan
-from adapters.parquet_mirror import MirrorReport
-from domain.candles import Interval
-from domain.forecast import SymbolsHeld, forecast
-from domain.jobs import JobStatus
-from domain.pace import NOTHING_TIMED, Pace
-from domain.rates import RateLimit
-from domain.rehearsal import Lanes
-from domain.requests import CollectionRequest
-from domain.timespan import TimeSpan
+from actors.cli.main import commands
+from actors.cli.support import App
+from actors.use_cases.planner import JobPlan
+from adapters.reading.parquet_mirror import MirrorReport
+from domain.candles.dataset import Interval
+from domain.jobs.forecast import SymbolsHeld, forecast
+from domain.jobs.job import JobStatus
+from domain.jobs.request import CollectionRequest
+from domain.jobs.simulation import Lanes
+from domain.jobs.timings import NOTHING_TIMED, Pace
+from domain.limits.rates import RateLimit
+from domain.spans.time_span import TimeSpan
 from tests.unit.cli_fakes import FakeService, ended
 
 REQUEST = CollectionRequest("binance", "default", ("A", "B", "C"), Interval("1m"), TimeSpan(0, 3_000 * 60_000))

@@ -11,21 +11,21 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from actors.cli import commands
-from actors.commands.support import App
-from actors.jobs.candle_proof import CandleProof
-from actors.jobs.catalog import JobCatalog
-from actors.jobs.proof import JobProof
-from actors.settings import Settings
+from actors.cli.main import commands
+from actors.cli.support import App
+from actors.settings.model import Settings
+from actors.use_cases.candle_proof import CandleProof
+from actors.use_cases.catalog import JobCatalog
+from actors.use_cases.job_proof import JobProof
 from adapters.in_memory import InMemoryCandleRepository, InMemoryGateway
-from adapters.job_journal import JobJournal
-from domain.candles import Dataset, Interval
-from domain.jobs import JobStatus
-from domain.ports import DamagedSegment, TradingCalendar
-from domain.requests import CollectionRequest
-from domain.sessions import AlwaysOpen
-from domain.timespan import TimeSpan
-from domain.validation import QuarantinedCandle
+from adapters.job_store.journal import JobJournal
+from domain.candles.dataset import Dataset, Interval
+from domain.candles.ports import DamagedSegment, TradingCalendar
+from domain.candles.sessions import AlwaysOpen
+from domain.candles.validation import QuarantinedCandle
+from domain.jobs.job import JobStatus
+from domain.jobs.request import CollectionRequest
+from domain.spans.time_span import TimeSpan
 from tests.unit.cli_fakes import RUNNING, FakeHandle, FakeService, ended
 from tests.unit.worker_bench import MINUTE_MS, bars, minutes
 

@@ -9,10 +9,10 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from actors.collection_worker import WorkerOutcome
-from domain.candles import Candles
+from domain.candles.candles import Candles
 from domain.errors import BrokerUnavailable
-from domain.timespan import TimeSpan
+from domain.jobs.batches import WorkerOutcome
+from domain.spans.time_span import TimeSpan
 from tests.unit.virtual_time import VirtualTimeLoop
 from tests.unit.worker_bench import MINUTE_MS, Bench, bars, minutes, names
 

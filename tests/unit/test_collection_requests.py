@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from actors.jobs.requests import request_from
-from actors.settings import Settings
+from actors.settings.model import Settings
+from actors.use_cases.request_from_settings import request_from
 from adapters.in_memory import InMemoryGateway
 from domain.errors import SettingsError
-from domain.requests import CollectionRequest
-from domain.timespan import to_milliseconds
+from domain.jobs.request import CollectionRequest
+from domain.spans.time_span import to_milliseconds
 
 START = datetime(2024, 3, 1, tzinfo=UTC)
 

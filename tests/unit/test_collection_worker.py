@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from adapters.in_memory import InMemoryGateway
-from domain.candles import Candles
+from domain.brokers.gateway import CandlePage, PageRequest
+from domain.candles.candles import Candles
 from domain.errors import (
     BrokerThrottled,
     BrokerUnavailable,
@@ -18,10 +19,11 @@ from domain.errors import (
     StorageUnavailable,
     SymbolRejected,
 )
-from domain.grants import Priority
-from domain.ports import CandlePage, PageRequest, PermitSource, ProgressEvent
-from domain.retries import RetryPolicy
-from domain.timespan import TimeSpan
+from domain.jobs.ports import ProgressEvent
+from domain.jobs.retries import RetryPolicy
+from domain.limits.messages import Priority
+from domain.limits.ports import PermitSource
+from domain.spans.time_span import TimeSpan
 from tests.unit.worker_bench import MINUTE_MS, Bench, bars, minutes, names
 
 

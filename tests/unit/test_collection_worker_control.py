@@ -5,9 +5,9 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from actors.collection_worker import WorkerOutcome
 from domain.errors import BrokerThrottled, BrokerUnavailable
-from domain.retries import RetryPolicy
+from domain.jobs.batches import WorkerOutcome
+from domain.jobs.retries import RetryPolicy
 from tests.unit.worker_bench import Bench, a_while, minutes, names
 
 SLOW = RetryPolicy(base_seconds=10_000, max_seconds=10_000)

@@ -8,8 +8,8 @@ import numpy as np
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from domain.coverage import Coverage, runs_of
-from domain.timespan import TimeSpan
+from domain.candles.coverage import Coverage, runs_of
+from domain.spans.time_span import TimeSpan
 
 INTERVAL_MS = 10
 grid = st.integers(-20, 20).map(lambda number: number * INTERVAL_MS)
@@ -47,12 +47,12 @@ def test_a_hole_in_the_middle_is_asked_again_and_a_holiday_is_not() -> None:
     coverage = Coverage.of(TimeSpan(0, 100), asked, np.array([0, 10, 40, 70, 80, 90]), INTERVAL_MS)
     assert coverage.stored == (TimeSpan(0, 20), TimeSpan(40, 50), TimeSpan(70, 100))
     assert coverage.confirmed_empty == (TimeSpan(20, 40),)
-    assert coverage.missing == [TimeSpan(50, 70)]
+    assert coverage.missing == (TimeSpan(50, 70),)
 
 
 def test_an_empty_span_is_complete_and_an_unasked_one_is_not() -> None:
     assert Coverage(TimeSpan(5, 5)).is_complete
-    assert Coverage(TimeSpan(0, 10)).missing == [TimeSpan(0, 10)]
+    assert Coverage(TimeSpan(0, 10)).missing == (TimeSpan(0, 10),)
 
 
 @given(st.sets(grid))

@@ -9,10 +9,10 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from actors.commands import progress_text
-from actors.commands.display import LineDisplay, LiveDisplay, display_for, picture
-from domain.findings import ABSENT, UNEXPECTED
-from domain.jobs import JobStatus
+from actors.cli.display import LineDisplay, LiveDisplay, display_for, picture
+from actors.cli.text import progress as progress_text
+from domain.candles.findings import ABSENT, UNEXPECTED
+from domain.jobs.job import JobStatus
 from tests.unit.cli_fakes import RUNNING, ended
 
 

@@ -18,11 +18,11 @@ from eventsourcing.persistence import Mapper, StoredEvent
 from hypothesis import example, given, settings
 from hypothesis import strategies as some
 
-from adapters.event_encoding import MAX_EVENT_BYTES, MsgpackTranscoder, ZstdCompressor
-from domain.jobs import CollectionJob, JobStatus
-from domain.pace import NOTHING_TIMED, Pace
-from domain.plans import CollectionPlan
-from domain.requests import FailureAllowance
+from adapters.job_store.encoding import MAX_EVENT_BYTES, MsgpackTranscoder, ZstdCompressor
+from domain.jobs.job import CollectionJob, JobStatus
+from domain.jobs.plan import CollectionPlan
+from domain.jobs.request import FailureAllowance
+from domain.jobs.timings import NOTHING_TIMED, Pace
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 moments = some.datetimes(timezones=some.just(UTC))

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.fair_shares import BULK_WEIGHT, INTERACTIVE_WEIGHT, FairShares, JobShares
-from domain.grants import Priority
+from domain.limits.fair_shares import BULK_WEIGHT, INTERACTIVE_WEIGHT, FairShares, JobShares
+from domain.limits.messages import Priority
 
 WEIGHTS = st.dictionaries(st.sampled_from("abcd"), st.sampled_from([0.5, 1.0, 3.0, 19.0]), min_size=2)
 SIZES = st.lists(st.integers(1, 20), min_size=40, max_size=200)

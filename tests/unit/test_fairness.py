@@ -6,10 +6,10 @@ import asyncio
 
 import pytest
 
-from actors.permits.shaper import PermitShaper
+from actors.limiter.shaper import PermitShaper
 from actors.rate_limiter import RateLimiter
-from domain.grants import PermitRequest, Priority
-from domain.rates import RateLimit, ideal_makespan_seconds
+from domain.limits.messages import PermitRequest, Priority
+from domain.limits.rates import RateLimit, ideal_makespan_seconds
 from tests.unit.limiter_bench import Network, ask_until_granted, client_of, limiter_of, now, used_up
 
 ONE_WAY_SECONDS = 0.025

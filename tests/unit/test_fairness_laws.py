@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from actors.rate_limiter import RateLimiter
-from domain.grants import Outcome, PermitRequest, Priority, Settlement
+from domain.limits.messages import Outcome, PermitRequest, Priority, Settlement
 from tests.unit.limiter_bench import account, limiter_of
 from tests.unit.virtual_time import VirtualTimeLoop
 

@@ -15,14 +15,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from domain.coverage import Coverage
+from domain.candles.coverage import Coverage
 from domain.errors import PermitImpossible
-from domain.forecast import BYTES_PER_BAR, LANES, CollectionForecast, SymbolsHeld, forecast
-from domain.pace import ENOUGH_CALLS, FEW_CALLS, NOTHING_TIMED, Pace, last_calls, typical_pace
-from domain.permits import PermitLedger
-from domain.rates import RateLimit, ideal_makespan_seconds
-from domain.rehearsal import Batches, Lanes, calls_like, lanes_makespan_seconds, rehearsed_makespan_seconds
-from domain.timespan import TimeSpan
+from domain.jobs.forecast import BYTES_PER_BAR, LANES, CollectionForecast, SymbolsHeld, forecast
+from domain.jobs.simulation import Batches, Lanes, calls_like, lanes_makespan_seconds, rehearsed_makespan_seconds
+from domain.jobs.timings import ENOUGH_CALLS, FEW_CALLS, NOTHING_TIMED, Pace, last_calls, typical_pace
+from domain.limits.ledger import PermitLedger
+from domain.limits.rates import RateLimit, ideal_makespan_seconds
+from domain.spans.time_span import TimeSpan
 
 MINUTE_MS = 60_000
 FIFTEEN = RateLimit.parse("15/1s")
@@ -234,7 +234,7 @@ def test_a_job_too_long_to_rehearse_whole_is_foretold_as_if_it_had_been(
 ) -> None:
     pace = timed(0.1, 0.12, deviation_seconds=share * 0.1, handover_seconds=0.02)
     whole = foretell(pages, texts, pace, lanes)
-    monkeypatch.setattr("domain.forecast.MOST_REHEARSED", 2000)
+    monkeypatch.setattr("domain.jobs.forecast.MOST_REHEARSED", 2000)
     assert foretell(pages, texts, pace, lanes).seconds == pytest.approx(whole.seconds, rel=0.02)
 
 

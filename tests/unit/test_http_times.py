@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from adapters.brokers.http_times import LONGEST_RETRY_SECONDS, broker_time_ms, retry_after_seconds
+from adapters.brokers.http.times import LONGEST_RETRY_SECONDS, broker_time_ms, retry_after_seconds
 
 NOON = "Fri, 01 Mar 2024 12:00:00 GMT"
 NOON_MS = 1_709_294_400_000

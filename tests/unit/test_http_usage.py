@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from adapters.brokers.http_usage import remaining_quota, used_weights
-from domain.rates import Counts, RateLimit
-from domain.usage import BrokerUsage
+from adapters.brokers.http.usage import remaining_quota, used_weights
+from domain.limits.rates import Counts, RateLimit
+from domain.limits.usage import BrokerUsage
 
 NOON = "Fri, 01 Mar 2024 12:00:00 GMT"
 NOON_SECONDS = 1_709_294_400

@@ -5,12 +5,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from actors.jobs.catalog import JobCatalog
-from adapters.job_journal import JobJournal
+from actors.use_cases.catalog import JobCatalog
+from adapters.job_store.journal import JobJournal
 from domain.errors import IllegalTransition
-from domain.jobs import JobStatus
-from domain.plans import job_id_of
-from domain.timespan import TimeSpan
+from domain.jobs.job import JobStatus
+from domain.jobs.plan import job_id_of
+from domain.spans.time_span import TimeSpan
 from tests.job_examples import NOW, REQUEST
 
 
@@ -70,7 +70,7 @@ def test_a_finished_job_with_bars_that_have_settled_since_is_followed_by_one_tha
 ) -> None:
     """A job of a fixed span would else leave its last bars provisional for ever."""
     clock = [datetime.fromtimestamp(REQUEST.span.end_ms / 1000, UTC) + timedelta(minutes=5)]
-    monkeypatch.setattr("actors.jobs.catalog.now", lambda: clock[0])
+    monkeypatch.setattr("actors.use_cases.catalog.now", lambda: clock[0])
     store = JobJournal.in_memory()
     catalog = JobCatalog(store, 1000)
     request = replace(REQUEST, settle_seconds=3600)

@@ -5,13 +5,12 @@ import time
 
 import pytest
 
-from actors.collection_worker import WorkerOutcome
-from actors.jobs.recorder import SAVE_ATTEMPTS
-from domain.batches import BatchReport
+from actors.coordinating.recorder import SAVE_ATTEMPTS
 from domain.errors import CredentialsRefused, EventStoreUnavailable, StaleEpoch, SymbolRejected, WorkerLost
-from domain.jobs import JobStatus
-from domain.ports import ProgressEvent
-from domain.requests import FailureAllowance, OnTooManyFailures
+from domain.jobs.batches import BatchReport, WorkerOutcome
+from domain.jobs.job import JobStatus
+from domain.jobs.ports import ProgressEvent
+from domain.jobs.request import FailureAllowance, OnTooManyFailures
 from tests.unit.coordinator_bench import CoordinatorBench, LocalWorker
 from tests.unit.worker_bench import names
 

@@ -8,12 +8,12 @@ from hypothesis import settings
 from hypothesis import strategies as some
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from adapters.job_journal import JobJournal
-from domain.batches import BatchReport, SymbolFailure
-from domain.candles import Interval
-from domain.jobs import CollectionJob, JobStatus
-from domain.requests import CollectionRequest, FailureAllowance
-from domain.timespan import TimeSpan
+from adapters.job_store.journal import JobJournal
+from domain.candles.dataset import Interval
+from domain.jobs.batches import BatchReport, SymbolFailure
+from domain.jobs.job import CollectionJob, JobStatus
+from domain.jobs.request import CollectionRequest, FailureAllowance
+from domain.spans.time_span import TimeSpan
 
 SYMBOLS = tuple(f"S{number}" for number in range(7))
 REQUEST = CollectionRequest(

@@ -11,19 +11,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from actors.jobs.catalog import JobCatalog
-from actors.jobs.planner import JobPlanner
+from actors.use_cases.catalog import JobCatalog
+from actors.use_cases.planner import JobPlanner
 from adapters.in_memory.broker import InMemoryPermit
-from adapters.job_journal import JobJournal
-from domain.batches import BatchReport, BatchWork
-from domain.candles import Candles, Dataset, Interval
-from domain.forecast import BYTES_PER_BAR, LANES
-from domain.jobs import JobStatus
-from domain.pace import ENOUGH_CALLS, Pace
-from domain.ports import JobStore
-from domain.progress import Progress
-from domain.rates import AccountLimits, RateLimit
-from domain.requests import CollectionRequest
+from adapters.job_store.journal import JobJournal
+from domain.candles.candles import Candles
+from domain.candles.dataset import Dataset, Interval
+from domain.jobs.batches import BatchReport, BatchWork
+from domain.jobs.forecast import BYTES_PER_BAR, LANES
+from domain.jobs.job import JobStatus
+from domain.jobs.ports import JobStore
+from domain.jobs.progress import Progress
+from domain.jobs.request import CollectionRequest
+from domain.jobs.timings import ENOUGH_CALLS, Pace
+from domain.limits.rates import AccountLimits, RateLimit
 from tests.job_examples import NOW
 from tests.unit.virtual_time import VirtualTimeLoop
 from tests.unit.worker_bench import Bench, bars, minutes, names
@@ -120,7 +121,7 @@ def test_the_pace_is_that_of_the_accounts_last_calls_whichever_jobs_made_them() 
 
 
 def test_jobs_that_asked_nothing_do_not_hide_the_times_of_those_before(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("actors.jobs.catalog.MOST_TIMED_JOBS", 2)
+    monkeypatch.setattr("actors.use_cases.catalog.MOST_TIMED_JOBS", 2)
     store, bench = JobJournal.in_memory(), Bench(names(1))
     for symbol, pace in (("A", Pace(1, 9.0)), ("B", Pace(1, 2.0)), ("C", Pace(1, 1.0)), ("D", Pace()), ("E", Pace())):
         recorded(store, replace(bench.request, symbols=(symbol,)), pace)

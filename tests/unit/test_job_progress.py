@@ -3,13 +3,13 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from actors.jobs.progress import JobTally, pages_in
-from domain.batches import BatchReport
-from domain.candles import Interval
-from domain.jobs import CollectionJob
-from domain.ports import ProgressEvent
-from domain.progress import Progress
-from domain.requests import CollectionRequest
+from actors.coordinating.job_counters import JobTally, pages_in
+from domain.candles.dataset import Interval
+from domain.jobs.batches import BatchReport
+from domain.jobs.job import CollectionJob
+from domain.jobs.ports import ProgressEvent
+from domain.jobs.progress import Progress
+from domain.jobs.request import CollectionRequest
 from tests.unit.worker_bench import minutes, names
 
 NOW = datetime(2024, 3, 1, tzinfo=UTC)

@@ -4,10 +4,10 @@ import asyncio
 
 import pytest
 
-from actors.jobs import job_commands
-from actors.jobs.recorder import SAVE_ATTEMPTS, SAVE_PAUSE_SECONDS, JobRecorder
+from actors.coordinating import commands
+from actors.coordinating.recorder import SAVE_ATTEMPTS, SAVE_PAUSE_SECONDS, JobRecorder
 from domain.errors import EventStoreUnavailable, IllegalTransition, StaleEpoch
-from domain.jobs import JobStatus
+from domain.jobs.job import JobStatus
 from tests.unit.coordinator_bench import CoordinatorBench
 
 
@@ -22,9 +22,9 @@ async def test_a_command_is_repeated_on_the_reloaded_job_until_it_is_stored(land
     bench = CoordinatorBench()
     recorder = await recorder_of(bench)
     bench.store.failing, bench.store.lands = 1, lands
-    await recorder.record(job_commands.take_up)
+    await recorder.record(commands.take_up)
     assert bench.job.status is JobStatus.RUNNING
-    await recorder.record(job_commands.pause)
+    await recorder.record(commands.pause)
     assert bench.events[-1] == "Paused"
 
 
@@ -33,9 +33,9 @@ async def test_it_gives_up_after_some_attempts_and_goes_on_once_the_store_is_bac
     recorder = await recorder_of(bench)
     bench.store.failing = SAVE_ATTEMPTS
     with pytest.raises(EventStoreUnavailable):
-        await recorder.record(job_commands.take_up)
+        await recorder.record(commands.take_up)
     assert asyncio.get_running_loop().time() >= (SAVE_ATTEMPTS - 1) * SAVE_PAUSE_SECONDS
-    await recorder.record(job_commands.take_up)
+    await recorder.record(commands.take_up)
     assert bench.events == ["Created", "Started"]
 
 
@@ -45,7 +45,7 @@ async def test_in_a_hurry_it_gives_up_at_the_first_failure() -> None:
     recorder.is_hurried = True
     bench.store.failing = 1
     with pytest.raises(EventStoreUnavailable):
-        await recorder.record(job_commands.take_up)
+        await recorder.record(commands.take_up)
     assert bench.store.failing == 0
     assert bench.events == ["Created"]
 
@@ -54,18 +54,18 @@ async def test_a_command_that_is_refused_changes_nothing() -> None:
     bench = CoordinatorBench()
     recorder = await recorder_of(bench)
     with pytest.raises(IllegalTransition):
-        await recorder.record(job_commands.retry)
-    await recorder.record(job_commands.take_up)
+        await recorder.record(commands.retry)
+    await recorder.record(commands.take_up)
     assert bench.events == ["Created", "Started"]
 
 
 async def test_once_another_has_the_job_no_command_is_carried_out_any_more() -> None:
     bench = CoordinatorBench()
     recorder = await recorder_of(bench)
-    await recorder.record(job_commands.take_up)
+    await recorder.record(commands.take_up)
     other = await recorder_of(bench)
-    await other.record(job_commands.take_over)
-    for command in (job_commands.pause, job_commands.pause, job_commands.cancel):
+    await other.record(commands.take_over)
+    for command in (commands.pause, commands.pause, commands.cancel):
         with pytest.raises(StaleEpoch):
             await recorder.record(command)
     assert bench.events[-1] == "TakenOver"

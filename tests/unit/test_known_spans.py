@@ -6,8 +6,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.known_spans import KnownSpans, repainted
-from domain.timespan import TimeSpan
+from domain.candles.known_spans import KnownSpans
+from domain.spans.time_span import TimeSpan
 
 INTERVAL_MS = 10
 spans = st.tuples(st.integers(-9, 9), st.integers(0, 6)).map(
@@ -38,11 +38,3 @@ def test_each_opening_is_known_since_its_first_answer_or_since_its_late_bar_came
     touches = starts[1:] == ends[:-1]
     assert bool((starts[1:] >= ends[:-1]).all())
     assert not bool((touches & (since[1:] == since[:-1])).any())
-
-
-@given(st.lists(spans), spans, spans)
-def test_an_answer_wipes_the_marks_inside_it_and_puts_its_own(
-    before: list[TimeSpan], answered: TimeSpan, marked: TimeSpan
-) -> None:
-    mark = answered.intersect(marked)
-    assert bars(*repainted(before, answered, mark)) == bars(*before) - bars(answered) | bars(mark)

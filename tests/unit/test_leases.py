@@ -8,12 +8,12 @@ from collections.abc import Sequence
 
 import pytest
 
-from actors.permits.shaper import PermitShaper
+from actors.limiter.shaper import PermitShaper
 from adapters.in_memory.permits import PermitMemory
-from domain.grants import Lease, Outcome, PermitRequest, Settlement
-from domain.leases import LeaseTerms, permit_ids
-from domain.rates import Counts, RateLimit
-from domain.usage import BrokerUsage
+from domain.limits.messages import Lease, Outcome, PermitRequest, Settlement
+from domain.limits.permit_bundles import LeaseTerms, permit_ids
+from domain.limits.rates import Counts, RateLimit
+from domain.limits.usage import BrokerUsage
 from tests.unit.limiter_bench import (
     FLIGHT_SECONDS,
     VALID_SECONDS,

@@ -1,8 +1,9 @@
 from __future__ import annotations
 
-from actors.permits.operator import LimiterOperator, heed
+from actors.use_cases.limiter_operator import LimiterOperator
 from adapters.in_memory import InMemoryAccountSwitch
-from domain.grants import LimiterStatus
+from domain.limits.messages import LimiterStatus
+from domain.limits.operator_pause import heed
 from tests.unit.cli_fakes import LIMITER_STATUS, FakeLimiter
 
 

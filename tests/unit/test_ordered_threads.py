@@ -7,7 +7,7 @@ from threading import Event
 
 import pytest
 
-from adapters.ordered_threads import map_in_order
+from adapters.candle_store.ordered_threads import map_in_order
 
 
 def test_results_come_in_order_whichever_is_ready_first() -> None:

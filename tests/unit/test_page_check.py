@@ -13,12 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adapters.in_memory import InMemoryGateway
-from domain.candles import Candles
-from domain.findings import ABSENT, UNEXPECTED
-from domain.ports import PageRequest
-from domain.retries import RetryPolicy
-from domain.sessions import DAY_MS, MarketSessions, Session
-from domain.timespan import TimeSpan
+from domain.brokers.gateway import PageRequest
+from domain.candles.candles import Candles
+from domain.candles.findings import ABSENT, UNEXPECTED
+from domain.candles.sessions import DAY_MS, MarketSessions, Session
+from domain.jobs.retries import RetryPolicy
+from domain.spans.time_span import TimeSpan
 from tests.unit.virtual_time import VirtualTimeLoop
 from tests.unit.worker_bench import MINUTE_MS, Bench, bars, minutes
 

@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import pytest
 
-from actors.permits.client import PermitClient
+from actors.collecting.permit_client import PermitClient
 from domain.errors import LimiterUnavailable, PermitExpired, PermitImpossible
-from domain.grants import Lease, Outcome, PermitRequest, Priority, Settlement
-from domain.leases import LeaseTerms, permit_ids
-from domain.rates import Counts, RateLimit
-from domain.usage import BrokerUsage
+from domain.limits.messages import Lease, Outcome, PermitRequest, Priority, Settlement
+from domain.limits.permit_bundles import LeaseTerms, permit_ids
+from domain.limits.rates import Counts, RateLimit
+from domain.limits.usage import BrokerUsage
 
 VALID_SECONDS = 2.0
 FLUSH_SECONDS = 0.5

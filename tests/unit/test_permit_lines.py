@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from actors.permits.lines import PermitLine
+from actors.collecting.permit_line import PermitLine
 from domain.errors import LimiterUnavailable
 
 MOST = 10

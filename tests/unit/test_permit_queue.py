@@ -5,10 +5,10 @@ from collections.abc import Callable
 
 import pytest
 
-from actors.permits.queue import RETURN_SECONDS, PermitQueue, ReturnedTickets, Waiting
+from actors.limiter.queue import RETURN_SECONDS, PermitQueue, ReturnedTickets, Waiting
 from domain.errors import LimiterUnavailable
-from domain.grants import PermitRequest, Priority
-from domain.permits import LentPermit
+from domain.limits.ledger import LentPermit
+from domain.limits.messages import PermitRequest, Priority
 
 PATIENCE_SECONDS = 5.0
 

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.permit_windows import Departures
-from domain.permits import PermitLedger
-from domain.rates import Counts, RateLimit
+from domain.limits.ledger import PermitLedger
+from domain.limits.rates import Counts, RateLimit
+from domain.limits.windows import Departures
 
 Entry = tuple[int, int]
 

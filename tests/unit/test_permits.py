@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from domain.errors import PermitImpossible
-from domain.permits import LentPermit, PermitLedger
-from domain.rates import Counts, RateLimit
+from domain.limits.ledger import LentPermit, PermitLedger
+from domain.limits.rates import Counts, RateLimit
 
 FIFTEEN = RateLimit(15, 1.0)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domain.rates import RateLimit
+from domain.limits.rates import RateLimit
 from tests.unit.ledger_adversary import Adversary, GossipingAdversary, HonestAdversary, limit_sets
 
 

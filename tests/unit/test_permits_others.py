@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from domain.permits import LentPermit, PermitLedger
-from domain.rates import Counts, RateLimit
-from domain.usage import BrokerUsage
+from domain.limits.ledger import LentPermit, PermitLedger
+from domain.limits.rates import Counts, RateLimit
+from domain.limits.usage import BrokerUsage
 
 MINUTE = RateLimit.parse("100w/60s")
 LENGTH_SECONDS = 60.061

@@ -7,11 +7,11 @@ from datetime import UTC, datetime
 
 import pytest
 
-from domain.candles import Interval
-from domain.grants import Priority
-from domain.plans import CollectionPlan, job_id_of, request_key_of
-from domain.requests import CollectionRequest, FailureAllowance, OnTooManyFailures
-from domain.timespan import TimeSpan
+from domain.candles.dataset import Interval
+from domain.jobs.plan import CollectionPlan, job_id_of, request_key_of
+from domain.jobs.request import CollectionRequest, FailureAllowance, OnTooManyFailures
+from domain.limits.messages import Priority
+from domain.spans.time_span import TimeSpan
 
 NOW = datetime(2024, 3, 1, 12, tzinfo=UTC)
 REQUEST = CollectionRequest(

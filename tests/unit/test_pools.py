@@ -7,9 +7,9 @@ from contextlib import AbstractAsyncContextManager
 
 import pytest
 
-from domain.permit_windows import PermitWindow
-from domain.ports import Permit, PermitSource
-from domain.rates import RateLimit
+from domain.limits.ports import Permit, PermitSource
+from domain.limits.rates import RateLimit
+from domain.limits.windows import PermitWindow
 from tests.unit.limiter_bench import Network, client_of, limiter_of, now
 
 SHARED = "60w/10s"

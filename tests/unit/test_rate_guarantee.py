@@ -6,9 +6,9 @@ import asyncio
 
 import pytest
 
-from actors.permits.shaper import PermitShaper
+from actors.limiter.shaper import PermitShaper
 from adapters.in_memory.permits import PermitMemory
-from domain.rates import RateLimit, ideal_makespan_seconds
+from domain.limits.rates import RateLimit, ideal_makespan_seconds
 from tests.unit.limiter_bench import BarePermits, Network, RemoteCalls, client_of, limiter_of
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from actors.rate_limiter import CALL_SECONDS, PATIENCE_SECONDS
 from domain.errors import LimiterUnavailable, PermitImpossible
-from domain.grants import Lease, Outcome, PermitRequest, Settlement
+from domain.limits.messages import Lease, Outcome, PermitRequest, Settlement
 from tests.unit.limiter_bench import (
     FLIGHT_SECONDS,
     STRAY_SECONDS,

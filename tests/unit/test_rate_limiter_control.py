@@ -5,12 +5,12 @@ import time
 
 import pytest
 
-from actors.permits.queue import PermitQueue
+from actors.limiter.queue import PermitQueue
 from actors.rate_limiter import RateLimiter
 from adapters.in_memory.permits import InMemoryAccountSwitch, InMemoryPermitRecord, PermitMemory
 from domain.errors import LimiterUnavailable, PermitImpossible
-from domain.grants import PermitRequest
-from domain.permits import LentPermit
+from domain.limits.ledger import LentPermit
+from domain.limits.messages import PermitRequest
 from tests.unit.limiter_bench import (
     FLIGHT_SECONDS,
     WINDOW_SECONDS,

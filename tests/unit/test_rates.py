@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.rates import AccountLimits, Counts, RateLimit, ideal_makespan_seconds
+from domain.limits.rates import AccountLimits, Counts, RateLimit, ideal_makespan_seconds
 
 
 def account(*limits: str, timeout: float = 10.0, stray: float = 10.0, valid: float = 2.0) -> AccountLimits:

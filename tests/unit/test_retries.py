@@ -14,7 +14,7 @@ from domain.errors import (
     MalformedResponse,
     SymbolRejected,
 )
-from domain.retries import RetryPolicy
+from domain.jobs.retries import RetryPolicy
 
 UNAVAILABLE = BrokerUnavailable("b", "S", "503")
 MALFORMED = MalformedResponse("b", "S", "no JSON")

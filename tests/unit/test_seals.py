@@ -11,15 +11,15 @@ from typing import Any
 
 import pytest
 
-from actors.commands.progress_text import progress_line
-from actors.permits.client import PermitClient
-from actors.permits.seal_watch import SealWatch
+from actors.cli.text.progress import progress_line
+from actors.collecting.permit_client import PermitClient
 from actors.rate_limiter import RateLimiter
 from adapters.in_memory.permits import InMemoryPermitRecord
-from adapters.job_journal import JobJournal
+from adapters.job_store.journal import JobJournal
 from domain.errors import BrokerThrottled, IllegalTransition
-from domain.grants import LimiterStatus, WindowStatus
-from domain.jobs import JobStatus
+from domain.jobs.job import JobStatus
+from domain.limits.cooldown_watch import SealWatch
+from domain.limits.messages import LimiterStatus, WindowStatus
 from tests.job_examples import NOW, REQUEST, pending, running
 from tests.unit.coordinator_bench import CoordinatorBench
 from tests.unit.limiter_bench import account, now

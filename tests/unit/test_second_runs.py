@@ -9,10 +9,10 @@ import pytest
 from actors.rate_limiter import RateLimiter
 from adapters.in_memory.permit_log import InMemoryPermitLog, LoggedPermits
 from adapters.in_memory.permits import InMemoryPermitRecord, PermitMemory
-from domain.audit import audit
 from domain.errors import LimiterUnavailable
-from domain.grants import PermitRequest
-from domain.rates import RateLimit
+from domain.limits.audit import audit
+from domain.limits.messages import PermitRequest
+from domain.limits.rates import RateLimit
 from tests.unit.limiter_bench import FLIGHT_SECONDS, Network, account, client_of, granted_of, limiter_of, used_up
 
 LONG_WINDOWS = ["40/60s", "200/10m"]

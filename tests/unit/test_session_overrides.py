@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from actors.settings import Settings
+from actors.settings.model import Settings
+from domain.candles.sessions import SessionOverride
 from domain.errors import SettingsError
-from domain.sessions import SessionOverride
 
 BROKER = '[broker]\ngateway = "binance"\n'
 STORAGE = '[storage]\nroot = "data"\n'

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from actors.settings import Settings, find
-from actors.settings_template import TEMPLATE
-from domain.candles import Interval
+from actors.settings.model import Settings, find_settings_file
+from actors.settings.template import TEMPLATE
+from domain.candles.dataset import Interval
 from domain.errors import SettingsError
-from domain.rates import RateLimit
-from domain.requests import FailureAllowance, OnTooManyFailures
+from domain.jobs.request import FailureAllowance, OnTooManyFailures
+from domain.limits.rates import RateLimit
 
 BROKER = '[broker]\ngateway = "binance"\n'
 STORAGE = '[storage]\nroot = "data"\n'
@@ -235,16 +235,16 @@ def test_the_file_named_comes_before_the_environment_and_that_before_the_folder(
     for name in ("named.toml", "environment.toml", "candles.toml"):
         (tmp_path / name).touch()
     environment = {"CANDLES_SETTINGS": "environment.toml"}
-    assert find("named.toml", environment) == Path("named.toml")
-    assert find(None, environment) == Path("environment.toml")
-    assert find(None, {}) == Path("candles.toml")
+    assert find_settings_file("named.toml", environment) == Path("named.toml")
+    assert find_settings_file(None, environment) == Path("environment.toml")
+    assert find_settings_file(None, {}) == Path("candles.toml")
 
 
 def test_no_settings_file_anywhere_says_how_to_get_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SettingsError, match=r"^there is no candles\.toml here: .*`candles init` write one$"):
-        find(None, {})
+        find_settings_file(None, {})
     with pytest.raises(SettingsError, match=r"^x\.toml: there is no such settings file: `candles init x\.toml`"):
-        find("x.toml", {})
+        find_settings_file("x.toml", {})
     with pytest.raises(SettingsError, match=r"CANDLES_SETTINGS names it"):
-        find(None, {"CANDLES_SETTINGS": "x.toml"})
+        find_settings_file(None, {"CANDLES_SETTINGS": "x.toml"})

@@ -6,11 +6,11 @@ import asyncio
 
 import pytest
 
-from actors.permits.account import PermitAccount
+from actors.limiter.account import PermitAccount
 from adapters.in_memory.permits import InMemoryPermitRecord, PermitMemory
-from domain.grants import Outcome, PermitRequest, Settlement, WindowStatus
-from domain.rates import Counts
-from domain.usage import BrokerUsage
+from domain.limits.messages import Outcome, PermitRequest, Settlement, WindowStatus
+from domain.limits.rates import Counts
+from domain.limits.usage import BrokerUsage
 from tests.unit.limiter_bench import RemoteCalls, account, client_of, granted_of, limiter_of, now
 from tests.unit.shared_account import OURS, THEIRS, CountingBroker
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.simulator.arrivals import Arrival, ArrivalLog, held_at_each_arrival
-from domain.rates import RateLimit
+from domain.limits.rates import RateLimit
 
 LIMITS = [RateLimit.parse("3/1s"), RateLimit.parse("10w/4s")]
 gaps = st.lists(st.tuples(st.sampled_from([0.0, 0.125, 0.25, 0.5, 1.0, 3.0]), st.sampled_from([1, 2, 5])), max_size=40)

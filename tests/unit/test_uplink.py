@@ -9,8 +9,8 @@ import pytest
 
 from actors.rate_limiter import RateLimiter
 from adapters.in_memory.permits import InMemoryPermitRecord, PermitMemory
-from domain.grants import Outcome, PermitRequest, Settlement
-from domain.rates import AccountLimits
+from domain.limits.messages import Outcome, PermitRequest, Settlement
+from domain.limits.rates import AccountLimits
 from tests.unit.limiter_bench import (
     VALID_SECONDS,
     WINDOW_SECONDS,

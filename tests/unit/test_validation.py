@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.candles import Candles, Dataset, Interval, RawCandles
-from domain.timespan import TimeSpan
-from domain.validation import CONFLICTING_DUPLICATE, DUPLICATE, ValidatedCandles, validate
+from domain.candles.candles import Candles, RawCandles
+from domain.candles.dataset import Dataset, Interval
+from domain.candles.validation import CONFLICTING_DUPLICATE, DUPLICATE, ValidatedCandles, validate
+from domain.spans.time_span import TimeSpan
 
 MINUTE_MS = 60_000
 DATASET = Dataset("memory", "A", Interval("1m"))

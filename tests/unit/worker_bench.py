@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from actors.collection_worker import CollectionWorker, WorkerOutcome
+from actors.collection_worker import CollectionWorker
 from adapters.in_memory import (
     InMemoryCandleRepository,
     InMemoryGateway,
@@ -17,11 +17,13 @@ from adapters.in_memory import (
     InMemoryRateLimiter,
     RecordingEmitter,
 )
-from domain.candles import Candles, Interval
-from domain.ports import TradingCalendar
-from domain.requests import CollectionRequest
-from domain.retries import RetryPolicy
-from domain.timespan import TimeSpan
+from domain.candles.candles import Candles
+from domain.candles.dataset import Interval
+from domain.candles.ports import TradingCalendar
+from domain.jobs.batches import WorkerOutcome
+from domain.jobs.request import CollectionRequest
+from domain.jobs.retries import RetryPolicy
+from domain.spans.time_span import TimeSpan
 
 MINUTE_MS = 60_000
 

@@ -1,0 +1,1 @@
+"""The command `candles`: one file a group of commands, and the words they use."""

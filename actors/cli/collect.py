@@ -1,0 +1,76 @@
+"""The commands that run or watch a job in the foreground: collect, resume, retry, watch."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from actors.cli.display import display_for
+from actors.cli.foreground import conclude, follow, run_in_foreground
+from actors.cli.support import App, exit_code, json_option, load_settings, nobody_runs, settings_option
+from domain.errors import SettingsError
+from domain.jobs.job import JobStatus
+
+
+@click.command()
+@click.argument("file", required=False)
+@settings_option
+@json_option
+@click.pass_context
+def collect(ctx: click.Context, file: str | None, settings_path: str | None, as_json: bool) -> None:
+    """Collect what settings FILE names.
+
+    On the same file again a paused job is resumed, a running one watched, and a finished one asks nothing.
+    Ctrl-C pauses it and says how to go on.
+    """
+    if file and settings_path:
+        raise SettingsError(f"name one settings file, not both {file} and {settings_path}")
+    chosen = load_settings(file or settings_path)
+    chosen.require_broker()
+    chosen.require_job()
+    ctx.exit(run_in_foreground(ctx.obj, chosen, lambda service: service.submit(), as_json))
+
+
+@click.command()
+@click.argument("job")
+@settings_option
+@json_option
+@click.pass_context
+def resume(ctx: click.Context, job: str, settings_path: str | None, as_json: bool) -> None:
+    """Go on with JOB, here and now; one that is running is watched."""
+    ctx.exit(run_in_foreground(ctx.obj, load_settings(settings_path), lambda service: service.resume(job), as_json))
+
+
+@click.command()
+@click.argument("job")
+@settings_option
+@json_option
+@click.pass_context
+def retry(ctx: click.Context, job: str, settings_path: str | None, as_json: bool) -> None:
+    """Ask once more for the symbols of JOB that failed."""
+    ctx.exit(run_in_foreground(ctx.obj, load_settings(settings_path), lambda service: service.retry(job), as_json))
+
+
+@click.command()
+@click.argument("job")
+@settings_option
+@json_option
+@click.pass_context
+def watch(ctx: click.Context, job: str, settings_path: str | None, as_json: bool) -> None:
+    """Watch JOB until it ends; Ctrl-C only stops watching."""
+    app: App = ctx.obj
+    chosen = load_settings(settings_path)
+    with app.open_service(chosen) as service:
+        handle = service.attach(job)
+        if handle is None:
+            progress = service.progress(job)
+            if progress.status in (JobStatus.RUNNING, JobStatus.PENDING):
+                raise nobody_runs(app, progress, chosen)
+        with display_for(sys.stdout, as_json) as display:
+            if handle is None:
+                display.show(progress)
+            else:
+                progress = follow(handle, display, lambda: False)
+        conclude(app, chosen, progress, as_json, requests_before=None)
+        ctx.exit(exit_code(progress))

@@ -1,0 +1,135 @@
+"""Seeing a job through in the foreground: the display, Ctrl-C and SIGTERM, the summary, the exit code."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+from types import FrameType, TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+import click
+
+from actors.cli.display import Display, display_for
+from actors.cli.support import INTERRUPTED, App, exit_code
+from actors.cli.text.progress import summary
+from actors.settings.model import Settings
+from domain.jobs.job import JobStatus
+from domain.jobs.progress import Progress
+
+if TYPE_CHECKING:
+    from actors.cluster.handles import JobHandle
+    from actors.service import CollectionService
+    from actors.use_cases.finished_job import FinishedJob
+
+POLL_SECONDS = 0.2
+"""A signal is noticed this late at most: PAUSED within a second has to hold for it, too."""
+
+STANDARD_ERROR = 2
+STOPPING = b"\nstopping; once more ends it at once\n"
+
+
+class StopSignals:
+    """Ctrl-C and SIGTERM ask to stop, once; the second time they interrupt at once.
+
+    `install` again after a library has put handlers of its own in place, as Ray does when it starts.
+    """
+
+    def __init__(self) -> None:
+        self.requested = False
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> Self:
+        self._before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+        self.install()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def install(self) -> None:
+        """Put the handlers in place."""
+        for number in self._before:
+            signal.signal(number, self._stop)
+
+    def _stop(self, number: int, frame: FrameType | None) -> None:
+        if self.requested:
+            raise KeyboardInterrupt
+        self.requested = True
+        os.write(STANDARD_ERROR, STOPPING)
+
+
+def run_in_foreground(
+    app: App, chosen: Settings, begin: Callable[[CollectionService], JobHandle | FinishedJob], as_json: bool
+) -> int:
+    """Begin a job, or join it, and see it to its end; the exit code.
+
+    The first Ctrl-C or SIGTERM shuts the job down gracefully, or only stops watching where another
+    process runs it.
+    """
+    with StopSignals() as signals, app.open_service(chosen) as service:
+        with display_for(sys.stdout, as_json) as display:
+            handle = _begin(begin, service)
+            signals.install()
+            first = handle.progress()
+            is_elsewhere = first.is_attended and not service.runs(handle.job_id)
+            requests_before = None if is_elsewhere else first.requests
+            progress = follow(handle, display, lambda: signals.requested)
+            is_left = progress.is_attended and requests_before is None
+            if progress.is_attended and not is_left:
+                progress = _shut_down(service, progress)
+                display.show(progress)
+        if is_left:
+            click.echo(f"job {progress.job_id} goes on in the process that runs it", err=True)
+            return INTERRUPTED
+        conclude(app, chosen, progress, as_json, requests_before)
+        return exit_code(progress)
+
+
+def follow(handle: JobHandle | FinishedJob, display: Display, must_stop: Callable[[], bool]) -> Progress:
+    """Show a job until nobody runs it any more, or `must_stop`; how it stands then.
+
+    A job that is paused but still in its runner's hands may go on any moment: it is waited for.
+    """
+    for progress in handle.watch(POLL_SECONDS):
+        display.show(progress)
+        if must_stop():
+            break
+    return progress
+
+
+def _begin(
+    begin: Callable[[CollectionService], JobHandle | FinishedJob], service: CollectionService
+) -> JobHandle | FinishedJob:
+    try:
+        return begin(service)
+    except SystemExit as error:
+        # While Ray starts, SIGTERM is its own: it leaves with the signal's number as the exit code.
+        raise KeyboardInterrupt from error
+
+
+def _shut_down(service: CollectionService, progress: Progress) -> Progress:
+    handle = service.attach(progress.job_id)
+    return handle.shutdown() if handle else service.progress(progress.job_id)
+
+
+def conclude(app: App, chosen: Settings, progress: Progress, as_json: bool, requests_before: int | None) -> None:
+    """Write the summary and the line that goes on from here; with `as_json` only that line, on stderr."""
+    if not as_json:
+        for line in summary(progress, requests_before):
+            click.echo(line)
+    command = _next_command(progress)
+    if command:
+        line = app.command_line(command, progress.job_id, chosen)
+        what = "goes on" if command == "resume" else "asks only for the failed symbols again"
+        click.echo(f"{what}: {line}", err=as_json)
+
+
+def _next_command(progress: Progress) -> str:
+    if progress.status in (JobStatus.COMPLETED, JobStatus.FAILED):
+        return "retry" if progress.symbols_failed or progress.status is JobStatus.FAILED else ""
+    return "" if progress.status is JobStatus.CANCELLED else "resume"

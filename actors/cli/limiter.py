@@ -1,0 +1,131 @@
+"""The commands with which an operator steers a broker account, whoever runs jobs on it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, get_args
+
+import click
+
+from actors.cli.support import App, SentenceGroup, json_option, load_settings, settings_option, write_json, write_table
+from actors.cli.text import limiter as limiter_text
+from actors.settings.model import BrokerSettings, Settings, find_settings_file
+from domain.errors import SettingsError
+
+if TYPE_CHECKING:
+    from actors.use_cases.limiter_operator import LimiterOperator
+
+BROKERS = get_args(BrokerSettings.model_fields["gateway"].annotation)
+DEFAULT_ACCOUNT = "default"
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """The account a command is about, and the cluster where its limiter may be found."""
+
+    broker: str
+    name: str
+    cluster: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.broker}/{self.name}"
+
+    def opened(self, app: App) -> LimiterOperator:
+        """What can be done with it."""
+        return app.open_limiter(self.broker, self.name, self.cluster)
+
+
+@click.group(cls=SentenceGroup)
+def limiter() -> None:
+    """Stop all traffic to BROKER at once, let it go on, look at it, or end its limiter.
+
+    Works from any terminal of the machine where the limiter runs, for an embedded run as for a cluster.
+    """
+
+
+def account_arguments(command: Callable[..., None]) -> Callable[..., None]:
+    """Adds BROKER, `--account` and `--settings`."""
+    command = settings_option(command)
+    help_text = f"Which account of it [default: that of the settings file, else {DEFAULT_ACCOUNT}]."
+    command = click.option("--account", metavar="NAME", help=help_text)(command)
+    return click.argument("broker")(command)
+
+
+@limiter.command()
+@account_arguments
+@click.pass_obj
+def pause(app: App, broker: str, account: str | None, settings_path: str | None) -> None:
+    """Send nothing more to BROKER until it is resumed, whatever is restarted meanwhile."""
+    chosen = _account(broker, account, settings_path)
+    with chosen.opened(app) as operator:
+        heard = operator.pause()
+    said = f"{chosen} is paused" if heard else f"no limiter of {chosen} runs: the pause holds for those to come"
+    click.echo(f"{said}; `{app.program} limiter resume {broker} --account {chosen.name}` ends it")
+
+
+@limiter.command()
+@account_arguments
+@click.pass_obj
+def resume(app: App, broker: str, account: str | None, settings_path: str | None) -> None:
+    """Let requests to BROKER be sent again after a pause."""
+    chosen = _account(broker, account, settings_path)
+    with chosen.opened(app) as operator:
+        heard = operator.resume()
+    click.echo(f"{chosen} goes on" if heard else f"no limiter of {chosen} runs: those to come are not paused")
+
+
+@limiter.command()
+@account_arguments
+@click.pass_obj
+def shutdown(app: App, broker: str, account: str | None, settings_path: str | None) -> None:
+    """End the limiter of BROKER: its jobs pause, and no symbol is blamed."""
+    chosen = _account(broker, account, settings_path)
+    with chosen.opened(app) as operator:
+        if not operator.shutdown():
+            raise SettingsError(f"no limiter of {chosen} runs")
+    click.echo(f"the limiter of {chosen} has ended: its jobs pause, and the next run begins another")
+
+
+@limiter.command()
+@account_arguments
+@json_option
+@click.pass_obj
+def status(app: App, broker: str, account: str | None, settings_path: str | None, as_json: bool) -> None:
+    """Show what BROKER's limiter counts, who waits for it, and whether it is paused or sealed."""
+    chosen = _account(broker, account, settings_path)
+    with chosen.opened(app) as operator:
+        found, is_paused = operator.status(), operator.is_paused
+    if as_json:
+        write_json(
+            {"broker": broker, "account": chosen.name, "running": found is not None, "paused": is_paused}
+            | (limiter_text.as_json(found) if found else {})
+        )
+    elif found is None:
+        click.echo(f"no limiter of {chosen} runs" + ("; an operator paused the account" if is_paused else ""))
+    else:
+        click.echo("\n".join(limiter_text.summary(found)))
+        write_table(limiter_text.WINDOW_HEADS, limiter_text.window_rows(found))
+        if found.jobs:
+            write_table(limiter_text.JOB_HEADS, limiter_text.job_rows(found))
+
+
+def _account(broker: str, account: str | None, settings_path: str | None) -> Account:
+    if broker not in BROKERS:
+        raise SettingsError(f"{broker!r} is no broker: there are {', '.join(BROKERS)}")
+    chosen = _settings(settings_path)
+    if chosen is None or chosen.broker is None or chosen.broker.gateway != broker:
+        return Account(broker, account or DEFAULT_ACCOUNT)
+    cluster = None if chosen.cluster.address == "embedded" else chosen.cluster.address
+    return Account(broker, account or chosen.broker.account, cluster)
+
+
+def _settings(settings_path: str | None) -> Settings | None:
+    """The settings file, if there is one: an account can be steered without."""
+    try:
+        find_settings_file(settings_path)
+    except SettingsError:
+        if settings_path is not None:
+            raise
+        return None
+    return load_settings(settings_path)

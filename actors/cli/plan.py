@@ -1,0 +1,96 @@
+"""The command that tells what a job will take before it takes it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from actors.cli.support import App, json_option, load_settings, settings_option, write_json
+from actors.cli.text.progress import duration_text
+from domain.errors import SettingsError
+from domain.jobs.forecast import LANES
+
+if TYPE_CHECKING:
+    from actors.use_cases.planner import JobPlan
+    from domain.jobs.forecast import CollectionForecast
+
+
+@click.command()
+@click.argument("file", required=False)
+@settings_option
+@json_option
+@click.pass_obj
+def plan(app: App, file: str | None, settings_path: str | None, as_json: bool) -> None:
+    """Show what collecting settings FILE would take: requests, weight, time and bytes on disk.
+
+    Nothing is asked of the broker. Time counts from the first request; starting Ray takes some seconds more.
+    """
+    if file and settings_path:
+        raise SettingsError(f"name one settings file, not both {file} and {settings_path}")
+    chosen = load_settings(file or settings_path)
+    chosen.require_broker()
+    chosen.require_job()
+    with app.open_service(chosen) as service:
+        planned = service.plan()
+    if as_json:
+        write_json(planned.as_json())
+    else:
+        click.echo("\n".join(plan_lines(planned)))
+
+
+def plan_lines(planned: JobPlan) -> list[str]:
+    """A plan as a person reads it."""
+    foreseen = planned.forecast
+    complete = f", {foreseen.symbols_complete:,} complete already" if foreseen.symbols_complete else ""
+    lines = [
+        f"job       {_job_text(planned)}",
+        f"symbols   {foreseen.symbols_total:,}{complete}",
+        f"candles   {planned.request.interval} of {planned.request.span}: {foreseen.bars_stored:,} there, "
+        f"{foreseen.bars_expected:,} to come",
+    ]
+    if not foreseen.requests:
+        return [*lines, "requests  0: all of it is there"]
+    return [
+        *lines,
+        f"requests  {foreseen.requests:,} (weight {foreseen.weight:,})",
+        f"time      {_time_text(foreseen)}",
+        *_bounds(foreseen, planned),
+        f"disk      about {_size_text(foreseen.bytes_expected)} more, at {foreseen.bytes_per_bar:.1f} B a bar "
+        f"({'as measured here' if foreseen.bytes_are_measured else 'a guess: no such bar is stored yet'})",
+    ]
+
+
+def _job_text(planned: JobPlan) -> str:
+    job = planned.job
+    if job is None:
+        return "a new one"
+    if job.status.is_final and planned.forecast.requests:
+        return f"{job.job_id}, {job.status}: `collect` asks nothing more, `retry` asks for what is missing"
+    return f"{job.job_id}, {job.status}"
+
+
+def _time_text(foreseen: CollectionForecast) -> str:
+    if foreseen.is_lower_bound:
+        return f"at least {duration_text(foreseen.seconds)}: no earlier job tells how long a call takes"
+    call_ms = 1000 * foreseen.pace.mean_call_seconds
+    calls = f"calls of {call_ms:.0f} ms ({foreseen.pace.requests:,} timed)"
+    return f"{duration_text(foreseen.seconds)}, bound by {foreseen.bound_by}, with {calls}"
+
+
+def _bounds(foreseen: CollectionForecast, planned: JobPlan) -> list[str]:
+    """What each limit alone would take, where there is more than one."""
+    bounds = dict(foreseen.seconds_by_limit)
+    if not foreseen.is_lower_bound:
+        request = planned.request
+        bounds[f"{LANES} {request.workers} x {request.concurrency}"] = foreseen.lanes_seconds
+    width = max(map(len, bounds))
+    return [f"  {name.ljust(width)}  {duration_text(seconds)}" for name, seconds in bounds.items()]
+
+
+def _size_text(size: float) -> str:
+    for unit in ("B", "kB", "MB", "GB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.1f} TB"

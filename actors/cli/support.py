@@ -1,0 +1,164 @@
+"""What every command shares: the way to the service, the options, and how output and errors look."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import shutil
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from actors.settings.model import DEFAULT_FILE, ENVIRONMENT_VARIABLE, Settings, find_settings_file
+from actors.settings.timestamps import moment_from_text
+from domain.candles.sessions import SessionOverride
+from domain.errors import CollectorError, IllegalTransition, JobNotFound, SettingsError
+from domain.jobs.job import JobStatus
+from domain.jobs.progress import Progress
+
+if TYPE_CHECKING:
+    from actors.service import CollectionService
+    from actors.use_cases.candle_proof import CandleProof
+    from actors.use_cases.limiter_operator import LimiterOperator
+
+COMPLETED, FAILED, WRONG_INPUT, PAUSED, COMPLETED_WITH_FAILURES, CANCELLED = range(6)
+INTERRUPTED = 130
+"""What shells expect of a program that Ctrl-C ended."""
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def open_service(chosen: Settings) -> CollectionService:
+    """The real service; imported only now, so that `candles --help` stays quick."""
+    from actors.service import CollectionService
+
+    return CollectionService(chosen)
+
+
+def open_store(root: Path, overrides: Sequence[SessionOverride]) -> CandleProof:
+    """What the candles under a folder prove by themselves; no settings, no job and no broker are needed."""
+    from actors.service import candle_proof
+
+    return candle_proof(root, overrides)
+
+
+def open_limiter(broker: str, account: str, cluster: str | None = None) -> LimiterOperator:
+    """The real way to an account's limiter; imported only now as well."""
+    from actors.service import limiter_operator
+
+    return limiter_operator(broker, account, cluster)
+
+
+def program_name() -> str:
+    """How this program can be called again from the same place."""
+    called = Path(sys.argv[0])
+    if called.name != "candles":
+        return "python -m actors"
+    return "candles" if shutil.which("candles") else shlex.quote(str(called))
+
+
+@dataclass(frozen=True)
+class App:
+    """What a command works with; tests put in a service of their own."""
+
+    open_service: Callable[[Settings], CollectionService] = open_service
+    open_store: Callable[[Path, Sequence[SessionOverride]], CandleProof] = open_store
+    open_limiter: Callable[[str, str, str | None], LimiterOperator] = open_limiter
+    program: str = field(default_factory=program_name)
+
+    def command_line(self, command: str, job_id: str, chosen: Settings) -> str:
+        """The line that carries out `command` on the job with the same settings."""
+        return f"{self.program} {command} {job_id} --settings {shlex.quote(str(chosen.path))}"
+
+
+class SentenceGroup(click.Group):
+    """A group of commands whose every expected error is one sentence and an exit code."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; wrong input ends with 2, any other expected error with 1."""
+        try:
+            return super().invoke(ctx)
+        except CollectorError as error:
+            wrong_input = isinstance(error, SettingsError | JobNotFound | IllegalTransition)
+            _say(error)
+            ctx.exit(WRONG_INPUT if wrong_input else FAILED)
+        except BrokenPipeError:
+            raise
+        except (ConnectionError, TimeoutError) as error:
+            _say(error)
+            ctx.exit(FAILED)
+        except KeyboardInterrupt:
+            ctx.exit(INTERRUPTED)
+
+
+def _say(error: Exception) -> None:
+    # An error that crossed Ray carries the original as its cause; its own text is a traceback.
+    cause = getattr(error, "cause", None)
+    sentence = str(cause if isinstance(cause, CollectorError) else error).strip() or type(error).__name__
+    click.echo(f"candles: {sentence.splitlines()[0]}", err=True)
+
+
+def read_moment(ctx: click.Context, parameter: click.Parameter, value: str | None) -> datetime | None:
+    """An option's callback: a moment in ISO 8601 with its zone; anything else raises SettingsError."""
+    try:
+        return None if value is None else moment_from_text(value)
+    except ValueError as error:
+        raise SettingsError(f"--{parameter.name}: {error}") from error
+
+
+def settings_option(command: Command) -> Command:
+    """Adds `--settings FILE`, the path as `settings_path`."""
+    return click.option(
+        "--settings",
+        "settings_path",
+        metavar="FILE",
+        help=f"Settings file [default: {ENVIRONMENT_VARIABLE}, else {DEFAULT_FILE} here].",
+    )(command)
+
+
+def json_option(command: Command) -> Command:
+    """Adds `--json`, as `as_json`."""
+    return click.option("--json", "as_json", is_flag=True, help="Write JSON instead of text.")(command)
+
+
+def load_settings(settings_path: str | None) -> Settings:
+    """The settings a command works under. Raises SettingsError."""
+    return Settings.load(find_settings_file(settings_path))
+
+
+def exit_code(progress: Progress) -> int:
+    """What a command that saw the job to its end exits with."""
+    match progress.status:
+        case JobStatus.COMPLETED:
+            return COMPLETED_WITH_FAILURES if progress.symbols_failed else COMPLETED
+        case JobStatus.PAUSED:
+            return PAUSED
+        case JobStatus.CANCELLED:
+            return CANCELLED
+    return FAILED
+
+
+def nobody_runs(app: App, progress: Progress, chosen: Settings) -> SettingsError:
+    """The error of a command that needs a runner, with what can be done instead."""
+    advice = {JobStatus.FAILED: "retry", JobStatus.COMPLETED: "", JobStatus.CANCELLED: ""}
+    command = advice.get(progress.status, "resume")
+    line = f": `{app.command_line(command, progress.job_id, chosen)}` takes it up" if command else ""
+    return SettingsError(f"nobody runs job {progress.job_id}, which is {progress.status}{line}")
+
+
+def write_json(value: object) -> None:
+    """Write a value as JSON; moments and paths as text."""
+    click.echo(json.dumps(value, indent=2, default=str))
+
+
+def write_table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Write aligned columns."""
+    table = [heads, *rows]
+    widths = [max(len(row[column]) for row in table) for column in range(len(heads))]
+    for row in table:
+        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())

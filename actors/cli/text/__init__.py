@@ -1,0 +1,1 @@
+"""What the commands say: pure functions from values to words."""

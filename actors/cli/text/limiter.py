@@ -1,0 +1,54 @@
+"""A limiter's status in words: pure functions from what it tells to what a person reads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from actors.cli.text.progress import duration_text, moment_text
+from domain.limits.messages import LimiterStatus
+
+WINDOW_HEADS = ("WINDOW", "COUNTED", "OF", "BY OTHERS")
+JOB_HEADS = ("JOB", "PRIORITY", "WAITING", "SHARE")
+
+
+def summary(status: LimiterStatus) -> list[str]:
+    """How the limiter stands, line by line."""
+    return [
+        f"{status.broker}/{status.account}: {state_text(status)}",
+        f"  granted   {status.granted:,} tokens; a permit comes after {duration_text(status.mean_wait_seconds)}; "
+        f"a call takes {duration_text(status.mean_call_seconds)}",
+        f"  waiting   {status.waiting:,} requests of {len(status.jobs)} jobs",
+        f"  record    {status.note or 'not opened yet'}",
+    ]
+
+
+def state_text(status: LimiterStatus) -> str:
+    """Whether it grants, and if not, why and until when."""
+    states = []
+    if status.paused:
+        states.append("paused by an operator")
+    if status.sealed_seconds > 0:
+        until = moment_text(datetime.now(UTC) + timedelta(seconds=status.sealed_seconds))
+        states.append(f"sealed for {duration_text(status.sealed_seconds)}, until {until} ({status.sealed_reason})")
+    return " and ".join(states) or "granting"
+
+
+def window_rows(status: LimiterStatus) -> Iterable[tuple[str, ...]]:
+    """A row for each window."""
+    for window in status.windows:
+        yield window.limit, f"{window.counted:,}", f"{window.amount:,}", f"{window.others:,}"
+
+
+def job_rows(status: LimiterStatus) -> Iterable[tuple[str, ...]]:
+    """A row for each job that waits, the next to be served first."""
+    for job in status.jobs:
+        yield job.job_id or "-", str(job.priority), f"{job.requests:,}", f"{job.share:.1%}"
+
+
+def as_json(status: LimiterStatus) -> dict[str, Any]:
+    """The same as plain JSON types, with the moment at which a seal ends."""
+    until = datetime.now(UTC) + timedelta(seconds=status.sealed_seconds)
+    return asdict(status) | {"sealed_until": until.isoformat() if status.sealed_seconds > 0 else None}

@@ -1,0 +1,148 @@
+"""Progress in words: pure functions from a snapshot to what a person reads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from click import unstyle
+
+from domain.candles.findings import OF_THE_CALENDAR
+from domain.jobs.job import JobStatus
+from domain.jobs.progress import Progress
+from domain.limits.rates import Counts, RateLimit, ideal_makespan_seconds
+
+FAILURES_LISTED = 10
+LONGEST_REASON = 240
+
+
+def duration_text(seconds: float) -> str:
+    """Seconds as a person says them: "4.2 s", "1 m 05 s", "2 h 03 m", "3 d 04 h"."""
+    if seconds < 59.95:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    for unit, length, lesser, lesser_length in (("d", 86400, "h", 3600), ("h", 3600, "m", 60)):
+        if whole >= length:
+            return f"{whole // length} {unit} {whole % length // lesser_length:02d} {lesser}"
+    return f"{whole // 60} m {whole % 60:02d} s"
+
+
+def moment_text(moment: datetime | None) -> str:
+    """A moment to the second, in UTC; "-" for none."""
+    return moment.strftime("%Y-%m-%d %H:%M:%SZ") if moment else "-"
+
+
+def one_line(text: str) -> str:
+    """The first line of a text without colour codes, cut where it would not fit a line any more."""
+    first = next(iter(unstyle(text).strip().splitlines()), "")
+    return first if len(first) <= LONGEST_REASON else f"{first[: LONGEST_REASON - 3]}..."
+
+
+def rate_text(progress: Progress) -> str:
+    """The rate of requests against the limit with the shortest window: "14.2/s of 15/1s"."""
+    rate = f"{progress.requests_per_second:.1f}/s"
+    limits = [RateLimit.parse(limit) for limit in progress.limits]
+    return f"{rate} of {min(limits, key=lambda limit: limit.window_seconds)}" if limits else rate
+
+
+def symbols_text(progress: Progress) -> str:
+    """How many symbols are done and how many failed."""
+    failed = f", {progress.symbols_failed:,} failed" if progress.symbols_failed else ""
+    return f"{progress.symbols_completed:,} of {progress.symbols_total:,} symbols{failed}"
+
+
+def candles_text(progress: Progress) -> str:
+    """How many candles were saved, and how many refused."""
+    refused = f", {progress.candles_quarantined:,} quarantined" if progress.candles_quarantined else ""
+    return f"{progress.candles_saved:,} candles{refused}"
+
+
+def state_text(progress: Progress) -> str:
+    """The status with its reason, and why nothing may be sent for a while."""
+    state = str(progress.status)
+    if progress.reason and progress.status not in (JobStatus.RUNNING, JobStatus.PENDING):
+        state = f"{state} ({one_line(progress.reason)})"
+    if progress.status is JobStatus.RUNNING and progress.is_account_paused:
+        return f"{state}, but an operator paused the account: `candles limiter resume` lets it go on"
+    if progress.status is JobStatus.RUNNING and progress.sealed_seconds > 0:
+        seconds = duration_text(progress.sealed_seconds)
+        reason = one_line(progress.sealed_reason)
+        silence = f"nothing is sent for {seconds} ({reason})" if reason else f"sealed by the broker for {seconds}"
+        state = f"{state}, {silence}"
+    return state
+
+
+def eta_text(progress: Progress) -> str:
+    """How long it still takes; empty for a job that is not running."""
+    if progress.status is not JobStatus.RUNNING:
+        return ""
+    return "ETA ?" if progress.eta_seconds is None else f"ETA {duration_text(progress.eta_seconds)}"
+
+
+def pages_share(progress: Progress) -> float:
+    """The share of pages done, 0 to 1."""
+    if progress.status is JobStatus.COMPLETED:
+        return 1.0
+    return progress.pages_done / progress.pages_total if progress.pages_total else 0.0
+
+
+def progress_line(progress: Progress) -> str:
+    """Everything worth knowing in one line of plain text."""
+    pages = f"{progress.pages_done:,}/{progress.pages_total:,} pages {100 * pages_share(progress):.0f}%"
+    parts = [state_text(progress), pages, symbols_text(progress), candles_text(progress)]
+    if progress.status is JobStatus.RUNNING:
+        parts += [rate_text(progress), eta_text(progress)]
+    return " | ".join(parts)
+
+
+def ideal_seconds(progress: Progress, requests: int) -> float | None:
+    """The least time that many requests take under the job's limits; None where no limit counts requests."""
+    limits = [RateLimit.parse(limit) for limit in progress.limits]
+    ideals = [
+        ideal_makespan_seconds(requests, limit, progress.mean_call_seconds)
+        for limit in limits
+        if limit.counts is Counts.REQUESTS
+    ]
+    return max(ideals, default=None)
+
+
+def summary(progress: Progress, requests_before: int | None = None) -> list[str]:
+    """What became of the job, line by line.
+
+    `requests_before` is what the job had asked before the run that ends here; with it the run's time
+    is set against the ideal.
+    """
+    state = state_text(progress)
+    lines = [
+        f"{progress.job_id}: {state}",
+        f"  symbols   {progress.symbols_completed:,} of {progress.symbols_total:,} complete"
+        + (f", {progress.symbols_failed:,} failed" if progress.symbols_failed else ""),
+        f"  candles   {progress.candles_saved:,} saved, {progress.candles_quarantined:,} quarantined",
+        *_findings_lines(progress.findings),
+        f"  requests  {_requests_text(progress, requests_before)}",
+    ]
+    failed = list(progress.failed_symbols.items())[:FAILURES_LISTED]
+    lines += [f"  failed    {symbol}: {one_line(message)}" for symbol, message in failed]
+    if progress.symbols_failed > len(failed) > 0:
+        lines.append(f"  failed    ... and {progress.symbols_failed - len(failed):,} more")
+    return lines
+
+
+def _findings_lines(findings: Mapping[str, int]) -> list[str]:
+    """The reasons of refused bars, the most frequent first, then what the calendar does not explain."""
+    reasons = sorted((name for name in findings if name not in OF_THE_CALENDAR), key=lambda name: -findings[name])
+    lines = [f"  refused   {findings[name]:,} bars: {name}" for name in reasons]
+    return lines + [f"  calendar  {findings[name]:,} bars {name}" for name in OF_THE_CALENDAR if name in findings]
+
+
+def _requests_text(progress: Progress, requests_before: int | None) -> str:
+    seconds = duration_text(progress.running_seconds)
+    if requests_before is None:
+        return f"{progress.requests:,} in {seconds} of running"
+    requests = progress.requests - requests_before
+    earlier = f"; {requests_before:,} in earlier runs" if requests_before else ""
+    if not requests:
+        return f"none were needed{earlier}"
+    ideal = ideal_seconds(progress, requests) if progress.status is JobStatus.COMPLETED else None
+    against = f"; the ideal under {', '.join(progress.limits)} is {duration_text(ideal)}" if ideal else ""
+    return f"{requests:,} in {seconds}{against}{earlier}"

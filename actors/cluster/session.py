@@ -1,0 +1,134 @@
+"""How this process joins Ray, or starts a small cluster of its own, quietly and on loopback."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import sys
+from typing import Any
+
+from domain.errors import SettingsError
+
+NAMESPACE = "candles"
+CONNECT_SECONDS = 5.0
+_MIB = 1024 * 1024
+_AUTHENTICATED = {"RAY_AUTH_MODE": "token"}
+_LOOPBACK_ONLY = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
+"""Ray's switch for machines that are no cluster: every port is bound to loopback then, on Linux too."""
+
+
+class RaySession:
+    """This process's connection to Ray, made at most once; one that the driver already has is used and left alone."""
+
+    def __init__(self) -> None:
+        self._address = ""
+        self._is_ours = False
+
+    def connect(self, address: str) -> str:
+        """Join the cluster there, or start an "embedded" one; returns the address others find it by.
+
+        Raises ConnectionError when nothing answers there, SettingsError when ray was imported too early.
+        """
+        if not self._address:
+            loopback = _LOOPBACK_ONLY if address == "embedded" or address.startswith("127.") else {}
+            _set_environment({**_AUTHENTICATED, **loopback})
+            import ray
+
+            self._is_ours = not ray.is_initialized()
+            if self._is_ours:
+                _check_listens(address)
+                _initialise(address)
+            self._address = address if "://" in address else cluster_address()
+        return self._address
+
+    def close(self) -> None:
+        """Disconnect; an embedded cluster ends with it."""
+        if self._address and self._is_ours:
+            import ray
+
+            ray.shutdown()
+        self._address = ""
+
+
+def cluster_address() -> str:
+    """Where others find the cluster that this process is in."""
+    import ray
+
+    return str(ray.get_runtime_context().gcs_address)
+
+
+def find_actor(name: str) -> Any:
+    """The running actor of that name; None when there is none."""
+    import ray
+
+    try:
+        return ray.get_actor(name, namespace=NAMESPACE)
+    except ValueError:
+        return None
+
+
+def limiter_name(broker: str, account: str) -> str:
+    """The name of an account's RateLimiter actor."""
+    return f"limiter:{broker}:{account}"
+
+
+def coordinator_name(job_id: str) -> str:
+    """The name of a job's JobCoordinator actor."""
+    return f"job:{job_id}"
+
+
+def find_coordinator(job_id: str) -> Any:
+    """The job's running JobCoordinator; None when there is none."""
+    return find_actor(coordinator_name(job_id))
+
+
+def find_limiter(broker: str, account: str) -> Any:
+    """The account's running RateLimiter; None when there is none."""
+    return find_actor(limiter_name(broker, account))
+
+
+def on_this_node() -> dict[str, Any]:
+    """The options that keep an actor on the node of this process: the one that has its storage."""
+    import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    node_id = ray.get_runtime_context().get_node_id()
+    return {"scheduling_strategy": NodeAffinitySchedulingStrategy(node_id, soft=False)}
+
+
+def _set_environment(values: dict[str, str]) -> None:
+    # Ray reads these when it is imported and hands them on to every process it starts.
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    missing = [name for name in values if name not in os.environ]
+    if missing and "ray" in sys.modules and not sys.modules["ray"].is_initialized():
+        raise SettingsError(
+            "ray was imported before Candle Collector could set it up: import it later, call ray.init() yourself, "
+            f"or set {' '.join(f'{name}={values[name]}' for name in missing)} in the environment"
+        )
+    for name, value in values.items():
+        os.environ.setdefault(name, value)
+
+
+def _check_listens(address: str) -> None:
+    """Raise ConnectionError where nothing listens: Ray itself would try for minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not port.isdigit():
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=CONNECT_SECONDS).close()
+    except OSError as error:
+        raise ConnectionError(f"no Ray cluster answers at {address}: {error.strerror or error}") from error
+
+
+def _initialise(address: str) -> None:
+    import ray
+
+    embedded: dict[str, Any] = {"address": "local", "include_dashboard": False, "object_store_memory": 80 * _MIB}
+    ray.init(
+        **(embedded if address == "embedded" else {"address": address}),
+        namespace=NAMESPACE,
+        log_to_driver=False,
+        logging_level=logging.ERROR,
+        configure_logging=False,
+    )

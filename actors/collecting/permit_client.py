@@ -1,0 +1,219 @@
+"""PermitClient: one process's side of a rate limiter, remote or in the same loop."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from dataclasses import replace
+from typing import Protocol
+from uuid import uuid4
+
+from actors.collecting.permit_line import PermitLine
+from domain.errors import LimiterUnavailable, PermitExpired
+from domain.limits.messages import Lease, Outcome, PermitRequest, Priority, Settlement
+from domain.limits.permit_bundles import LeaseTerms
+from domain.limits.ports import Permit, PermitSource
+from domain.limits.usage import BrokerUsage
+
+
+class LimiterCalls(Protocol):
+    """What of `RateLimiter` its clients call; a proxy may carry the calls over Ray."""
+
+    async def acquire(self, request: PermitRequest, settled: Sequence[Settlement] = ()) -> Lease | None: ...
+
+    async def settle(self, settled: Sequence[Settlement]) -> None: ...
+
+    async def seal(self, retry_after_seconds: float | None, reason: str) -> float: ...
+
+
+class HeldPermit:
+    """A permit in the hands of a gateway; implements `domain.limits.ports.Permit`."""
+
+    def __init__(
+        self, permit_id: str, tokens: int, usable_until: float, travel_seconds: float, clock: Callable[[], float]
+    ) -> None:
+        self._permit_id, self._tokens = permit_id, tokens
+        self._usable_until, self._travel_seconds = usable_until, travel_seconds
+        self._clock = clock
+        self._outcome = Outcome.UNUSED
+        self._sent_at: float | None = None
+        self._over_at: float | None = None
+        self._usage: tuple[BrokerUsage, ...] = ()
+        self._is_given_back = False
+
+    @property
+    def tokens(self) -> int:
+        return self._tokens
+
+    @property
+    def usable_until(self) -> float:
+        return self._usable_until
+
+    @property
+    def travel_seconds(self) -> float:
+        return self._travel_seconds
+
+    def sent(self) -> None:
+        now = self._clock()
+        late_by_seconds = now - self._usable_until
+        if late_by_seconds > 0:
+            raise PermitExpired(late_by_seconds)
+        if self._outcome is not Outcome.UNUSED or self._is_given_back:
+            raise RuntimeError("a permit is for one request on the wire: take another one for the next")
+        self._outcome = Outcome.STRAY
+        self._sent_at = now
+
+    def answered(self, usage: Sequence[BrokerUsage] = ()) -> None:
+        if self._outcome is Outcome.UNUSED:
+            raise RuntimeError("a request cannot be answered before it was sent")
+        self._outcome = Outcome.ANSWERED
+        self._over_at = self._clock()
+        self._usage = tuple(usage)
+
+    def settlement(self, now: float) -> tuple[Settlement, float]:
+        """What became of it, and the moment: now, or when it was answered. From here on it cannot be used."""
+        self._is_given_back = True
+        over_at = now if self._over_at is None else self._over_at
+        call_seconds = None if self._sent_at is None else over_at - self._sent_at
+        return Settlement(self._permit_id, self._outcome, 0.0, call_seconds, self._usage), over_at
+
+
+class PermitClient:
+    """Takes permits from a limiter and gives them back; implements `domain.limits.ports.IRateLimiter`.
+
+    What became of a permit rides on the next acquire, or goes alone when none follows within
+    `flush_seconds` (half the shortest window is a good choice). Where `leases` allows more than one
+    permit a call, those who wait here are asked for together, see `PermitLine`.
+    """
+
+    def __init__(
+        self,
+        calls: LimiterCalls,
+        flush_seconds: float = 0.5,
+        clock: Callable[[], float] = time.monotonic,
+        leases: LeaseTerms | None = None,
+    ) -> None:
+        self._calls = calls
+        self._flush_seconds = flush_seconds
+        self._clock = clock
+        self._leases = leases or LeaseTerms()
+        self._lines: dict[PermitRequest, PermitLine[HeldPermit]] = {}
+        self._unsettled: list[tuple[Settlement, float]] = []
+        self._flush_timer: asyncio.TimerHandle | None = None
+        self._flushes: set[asyncio.Task[None]] = set()
+
+    def bound_to(self, job_id: str, priority: Priority = Priority.BULK) -> PermitSource:
+        return _JobPermits(self, job_id, priority)
+
+    def acquire(self, tokens: int = 1, pool: str = "") -> AbstractAsyncContextManager[Permit]:
+        return self.acquire_for(PermitRequest(tokens=tokens, pool=pool))
+
+    @asynccontextmanager
+    async def acquire_for(self, request: PermitRequest) -> AsyncIterator[Permit]:
+        """The same, in the name of the request's job: the account's jobs take turns."""
+        permit = await self._next(request)
+        try:
+            yield permit
+        finally:
+            self._give_back(*permit.settlement(self._clock()))
+
+    async def seal(self, retry_after_seconds: float | None, reason: str) -> None:
+        for line in self._lines.values():
+            line.return_spares()
+        await self._calls.seal(retry_after_seconds, reason)
+
+    async def close(self) -> None:
+        for line in self._lines.values():
+            await line.close()
+        if self._flush_timer:
+            self._flush_timer.cancel()
+            self._flush_timer = None
+        if self._flushes:
+            await asyncio.wait(self._flushes)
+        await self._flush()
+
+    async def _next(self, request: PermitRequest) -> HeldPermit:
+        line = self._lines.get(request)
+        if line is None:
+            most_permits = self._leases.permits(request.tokens, request.pool)
+            if most_permits == 1:
+                return (await self._take_lease(request))[0]
+            line = self._lines[request] = PermitLine(
+                most_permits,
+                self._leases.spare_seconds,
+                lambda permits: self._take_lease(replace(request, permits=permits)),
+                self._give_back_spares,
+                self._clock,
+            )
+        return await line.take()
+
+    async def _take_lease(self, request: PermitRequest) -> list[HeldPermit]:
+        ticket = uuid4().hex
+        lease = None
+        try:
+            while lease is None:
+                asked_at = self._clock()
+                with self._riding() as settled:
+                    lease = await self._calls.acquire(replace(request, ticket=ticket), settled)
+        except BaseException:
+            # A grant may be on its way: the limiter has to know that nobody will use it.
+            self._give_back(Settlement(ticket, Outcome.UNUSED), self._clock())
+            raise
+        usable_until = asked_at + lease.granted_after_seconds + lease.valid_seconds
+        travel_seconds = self._clock() - asked_at - max(0.0, lease.granted_after_seconds)
+        return [HeldPermit(each, lease.tokens, usable_until, travel_seconds, self._clock) for each in lease.permit_ids]
+
+    def _give_back_spares(self, permits: Sequence[HeldPermit]) -> None:
+        """At once: what nobody here needs may be what somebody elsewhere waits for."""
+        for permit in permits:
+            self._give_back(*permit.settlement(self._clock()))
+        self._start_flush()
+
+    def _give_back(self, settlement: Settlement, over_at: float) -> None:
+        self._unsettled.append((settlement, over_at))
+        if self._flush_timer is None:
+            loop = asyncio.get_running_loop()
+            self._flush_timer = loop.call_later(self._flush_seconds, self._start_flush)
+
+    @contextmanager
+    def _riding(self) -> Iterator[list[Settlement]]:
+        """What is to be settled, as it travels; kept here after all if the call fails."""
+        riding, self._unsettled = self._unsettled, []
+        now = self._clock()
+        try:
+            yield [settlement.sent_after(now - over_at) for settlement, over_at in riding]
+        except BaseException:
+            self._unsettled = [*riding, *self._unsettled]
+            raise
+
+    def _start_flush(self) -> None:
+        self._flush_timer = None
+        task = asyncio.get_running_loop().create_task(self._flush())
+        self._flushes.add(task)
+        task.add_done_callback(self._flushes.discard)
+
+    async def _flush(self) -> None:
+        if not self._unsettled:
+            return
+        try:
+            with self._riding() as settled:
+                await self._calls.settle(settled)
+        except LimiterUnavailable:
+            # Shut down: its record keeps these counted to their bound, which is longer, never shorter.
+            self._unsettled.clear()
+
+
+class _JobPermits:
+    """A client's permits in the name of one job; implements `domain.limits.ports.PermitSource`."""
+
+    def __init__(self, client: PermitClient, job_id: str, priority: Priority) -> None:
+        self._client, self._job_id, self._priority = client, job_id, priority
+
+    def acquire(self, tokens: int = 1, pool: str = "") -> AbstractAsyncContextManager[Permit]:
+        request = PermitRequest(tokens=tokens, job_id=self._job_id, priority=self._priority, pool=pool)
+        return self._client.acquire_for(request)
+
+    async def seal(self, retry_after_seconds: float | None, reason: str) -> None:
+        await self._client.seal(retry_after_seconds, reason)

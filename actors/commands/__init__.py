@@ -1,1 +1,0 @@
-"""The commands of `candles`, one file a group, and what they show."""

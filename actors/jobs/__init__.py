@@ -1,1 +1,0 @@
-"""What can be done with jobs from outside, and the parts of the coordinator."""

@@ -1,0 +1,73 @@
+"""LimiterTally: what a rate limiter measures of itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from domain.limits.messages import WindowStatus
+
+
+class LimiterMetrics(Protocol):
+    """Where a limiter's figures are shown."""
+
+    def granted(self, tokens: int, waited_seconds: float) -> None:
+        """A permit was granted to somebody who had waited that long."""
+
+    def state(self, waiting: int, sealed_seconds: float) -> None:
+        """How many wait now, and for how long the broker is to be left alone."""
+
+    def sealed(self) -> None:
+        """The broker refused the account."""
+
+    def window(self, limit: str, counted: int, others: int) -> None:
+        """What a window counts now, and what of it other programs are known to have used."""
+
+
+class LimiterTally:
+    """Adds up grants and calls, and passes them on to `metrics` if there are any."""
+
+    def __init__(self, metrics: LimiterMetrics | None) -> None:
+        self._metrics = metrics
+        self._calls_ended = 0
+        self._calls_seconds = 0.0
+        self._seals = 0
+        self._grants = 0
+        self.tokens_granted = 0
+        self.waited_seconds = 0.0
+
+    @property
+    def mean_wait_seconds(self) -> float:
+        """From when permits were asked for to their grant, whatever they weigh."""
+        return self.waited_seconds / self._grants if self._grants else 0.0
+
+    @property
+    def mean_call_seconds(self) -> float:
+        """From the grant to the answer, over the calls that were answered."""
+        return self._calls_seconds / self._calls_ended if self._calls_ended else 0.0
+
+    def grant(self, tokens: int, waited_seconds: float) -> None:
+        """Count what one call asked for."""
+        self._grants += 1
+        self.tokens_granted += tokens
+        self.waited_seconds += waited_seconds
+        if self._metrics:
+            self._metrics.granted(tokens, waited_seconds)
+
+    def call(self, seconds: float) -> None:
+        """Count a call that was answered."""
+        self._calls_ended += 1
+        self._calls_seconds += seconds
+
+    def show(self, waiting: int, sealed_seconds: float, windows: Sequence[WindowStatus] = ()) -> None:
+        """Pass on how things stand."""
+        if self._metrics:
+            self._metrics.state(waiting, sealed_seconds)
+            for window in windows:
+                self._metrics.window(window.limit, window.counted, window.others)
+
+    def seal(self, seals: int) -> None:
+        """Pass on that the broker refused the account, if it has not done so before: these are all seals so far."""
+        if self._metrics and seals > self._seals:
+            self._metrics.sealed()
+        self._seals = seals

@@ -1,0 +1,91 @@
+"""PermitBooks: the two memories of an account's permits, kept in step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+from domain.errors import LimiterUnavailable, StorageUnavailable
+from domain.limits.ledger import LentPermit
+from domain.limits.messages import Outcome
+from domain.limits.ports import PermitLog, PermitRecord, RecordedPermits
+from domain.limits.rates import AccountLimits, RateLimit
+
+
+class PermitBooks:
+    """Writes the record, on which the guarantee rests, and the log, if there is one, which proves it afterwards.
+
+    What the record cannot note raises LimiterUnavailable; the log never does. The log is told first: whatever
+    a crash leaves between the two, it then knows no more permits than were lent and no end later than it was,
+    once it has compared itself with the record.
+    """
+
+    def __init__(self, record: PermitRecord, log: PermitLog | None, clock: Callable[[], float]) -> None:
+        self._record, self._log, self._clock = record, log, clock
+
+    def open(self) -> RecordedPermits:
+        """Take the account, see `PermitRecord.open`."""
+        known = self._record.open()
+        if self._log:
+            self._log.open(known, self._clock())
+        return known
+
+    def known(self) -> RecordedPermits:
+        """What the record knows."""
+        return self._record.known()
+
+    def hold_to(self, limits: Sequence[RateLimit]) -> None:
+        """The limits by which grants are to be judged from now on."""
+        if self._log:
+            self._log.hold_to(limits, self._clock())
+
+    def agree(self, limits: AccountLimits) -> None:
+        """What the runs of this session have agreed on."""
+        with _noting():
+            self._record.agree(limits)
+
+    def lent(self, job_id: str, permits: Sequence[LentPermit]) -> None:
+        """Permits of a job, noted before they are handed out."""
+        if self._log:
+            self._log.lent(job_id, permits)
+        try:
+            with _noting():
+                self._record.lent(permits)
+        except LimiterUnavailable:
+            if self._log:
+                for permit in permits:
+                    self._log.void(permit.permit_id, self._clock())
+            raise
+
+    def over(self, permit: LentPermit, outcome: Outcome) -> None:
+        """A permit's request is over."""
+        if self._log:
+            self._log.over(permit, outcome, self._clock())
+        with _noting():
+            self._record.over(permit)
+
+    def void(self, permit_id: str) -> None:
+        """A permit was never used."""
+        if self._log:
+            self._log.void(permit_id, self._clock())
+        with _noting():
+            self._record.void(permit_id)
+
+    def seal(self, until: float) -> None:
+        """Nothing may be granted before that moment."""
+        with _noting():
+            self._record.seal(until)
+
+    def close(self) -> None:
+        """Let go of the account; idempotent."""
+        if self._log:
+            self._log.close()
+        self._record.close()
+
+
+@contextmanager
+def _noting() -> Iterator[None]:
+    try:
+        yield
+    except StorageUnavailable as error:
+        raise LimiterUnavailable(f"no permit is granted without its record: {error}") from error

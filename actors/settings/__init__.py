@@ -1,0 +1,1 @@
+"""The settings file: its sections, its values, and what is wrong with it."""

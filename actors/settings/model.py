@@ -1,0 +1,175 @@
+"""Settings: the TOML file that says what to collect, from whom, how fast, and where to."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator, ValidationError, model_validator
+
+from actors.settings import fields as fields
+from actors.settings.problems import first_problem
+from actors.settings.timestamps import utc_moment
+from domain.candles.dataset import Interval
+from domain.candles.sessions import ALWAYS_OPEN, SessionOverride
+from domain.errors import SettingsError
+from domain.jobs.request import FailureAllowance, OnTooManyFailures
+from domain.limits.messages import Priority
+from domain.limits.rates import RateLimit
+
+DEFAULT_FILE = "candles.toml"
+ENVIRONMENT_VARIABLE = "CANDLES_SETTINGS"
+
+Text = Annotated[str, PlainValidator(fields.text)]
+Moment = Annotated[datetime, PlainValidator(utc_moment)]
+BesideFile = Annotated[Path, PlainValidator(fields.path_beside_file)]
+AtLeastOne = Annotated[int, Field(ge=1, description="a whole number, at least 1")]
+
+
+class Section(BaseModel):
+    """A table of the file: nothing unknown in it, no value bent into another type, never changed."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class BrokerSettings(Section):
+    """Who is asked, in whose name, and how fast at most.
+
+    Without `base_url` and `limits`, the gateway's own: what the broker documents. `uplink_seconds` is the user's
+    word that no request is counted by the broker later than this after it was sent; nobody else can give it.
+    `audit_days` is how long the log of permits is kept, from which `candles audit` proves a run.
+    """
+
+    gateway: Literal["binance"] = Field(description='one of the gateways there are: "binance"')
+    base_url: Annotated[str, PlainValidator(fields.base_url)] | None = None
+    account: Text = "default"
+    limits: Annotated[tuple[RateLimit, ...], PlainValidator(fields.limits)] | None = None
+    timeout_seconds: float = Field(
+        default=10.0, gt=0, allow_inf_nan=False, description="a number of seconds above 0, like 10"
+    )
+    uplink_seconds: float | None = Field(
+        default=None, gt=0, allow_inf_nan=False, description="a number of seconds above 0, like 0.5"
+    )
+    audit_days: int = Field(default=90, ge=1, description="a whole number of days, 1 or more")
+
+
+class JobSettings(Section):
+    """Which candles, and how the work is spread; `symbols` holds what `symbols_file` names, too.
+
+    `calendar_overrides` names a file; what it says is held here.
+
+    Without `end`: up to the last bar that has closed.
+    """
+
+    symbols: Annotated[tuple[str, ...], PlainValidator(fields.symbols)] = ()
+    symbols_file: BesideFile | None = None
+    interval: Annotated[Interval, PlainValidator(fields.interval)] = Field(description='the length of a bar, like "1m"')
+    start: Moment = Field(description="a moment like 2024-03-01T00:00:00Z")
+    end: Moment | None = None
+    batch_size: AtLeastOne = 10
+    workers: AtLeastOne = 2
+    concurrency: AtLeastOne = 4
+    max_failures: Annotated[FailureAllowance, PlainValidator(fields.max_failures)] = FailureAllowance(share=0.1)
+    on_too_many_failures: Annotated[OnTooManyFailures, PlainValidator(fields.on_too_many_failures)] = (
+        OnTooManyFailures.PAUSE
+    )
+    priority: Annotated[Priority, PlainValidator(fields.priority)] = Priority.BULK
+    calendar: Text = ALWAYS_OPEN
+    calendar_overrides: Annotated[tuple[SessionOverride, ...], PlainValidator(fields.overrides_beside_file)] = ()
+    settle_seconds: int = Field(default=0, ge=0, description="a whole number of seconds, 0 or more")
+
+    @model_validator(mode="after")
+    def _agrees_with_itself(self) -> Self:
+        if bool(self.symbols) == (self.symbols_file is not None):
+            raise ValueError("write either symbols or symbols_file, one of the two")
+        if self.end is not None and self.end <= self.start:
+            raise ValueError(f"start {self.start.isoformat()} must come before end {self.end.isoformat()}")
+        return self
+
+
+class StorageSettings(Section):
+    """Where candles and the events of jobs are kept."""
+
+    root: BesideFile = Field(description='a folder for candles and events, like "/data/candles"')
+    events: Literal["sqlite"] = Field(default="sqlite", description='"sqlite"')
+
+
+class ClusterSettings(Section):
+    """Where Ray runs: inside this process's own small cluster, or at an address."""
+
+    address: Annotated[str, PlainValidator(fields.cluster_address)] = "embedded"
+
+
+class Settings(Section):
+    """A settings file, checked whole. `broker` and `job` may be left out by who only reads storage."""
+
+    path: Path
+    broker: BrokerSettings | None = Field(default=None, description="a section [broker]")
+    job: JobSettings | None = Field(default=None, description="a section [job]")
+    storage: StorageSettings = Field(description='a section [storage] with root = "a folder"')
+    cluster: ClusterSettings = Field(default=ClusterSettings(), description="a section [cluster]")
+
+    @classmethod
+    def load(cls, path: Path | str) -> Settings:
+        """Read and check the file. Every mistake in it raises SettingsError: one sentence that says where."""
+        path = Path(path)
+        try:
+            values = tomllib.loads(path.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise SettingsError(f"{path}: the settings file cannot be read: {error.strerror}") from error
+        except UnicodeDecodeError as error:
+            raise SettingsError(f"{path}: the settings file is not UTF-8 text") from error
+        except tomllib.TOMLDecodeError as error:
+            raise SettingsError(f"{path}: the settings file is not valid TOML: {error}") from error
+        return cls.from_values(values, path)
+
+    @classmethod
+    def from_values(cls, values: Mapping[str, Any], path: Path) -> Settings:
+        """The settings that a file at `path` with these values would give; raises SettingsError."""
+        if "path" in values:
+            raise SettingsError(f"{path}: path is no section of a settings file")
+        try:
+            settings = cls.model_validate({**values, "path": path}, context={"folder": path.absolute().parent})
+        except ValidationError as error:
+            raise SettingsError(f"{path}: {first_problem(error, cls)}") from error
+        if settings.job is None or settings.job.symbols_file is None:
+            return settings
+        try:
+            symbols = fields.file_symbols(settings.job.symbols_file)
+        except ValueError as error:
+            raise SettingsError(f"{path}: job.symbols_file: {error}") from error
+        return settings.model_copy(update={"job": settings.job.model_copy(update={"symbols": symbols})})
+
+    def require_broker(self) -> BrokerSettings:
+        """The section [broker]; SettingsError where the file has none."""
+        if self.broker is None:
+            raise SettingsError(f"{self.path}: this needs a section [broker], and the file has none")
+        return self.broker
+
+    def require_job(self) -> JobSettings:
+        """The section [job]; SettingsError where the file has none."""
+        if self.job is None:
+            raise SettingsError(f"{self.path}: this needs a section [job], and the file has none")
+        return self.job
+
+
+def find_settings_file(path: Path | str | None = None, environment: Mapping[str, str] = os.environ) -> Path:
+    """The settings file to use: the one named, else CANDLES_SETTINGS, else candles.toml here.
+
+    Raises SettingsError when there is no such file.
+    """
+    named = path or environment.get(ENVIRONMENT_VARIABLE)
+    found = Path(named or DEFAULT_FILE)
+    if found.exists():
+        return found
+    if path is None and named:
+        raise SettingsError(f"{found}: there is no such settings file ({ENVIRONMENT_VARIABLE} names it)")
+    if path is not None:
+        raise SettingsError(f"{found}: there is no such settings file: `candles init {found}` writes one")
+    raise SettingsError(
+        f"there is no {DEFAULT_FILE} here: name a settings file with --settings, or let `candles init` write one"
+    )

@@ -1,0 +1,40 @@
+"""Moments: the present one, and those that people write: a TOML date-time, a bare date, or ISO 8601 text."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, date, datetime
+
+from domain.spans.time_span import to_milliseconds
+
+
+def now() -> datetime:
+    """This moment by the machine's clock, which may be set back at any time: for people to read."""
+    return datetime.fromtimestamp(time.time(), UTC)
+
+
+def utc_moment(value: object) -> datetime:
+    """A TOML date-time in UTC; a bare date is its midnight in UTC.
+
+    Raises ValueError for anything else: a time without a zone could mean two different moments.
+    """
+    if isinstance(value, datetime):
+        if value.tzinfo is None:
+            text = value.isoformat()
+            raise ValueError(f"{text} has no time zone: write {text}Z for UTC, or an offset like {text}+02:00")
+        to_milliseconds(value)
+        return value.astimezone(UTC)
+    if isinstance(value, date):
+        return datetime(value.year, value.month, value.day, tzinfo=UTC)
+    raise ValueError("write a moment without quotes, like 2024-03-01T00:00:00Z")
+
+
+def moment_from_text(text: str) -> datetime:
+    """The same from ISO 8601 text, like "2024-03-01T12:00:00Z" or "2024-03-01"; raises ValueError."""
+    for read in (date.fromisoformat, datetime.fromisoformat):
+        try:
+            value = read(text)
+        except ValueError:
+            continue
+        return utc_moment(value)
+    raise ValueError(f"{text!r} is no moment: write one like 2024-03-01T12:00:00Z")

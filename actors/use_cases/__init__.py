@@ -1,0 +1,1 @@
+"""What can be asked for from outside: collect, plan, look, prove, audit, steer an account."""

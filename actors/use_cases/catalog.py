@@ -1,0 +1,117 @@
+"""JobCatalog: what can be asked of the stored jobs, and done to them, without running any."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from itertools import islice
+
+from actors.coordinating.job_counters import JobTally
+from actors.settings.timestamps import now
+from domain.errors import IllegalTransition
+from domain.jobs.history import HistoryEntry
+from domain.jobs.job import TRANSITIONS, CollectionJob, JobStatus
+from domain.jobs.plan import request_key_of
+from domain.jobs.ports import JobStore
+from domain.jobs.progress import Progress
+from domain.jobs.request import CollectionRequest
+from domain.jobs.timings import Pace, last_calls, typical_pace
+
+ORPHANED = {JobStatus.PENDING, JobStatus.RUNNING}
+"""How a job looks whose runner died: `resume` takes it up like a paused one."""
+
+MOST_TIMED_JOBS = 100
+"""Jobs that are read for the times of their calls, however few they made."""
+
+
+class JobCatalog:
+    """The jobs of one store, by their full ids; raises JobNotFound, EventStoreUnavailable."""
+
+    def __init__(self, store: JobStore, candles_per_page: int) -> None:
+        self._store = store
+        self._candles_per_page = candles_per_page
+
+    def find(self, prefix: str) -> str:
+        """The one job whose id begins so."""
+        return self._store.find(prefix)
+
+    def find_or_submit(self, request: CollectionRequest, anew: bool = False) -> str:
+        """The job of that request; a new one if there is none that still counts.
+
+        One that was cancelled does not, nor one that finished before the open end moved on or more of its
+        bars have settled, nor, with `anew`, any that has finished.
+        """
+        standing = None if anew else self._standing_id(request)
+        return standing or self._store.submit(request, now(), anew=True)
+
+    def standing(self, request: CollectionRequest) -> Progress | None:
+        """The job that `find_or_submit` would find; None where it would submit a new one."""
+        job_id = self._standing_id(request)
+        return self.progress(job_id) if job_id else None
+
+    def request(self, job_id: str) -> CollectionRequest:
+        """What the job collects."""
+        return self._store.plan(job_id).request
+
+    def is_finished(self, job_id: str) -> bool:
+        """Whether the job has ended."""
+        return self._store.job(job_id).status.is_final
+
+    def check_may(self, command: str, job_id: str) -> None:
+        """Raise IllegalTransition where a job that nobody runs cannot be resumed or retried."""
+        status = self._store.job(job_id).status
+        allowed = TRANSITIONS[command].keys() | (ORPHANED if command == "resume" else set())
+        if status not in allowed:
+            raise IllegalTransition(job_id, str(status), command)
+
+    def cancel(self, job_id: str) -> Progress:
+        """Give up a job that nobody runs."""
+        job = self._store.job(job_id)
+        job.cancel(reason="cancel", timestamp=now())
+        self._store.save(job)
+        return self.progress(job_id)
+
+    def progress(self, job_id: str, at: datetime | None = None) -> Progress:
+        """The job as it is stored, or as it was at a moment."""
+        job = self._store.job(job_id) if at is None else self._store.as_at(job_id, at)
+        return self._progress_of(job, at)
+
+    def all(self) -> list[Progress]:
+        """Every job as it is stored, oldest first."""
+        return [self.progress(job_id) for job_id in self._store.job_ids()]
+
+    def history(self, job_id: str, until: datetime | None = None) -> list[HistoryEntry]:
+        """What happened to the job, oldest first."""
+        return self._store.history(job_id, until)
+
+    def pace(self, broker: str, account: str) -> Pace:
+        """How long the account's last calls took, of one job or of several; nothing when none were timed."""
+        return typical_pace(last_calls(self._paces(broker, account)))
+
+    def close(self) -> None:
+        """Let go of the store."""
+        self._store.close()
+
+    def _paces(self, broker: str, account: str) -> Iterator[Pace]:
+        """Of the account's batches, the newest first, of the last `MOST_TIMED_JOBS` that made calls."""
+        requests = ((job_id, self.request(job_id)) for job_id in reversed(self._store.job_ids()))
+        of_account = (job_id for job_id, one in requests if (one.broker, one.account) == (broker, account))
+        of_jobs = (self._store.job(job_id).paces for job_id in of_account)
+        for paces in islice((paces for paces in of_jobs if any(paces)), MOST_TIMED_JOBS):
+            yield from reversed(paces)
+
+    def _standing_id(self, request: CollectionRequest) -> str | None:
+        job_id = self._store.latest(request_key_of(request))
+        return None if job_id is None or self._is_outgrown(job_id, request) else job_id
+
+    def _is_outgrown(self, job_id: str, request: CollectionRequest) -> bool:
+        job, collected = self._store.job(job_id), self.request(job_id)
+        has_grown = collected.span.end_ms < request.span.end_ms
+        # Counted from the job's beginning: an answer may have come that early, and be provisional since.
+        has_settled = collected.settle_seconds > 0 and (
+            collected.settled_bars(job.created_on) < request.settled_bars(now())
+        )
+        return job.status is JobStatus.CANCELLED or (job.status.is_final and (has_grown or has_settled))
+
+    def _progress_of(self, job: CollectionJob, at: datetime | None) -> Progress:
+        return JobTally(self.request(job.job_id), self._candles_per_page).snapshot(job, None, is_attended=False, at=at)

@@ -1,0 +1,103 @@
+"""JobService: what a driver, or the command line, can have done with jobs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import TYPE_CHECKING, Self
+
+from actors.use_cases.catalog import JobCatalog
+from actors.use_cases.runner import JobRunner
+from domain.jobs.history import HistoryEntry
+from domain.jobs.job import JobStatus
+from domain.jobs.progress import Progress
+from domain.jobs.request import CollectionRequest
+
+if TYPE_CHECKING:
+    from actors.cluster.handles import JobHandle
+    from actors.use_cases.finished_job import FinishedJob
+
+
+class JobService:
+    """Submits jobs, steers those that run and looks at those that are stored; a context manager.
+
+    Ray is started, or joined, by the first call that needs a runner. Everywhere a job may be named by a
+    unique beginning of its id; JobNotFound otherwise. `request` is what a submit without one asks for.
+    """
+
+    def __init__(self, catalog: JobCatalog, runner: JobRunner, request: Callable[[], CollectionRequest]) -> None:
+        self._catalog = catalog
+        self._runner = runner
+        self._request = request
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def submit(self, request: CollectionRequest | None = None, anew: bool = False) -> JobHandle | FinishedJob:
+        """Collect: a new job is started, a paused or orphaned one resumed, a running one joined.
+
+        A finished one is answered from the store, without a request, unless its open end has moved on;
+        `anew` makes a new job of the same request then.
+        """
+        job_id = self._catalog.find_or_submit(request or self._request(), anew)
+        if self._catalog.is_finished(job_id):
+            from actors.use_cases.finished_job import FinishedJob
+
+            return FinishedJob(self._catalog.progress(job_id))
+        handle = self._runner.take_up(job_id)
+        progress = handle.progress()
+        if progress.is_attended and progress.status is JobStatus.PAUSED:
+            handle.resume()
+        return handle
+
+    def resume(self, job: str) -> JobHandle:
+        """Go on with a paused or orphaned job; one that is paused but attended goes on where it is."""
+        job_id = self._catalog.find(job)
+        attached = self._runner.attach(job_id)
+        if attached is not None:
+            attached.resume()
+            return attached
+        self._catalog.check_may("resume", job_id)
+        return self._runner.take_up(job_id)
+
+    def retry(self, job: str) -> JobHandle:
+        """Collect the failed symbols of a finished job once more."""
+        job_id = self._catalog.find(job)
+        self._catalog.check_may("retry", job_id)
+        return self._runner.take_up(job_id, retry=True)
+
+    def cancel(self, job: str) -> Progress:
+        """Give the job up, whether or not anybody runs it."""
+        job_id = self._catalog.find(job)
+        attached = self._runner.attach(job_id)
+        return attached.cancel() if attached else self._catalog.cancel(job_id)
+
+    def attach(self, job: str) -> JobHandle | None:
+        """The job in the hands of whoever runs it; None when nobody does."""
+        return self._runner.attach(self._catalog.find(job))
+
+    def runs(self, job_id: str) -> bool:
+        """Whether it is this process that runs the job."""
+        return self._runner.runs(job_id)
+
+    def progress(self, job: str, at: datetime | None = None) -> Progress:
+        """The job as it is, or as it was at a moment."""
+        job_id = self._catalog.find(job)
+        attached = self._runner.attach(job_id) if at is None else None
+        return attached.progress() if attached else self._catalog.progress(job_id, at)
+
+    def jobs(self) -> list[Progress]:
+        """Every job in the store, oldest first, as it is stored."""
+        return self._catalog.all()
+
+    def history(self, job: str, until: datetime | None = None) -> list[HistoryEntry]:
+        """What happened to the job, oldest first."""
+        return self._catalog.history(self._catalog.find(job), until)
+
+    def close(self) -> None:
+        """Let go of the jobs, the store and Ray; an embedded cluster ends with its driver."""
+        self._runner.close()
+        self._catalog.close()

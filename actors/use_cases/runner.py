@@ -1,0 +1,94 @@
+"""JobRunner: how one process comes by running jobs, its own or those of another process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from actors.cluster.session import RaySession, find_coordinator
+from domain.errors import LimiterUnavailable
+from domain.jobs.ports import JobOwners, JobOwnership
+from domain.jobs.progress import Progress
+
+if TYPE_CHECKING:
+    from actors.cluster.handles import JobHandle
+
+
+class JobRunner:
+    """Runs a job here unless another process does; Ray is started, or joined, when first needed.
+
+    `new_coordinator` makes a job's coordinator actor, and `stored` tells how a job is stored.
+    """
+
+    def __init__(
+        self,
+        owners: JobOwners,
+        address: str,
+        new_coordinator: Callable[[str], Any],
+        stored: Callable[[str], Progress],
+    ) -> None:
+        self._owners = owners
+        self._own_address = address
+        self._new_coordinator = new_coordinator
+        self._stored = stored
+        self._ownerships: dict[str, JobOwnership] = {}
+        self._coordinators: dict[str, Any] = {}
+        self._session = RaySession()
+
+    def attach(self, job_id: str) -> JobHandle | None:
+        """The job in the hands of whoever runs it; None when nobody does."""
+        self._let_go_if_ended(job_id)
+        if job_id not in self._coordinators:
+            owner = self._owners.find(job_id)
+            if owner is None:
+                return None
+            self._session.connect(owner.address)
+            coordinator = find_coordinator(job_id)
+            if coordinator is None:
+                return None
+            self._coordinators[job_id] = coordinator
+        return self._handle(job_id)
+
+    def take_up(self, job_id: str, retry: bool = False) -> JobHandle:
+        """Run the job here, or join the process that does."""
+        self._let_go_if_ended(job_id)
+        ownership = self._owners.claim(job_id)
+        if ownership is None:
+            attached = self.attach(job_id)
+            if attached is None:
+                raise LimiterUnavailable(f"job {job_id} is being taken up by another process: try again in a moment")
+            return attached
+        try:
+            ownership.announce(self._session.connect(self._own_address))
+            self._coordinators[job_id] = self._new_coordinator(job_id)
+            self._ownerships[job_id] = ownership
+        finally:
+            if job_id not in self._ownerships:
+                ownership.release()
+        handle = self._handle(job_id)
+        handle.begin(retry)
+        return handle
+
+    def runs(self, job_id: str) -> bool:
+        """Whether it is this process that runs the job."""
+        return job_id in self._ownerships
+
+    def close(self) -> None:
+        """Let go of every job, and of Ray: an embedded cluster ends with its driver."""
+        self._coordinators.clear()
+        self._session.close()
+        for ownership in self._ownerships.values():
+            ownership.release()
+        self._ownerships.clear()
+
+    def _let_go_if_ended(self, job_id: str) -> None:
+        if job_id not in self._ownerships or self._handle(job_id).progress().is_attended:
+            return
+        self._handle(job_id).dismiss()
+        del self._coordinators[job_id]
+        self._ownerships.pop(job_id).release()
+
+    def _handle(self, job_id: str) -> JobHandle:
+        from actors.cluster.handles import JobHandle
+
+        return JobHandle(job_id, self._coordinators[job_id], lambda: self._stored(job_id))

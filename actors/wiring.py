@@ -1,0 +1,129 @@
+"""The composition root: which adapter stands behind which port.
+
+The one module of the running system that imports adapters. Every function makes what it names anew and
+opens nothing: files and connections are opened by who uses them, wherever that is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from actors.settings.account_limits import account_limits
+from actors.settings.model import BrokerSettings, Settings
+from actors.settings.state_folder import state_folder
+from adapters.brokers.binance.gateway import DEFAULT_LIMITS, BinanceGateway
+from adapters.calendars import TradingCalendars
+from adapters.candle_store.listing import bytes_per_bar
+from adapters.candle_store.repository import CandleFiles
+from adapters.files.atomic import make_folder
+from adapters.job_store.journal import JobJournal
+from adapters.job_store.ownership_files import OwnershipFiles
+from adapters.permit_store.log import PermitLogFile
+from adapters.permit_store.log_reader import read_trail
+from adapters.permit_store.operator_pause import AccountSwitchFile
+from adapters.permit_store.record import PermitRecordFile, boot_identity
+from adapters.reading.export import export as export
+from adapters.reading.parquet_mirror import MirrorReport as MirrorReport
+from adapters.reading.parquet_mirror import ParquetMirror
+from adapters.reports.audit_plot import draw as draw_audit
+from adapters.simulator import SimulatorProcess
+from adapters.simulator.count import server_count
+from domain.brokers.gateway import BrokerGateway
+from domain.candles.dataset import Dataset
+from domain.candles.sessions import SessionOverride
+from domain.jobs.ports import JobOwners, JobStore
+from domain.limits.audit import PermitTrail
+from domain.limits.operator_pause import AccountSwitch
+from domain.limits.ports import PermitLog, PermitRecord
+from domain.limits.rates import AccountLimits
+
+__all__ = ["MirrorReport", "draw_audit", "export"]
+
+
+def gateway_for(broker: BrokerSettings) -> BrokerGateway:
+    """The gateway that the settings name."""
+    if broker.base_url is None:
+        return BinanceGateway(timeout_seconds=broker.timeout_seconds)
+    return BinanceGateway(broker.base_url, broker.timeout_seconds)
+
+
+def limits_for(broker: BrokerSettings) -> AccountLimits:
+    """What the settings allow the account, or what the broker documents."""
+    return account_limits(broker, gateway_for(broker), DEFAULT_LIMITS)
+
+
+def candle_repository(root: Path) -> CandleFiles:
+    """The candles under a folder."""
+    return CandleFiles(root)
+
+
+def bytes_per_bar_under(root: Path) -> Callable[[Sequence[Dataset]], float | None]:
+    """Measures what a bar of these datasets takes on disk; None where none of them has one."""
+    return partial(bytes_per_bar, root)
+
+
+def mirror_of(root: Path, out: Path) -> ParquetMirror:
+    """A Parquet mirror of the candles under `root`."""
+    return ParquetMirror(root, out)
+
+
+def calendars_with(overrides: Sequence[SessionOverride]) -> TradingCalendars:
+    """The trading calendars, corrected by these overrides."""
+    return TradingCalendars(overrides)
+
+
+def job_store(settings: Settings) -> JobStore:
+    """Where the jobs of these settings are stored as events."""
+    return JobJournal.sqlite(settings.storage.root / "jobs.sqlite")
+
+
+def job_owners(settings: Settings) -> JobOwners:
+    """Which process runs which of these jobs."""
+    return OwnershipFiles(settings.storage.root / ".runners")
+
+
+def make_storage_folder(settings: Settings) -> None:
+    """Create the folder that holds candles and jobs."""
+    make_folder(settings.storage.root)
+
+
+def operator_pause(broker: str, account: str, folder: Path | None = None) -> AccountSwitch:
+    """The operator's pause of an account."""
+    return AccountSwitchFile(folder or state_folder(), broker, account)
+
+
+def permit_record(folder: Path, limits: AccountLimits, holder: str, session: str) -> PermitRecord:
+    """The memory of the permits of the limits' account."""
+    return PermitRecordFile(folder, limits, holder, session)
+
+
+def permit_log(folder: Path, limits: AccountLimits, kept_days: int) -> PermitLog:
+    """The log from which an audit proves a run."""
+    return PermitLogFile(folder, limits.broker, limits.account, boot_identity(), kept_days=kept_days)
+
+
+def read_audit_history(broker: str, account: str) -> PermitTrail:
+    """Every permit that the account's log knows of."""
+    return read_trail(state_folder(), broker, account)
+
+
+def ask_server(settings: Settings) -> Mapping[str, Any] | None:
+    """What a simulated exchange has counted; None where the broker of these settings is none."""
+    return server_count(settings.broker.base_url if settings.broker else None)
+
+
+def simulated_exchange(options: Sequence[str] = ()) -> SimulatorProcess:
+    """The bundled exchange, a process of its own on loopback; `python -m adapters.simulator --help` has its options."""
+    return SimulatorProcess(options)
+
+
+def candles_per_page(settings: Settings) -> int:
+    """How many candles one request can bring, by the settings' gateway."""
+    return (
+        BinanceGateway.max_candles_per_page
+        if settings.broker is None
+        else gateway_for(settings.broker).max_candles_per_page
+    )

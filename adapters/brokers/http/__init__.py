@@ -1,0 +1,1 @@
+"""What gateways share that speak HTTP: sessions, attempts, and what headers say."""

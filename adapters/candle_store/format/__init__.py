@@ -1,0 +1,1 @@
+"""The candle file format; `segment` puts its parts together."""

@@ -1,0 +1,228 @@
+"""CandleFiles: the candle repository on a file system."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from adapters.candle_store.block import CandleBlock
+from adapters.candle_store.claims import DatasetClaim
+from adapters.candle_store.format.scratch import Scratch
+from adapters.candle_store.layout import EVERYTHING, SUFFIX, dataset_of, folder_of, period_of, split
+from adapters.candle_store.ordered_threads import map_in_order
+from adapters.candle_store.quarantine import QuarantineFile
+from adapters.candle_store.segments import (
+    Answer,
+    lost_with,
+    merge_into,
+    move_aside,
+    read_header,
+    read_history,
+    read_packed,
+    sweep,
+)
+from adapters.files.atomic import make_folder, storage_errors
+from domain.candles.candles import Candles
+from domain.candles.coverage import Coverage
+from domain.candles.dataset import Dataset
+from domain.candles.history import ALWAYS_KNOWN_MS, CandleHistory, SaveResult
+from domain.candles.ports import CandlePiece, DamagedSegment
+from domain.candles.revisions import Revisions
+from domain.candles.validation import QuarantinedCandle
+from domain.errors import CorruptSegment, StorageUnavailable
+from domain.spans.time_span import TimeSpan
+
+_LOCK_POLL_SECONDS = 0.005
+_MOST_READING_THREADS = 8
+
+
+class CandleFiles:
+    """Candles under a root folder, laid out as `candle_layout` says; picklable, holds nothing open.
+
+    Any number of threads and processes may save and read at once: a save takes the lock of its dataset's
+    folder, a reader needs none, since files are only ever replaced whole. Spans are taken on the
+    dataset's grid. Every method raises StorageUnavailable when the disk refuses.
+    """
+
+    def __init__(self, root: Path | str, lock_timeout_seconds: float = 60.0) -> None:
+        self.root = Path(root).absolute()
+        self.lock_timeout_seconds = lock_timeout_seconds
+
+    def coverage(self, dataset: Dataset, span: TimeSpan) -> Coverage:
+        """What of the span is stored, confirmed empty or provisional, from the files' headers alone.
+
+        Raises CorruptSegment for a file cut short or damaged in its header.
+        """
+        aligned = dataset.align(span)
+        headers = [read_header(path, dataset) for path in self._files(dataset, aligned)]
+        asked, runs, provisional = (
+            [piece for header in headers for piece in getattr(header, name)]
+            for name in ("asked", "runs", "provisional")
+        )
+        return Coverage.from_runs(aligned, asked, runs, provisional)
+
+    def save(
+        self,
+        dataset: Dataset,
+        asked: TimeSpan,
+        candles: Candles,
+        provisional_from_ms: int | None = None,
+        known_at_ms: int = ALWAYS_KNOWN_MS,
+    ) -> SaveResult:
+        """Add candles and note that `asked` was answered; ValueError for candles outside of it or off the grid.
+
+        A save over several files writes one after another, each with its own part of `asked`: a crash in
+        between leaves what was written, and the rest missing.
+        """
+        if len(candles.within(asked)) != len(candles):
+            raise ValueError(f"{dataset.symbol}: candles outside of the span asked for, {asked}")
+        parts = list(split(dataset, asked))
+        if not parts:
+            return SaveResult(0, 0)
+        folder = folder_of(self.root, dataset)
+        provisional_ms = None if provisional_from_ms is None else dataset.ceil_ms(provisional_from_ms)
+        with self._locked(folder):
+            sweep(folder)
+            results = []
+            for name, part in parts:
+                answer = Answer(part, candles.within(part), provisional_ms, known_at_ms)
+                results.append(merge_into(folder / name, dataset, answer))
+        return SaveResult(sum(one.added for one in results), sum(one.replaced for one in results))
+
+    def quarantine(self, dataset: Dataset, bad: Sequence[QuarantinedCandle]) -> None:
+        """Keep refused candles as JSON lines beside the candles; the same bar and reason is kept once."""
+        if not bad:
+            return
+        folder = folder_of(self.root, dataset)
+        with self._locked(folder):
+            QuarantineFile(folder).add(bad)
+
+    def quarantined(self, dataset: Dataset) -> list[QuarantinedCandle]:
+        """The refused candles kept so far, oldest first. Raises CorruptSegment."""
+        return QuarantineFile(folder_of(self.root, dataset)).read()
+
+    def read(self, dataset: Dataset, span: TimeSpan, known_at_ms: int | None = None) -> Candles:
+        """The stored candles of the span, or as they were known at a moment. Raises CorruptSegment."""
+        block = CandleBlock(self.rows_at_most([dataset], span))
+        for _, piece in self.read_pieces([dataset], span, known_at_ms):
+            block.append(piece)
+        return Candles.from_columns(block.columns() or Candles.empty().columns())
+
+    def read_pieces(
+        self, datasets: Sequence[Dataset], span: TimeSpan, known_at_ms: int | None = None
+    ) -> Iterator[tuple[Dataset, CandlePiece]]:
+        """The same of each dataset, file by file. Raises CorruptSegment.
+
+        Threads read and check a few files ahead, all cores but one. Decoding whole files is left to who takes
+        the piece and knows where the candles go: it is many short steps, and threads would wait for each
+        other's lock.
+        """
+        scratch = Scratch()
+
+        def read(file: tuple[Path, Dataset]) -> tuple[Dataset, CandlePiece]:
+            path, dataset = file
+            segment = read_packed(path, dataset, scratch)
+            aligned = dataset.align(span)
+            is_cut = not all(aligned.covers(run) for run in segment.header.runs)
+            # One without bars is put nowhere, so nobody would notice what is wrong with it.
+            if known_at_ms is None and len(segment) and not is_cut:
+                return dataset, segment
+            history = segment.history()
+            candles = history.candles if known_at_ms is None else history.as_known_at(known_at_ms)
+            return dataset, candles.within(span)
+
+        files = [(path, dataset) for dataset in datasets for path in self._files(dataset, dataset.align(span))]
+        other_cores = (os.cpu_count() or 1) - 1
+        return map_in_order(read, files, min(max(1, other_cores), _MOST_READING_THREADS))
+
+    def rows_at_most(self, datasets: Sequence[Dataset], span: TimeSpan) -> int:
+        """As many candles as `read_pieces` can give at most, from the files' headers alone. Raises CorruptSegment."""
+        rows = 0
+        for dataset in datasets:
+            aligned = dataset.align(span)
+            stored = sum(read_header(path, dataset).rows for path in self._files(dataset, aligned))
+            rows += min(stored, aligned.duration_ms // dataset.interval.duration_ms)
+        return rows
+
+    def revisions(self, dataset: Dataset, span: TimeSpan) -> Revisions:
+        """What the broker changed of the span's bars after they were stored. Raises CorruptSegment."""
+        return Revisions.concatenate([history.revisions(span) for history in self._histories(dataset, span)])
+
+    def collecting(self, dataset: Dataset) -> DatasetClaim:
+        """The claim to collect the dataset, not taken yet; it dies with its process."""
+        return DatasetClaim(folder_of(self.root, dataset) / ".collecting")
+
+    def damaged(self, dataset: Dataset) -> list[DamagedSegment]:
+        """The files that are not what was written, by reading them all."""
+        found = (_damage(path, dataset) for path in self._files(dataset, dataset.align(EVERYTHING)))
+        return [damage for damage in found if damage]
+
+    def set_aside(self, dataset: Dataset) -> list[DamagedSegment]:
+        """Rename the damaged files to `*.corrupt`: their spans are missing again, and nothing is deleted.
+
+        A file in a newer format is no damaged one; it raises StorageUnavailable.
+        """
+        damaged = self.damaged(dataset)
+        if damaged:
+            with self._locked(folder_of(self.root, dataset)):
+                # A writer may have been quicker: what it put there is whole.
+                damaged = self.damaged(dataset)
+                for damage in damaged:
+                    move_aside(Path(damage.path))
+        return damaged
+
+    def datasets(self) -> list[Dataset]:
+        """Every dataset with an answer stored, sorted; told by the folders, no file is opened."""
+        with storage_errors(self.root):
+            folders = sorted({path.parent for path in self.root.glob(f"*/*/*/*/*{SUFFIX}")})
+        found = [self._dataset_in(folder) for folder in folders]
+        return sorted(found, key=lambda one: (one.broker, one.symbol, str(one.interval), one.adjustment, one.anchor_ms))
+
+    def _dataset_in(self, folder: Path) -> Dataset:
+        try:
+            return dataset_of(self.root, folder)
+        except ValueError as error:
+            raise CorruptSegment(str(folder), f"it is no dataset's folder ({error})") from error
+
+    def _histories(self, dataset: Dataset, span: TimeSpan) -> list[CandleHistory]:
+        return [read_history(path, dataset) for path in self._files(dataset, dataset.align(span))]
+
+    def _files(self, dataset: Dataset, span: TimeSpan) -> list[Path]:
+        folder = folder_of(self.root, dataset)
+        with storage_errors(folder):
+            if not folder.is_dir():
+                return []
+            paths = sorted(path for path in folder.iterdir() if path.suffix == SUFFIX)
+        return [path for path in paths if _may_hold(path, dataset, span)]
+
+    @contextmanager
+    def _locked(self, folder: Path) -> Iterator[None]:
+        make_folder(folder)
+        lock = FileLock(folder / ".lock", timeout=self.lock_timeout_seconds, poll_interval=_LOCK_POLL_SECONDS)
+        with storage_errors(folder):
+            try:
+                lock.acquire()
+            except Timeout:
+                reason = f"another writer has held it for {self.lock_timeout_seconds:g} s"
+                raise StorageUnavailable(str(folder), reason) from None
+        try:
+            yield
+        finally:
+            lock.release()
+
+
+def _damage(path: Path, dataset: Dataset) -> DamagedSegment | None:
+    try:
+        read_history(path, dataset)
+    except CorruptSegment as error:
+        return DamagedSegment(error.path, error.reason, lost_with(path, dataset))
+    return None
+
+
+def _may_hold(path: Path, dataset: Dataset, span: TimeSpan) -> bool:
+    period = period_of(path)
+    return period is not None and bool(dataset.align(period).intersect(span))

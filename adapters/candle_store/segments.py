@@ -1,0 +1,119 @@
+"""One segment file on disk: read whole or by its header, merged into, moved aside when damaged."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+
+from adapters.candle_store.format.header import SegmentHeader, read_front
+from adapters.candle_store.format.scratch import Scratch
+from adapters.candle_store.format.segment import PackedSegment, Segment, encode
+from adapters.candle_store.layout import EVERYTHING, SUFFIX, period_of, split
+from adapters.files.atomic import TEMPORARY_SUFFIX, replacing, storage_errors, sync_folder
+from domain.candles.candles import Candles
+from domain.candles.dataset import Dataset
+from domain.candles.history import CandleHistory, SaveResult
+from domain.errors import CorruptSegment, StorageError
+from domain.spans.time_span import TimeSpan
+
+CORRUPT_SUFFIX = ".corrupt"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Answer:
+    """One file's part of what a broker answered."""
+
+    asked: TimeSpan
+    candles: Candles
+    provisional_from_ms: int | None
+    known_at_ms: int
+
+
+def read_history(path: Path, dataset: Dataset) -> CandleHistory:
+    """All that the file holds. Raises CorruptSegment, also for a file of another dataset or period."""
+    return read_packed(path, dataset, Scratch()).history()
+
+
+def read_packed(path: Path, dataset: Dataset, scratch: Scratch) -> PackedSegment:
+    """The same, checked and not decoded yet. Raises CorruptSegment, also for a file of another dataset or period."""
+    with storage_errors(path), _named(path, dataset):
+        segment = PackedSegment(path.read_bytes(), str(path), scratch)
+        _refuse_stranger(path, segment.header, dataset)
+    return segment
+
+
+def read_header(path: Path, dataset: Dataset) -> SegmentHeader:
+    """What the file says of itself. Raises CorruptSegment, also for a file of another dataset or period."""
+    with storage_errors(path), _named(path, dataset), path.open("rb") as file:
+        header = read_front(file, os.fstat(file.fileno()).st_size, str(path))
+        _refuse_stranger(path, header, dataset)
+    return header
+
+
+def merge_into(path: Path, dataset: Dataset, answer: Answer) -> SaveResult:
+    """Merge an answer into the file, under its folder's lock; it is written only if that changes it."""
+    with storage_errors(path):
+        is_new = not path.exists()
+    before = CandleHistory(dataset.interval.duration_ms) if is_new else read_history(path, dataset)
+    after = before.with_answer(answer.asked, answer.candles, answer.provisional_from_ms, answer.known_at_ms)
+    if after.identical(before):
+        return SaveResult(0, 0)
+    with replacing(path) as file:
+        file.write(encode(Segment(dataset, after)))
+    return after.compared_to(before)
+
+
+def sweep(folder: Path) -> None:
+    """Remove what killed writers left; under the folder's lock nobody else writes."""
+    with storage_errors(folder):
+        for left_over in folder.glob(f"*{SUFFIX}{TEMPORARY_SUFFIX}"):
+            left_over.unlink(missing_ok=True)
+
+
+def move_aside(path: Path) -> Path:
+    """Give the file a name that no reader takes for a segment, one that is free, durably; tell which."""
+    with storage_errors(path):
+        names = (path.with_name(f"{path.name}{CORRUPT_SUFFIX}{number or ''}") for number in count())
+        aside = next(name for name in names if not name.exists())
+        path.rename(aside)
+        sync_folder(path.parent)
+    return aside
+
+
+def lost_with(path: Path, dataset: Dataset) -> TimeSpan:
+    """From the first to the last moment that a damaged file answered; all it may have, if its header is gone, too."""
+    try:
+        with path.open("rb") as file:
+            header = read_front(file, path.stat().st_size, str(path))
+        if _is_named_for(path, dataset, header.extent):
+            return header.extent
+    except (OSError, StorageError):
+        pass
+    return dataset.align(period_of(path) or EVERYTHING)
+
+
+@contextmanager
+def _named(path: Path, dataset: Dataset) -> Iterator[None]:
+    """Lets damage be told with what is lost by it."""
+    try:
+        yield
+    except CorruptSegment as error:
+        lost = lost_with(path, dataset)
+        told = "all of its history" if lost.duration_ms > EVERYTHING.duration_ms // 2 else str(lost)
+        raise CorruptSegment(error.path, error.reason, dataset.symbol, told) from error
+
+
+def _refuse_stranger(path: Path, found: SegmentHeader, expected: Dataset) -> None:
+    if found.dataset != expected:
+        raise CorruptSegment(str(path), f"it holds {found.dataset}, which belongs elsewhere")
+    if not _is_named_for(path, expected, found.extent):
+        raise CorruptSegment(str(path), f"it holds {found.extent}, which belongs into a file of another name")
+
+
+def _is_named_for(path: Path, dataset: Dataset, extent: TimeSpan) -> bool:
+    """Whether what a file answers lies in the period it is named for: nobody looks for it elsewhere."""
+    return not extent or next(split(dataset, extent), None) == (path.name, extent)

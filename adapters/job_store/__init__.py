@@ -1,0 +1,1 @@
+"""Jobs as stored events, and which process runs which job."""

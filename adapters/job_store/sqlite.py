@@ -1,0 +1,108 @@
+"""EventDatabase: where events lie, on eventsourcing: an SQLite file with full sync, or memory."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from uuid import UUID
+
+from eventsourcing.application import AggregateNotFoundError, Application
+from eventsourcing.domain import EventSourcingError
+from eventsourcing.persistence import IntegrityError
+from eventsourcing.sqlite import SQLiteConnection, SQLiteConnectionPool, SQLiteFactory
+from eventsourcing.utils import Environment, EnvType, TopicError
+from filelock import FileLock
+
+from domain.errors import EventStoreUnavailable
+
+LOCK_TIMEOUT_SECONDS = 1
+"""The shortest eventsourcing can wait for another writer: whole seconds, and 0 would mean its default of 5."""
+
+_CODEC = {
+    "TRANSCODER_TOPIC": "adapters.job_store.encoding:MsgpackTranscoder",
+    "COMPRESSOR_TOPIC": "adapters.job_store.encoding:ZstdCompressor",
+}
+
+
+class FullSyncPool(SQLiteConnectionPool):
+    """Connections in WAL mode that sync at every commit, however SQLite was compiled."""
+
+    def _create_connection(self) -> SQLiteConnection:
+        connection = super()._create_connection()
+        with connection.cursor() as cursor:
+            cursor.execute("PRAGMA synchronous=FULL")
+        return connection
+
+
+class FullSyncFactory(SQLiteFactory):
+    """Builds eventsourcing's SQLite recorders on a `FullSyncPool`."""
+
+    def __init__(self, env: Environment | EnvType | None) -> None:
+        super().__init__(env)
+        self.datastore.pool = FullSyncPool(
+            db_name=self.datastore.pool.db_name, lock_timeout=self.datastore.pool.lock_timeout
+        )
+
+
+class JobEvents(Application[UUID]):
+    """eventsourcing's application; no environment variable can change how it stores events."""
+
+    name = "JobEvents"
+
+    def construct_env(self, name: str, env: EnvType | None = None) -> Environment:
+        """The settings given, and no others."""
+        return Environment(name, env)
+
+
+class EventDatabase:
+    """Opens the store when it is first used, and again after an error. For one thread at a time."""
+
+    def __init__(self, path: Path | None) -> None:
+        """An SQLite file at `path`, created with its folders when missing; None keeps events in memory."""
+        self.path = path
+        self._events: JobEvents | None = None
+
+    def __str__(self) -> str:
+        return str(self.path or "in memory")
+
+    @contextmanager
+    def use(self) -> Iterator[JobEvents]:
+        """The open store; what goes wrong with it is raised as EventStoreUnavailable.
+
+        Two answers of the store are left as they are: AggregateNotFoundError and IntegrityError.
+        """
+        try:
+            if self._events is None:
+                self._events = self._open()
+            yield self._events
+        except (AggregateNotFoundError, IntegrityError):
+            raise
+        except (EventSourcingError, TopicError, sqlite3.Error, OSError) as error:
+            self._drop_connections()
+            raise EventStoreUnavailable(str(self), str(error) or type(error).__name__) from error
+
+    def close(self) -> None:
+        """Let go of the file; using the store again opens it again. What is in memory stays."""
+        self._drop_connections()
+
+    def _open(self) -> JobEvents:
+        if self.path is None:
+            return JobEvents({"PERSISTENCE_MODULE": "eventsourcing.popo", **_CODEC})
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        settings = {
+            "PERSISTENCE_MODULE": "adapters.job_store.sqlite:FullSyncFactory",
+            "SQLITE_DBNAME": str(self.path),
+            "SQLITE_LOCK_TIMEOUT": str(LOCK_TIMEOUT_SECONDS),
+            **_CODEC,
+        }
+        # Processes that create a file together would disturb each other: SQLite does not wait when it turns to WAL.
+        with FileLock(f"{self.path}.opening", timeout=LOCK_TIMEOUT_SECONDS, poll_interval=0.01):
+            return JobEvents(settings)
+
+    def _drop_connections(self) -> None:
+        # After a failed commit SQLite may keep the transaction open on its connection: none is used again.
+        if self.path is not None and self._events is not None:
+            self._events.close()
+            self._events = None

@@ -1,0 +1,98 @@
+"""PermitHistory: what a permit record knows, as it is read from entries and written as them."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from typing import Any
+
+from adapters.permit_store.frames import agreed_limits, agreement_entry, permit_entries
+from domain.limits.ledger import LentPermit
+from domain.limits.ports import RecordedPermits
+from domain.limits.rates import ANY_POOL, AccountLimits
+
+KEPT_SECONDS = 600.0
+"""Permits are kept this long after their end, so that a run with longer windows knows them too."""
+KEPT_PERMITS = 20_000
+"""More than this are kept only while they count: a successor has to read them all before it grants."""
+
+
+class PermitHistory:
+    """One account's permits, seal and agreement; agreements of other sessions are passed over."""
+
+    def __init__(self, limits: AccountLimits, session: str) -> None:
+        self.complete_since = float("-inf")
+        self.note = ""
+        self._limits, self._session = limits, session
+        self._agreed: AccountLimits | None = None
+        self._lent: dict[str, LentPermit] = {}
+        self._over: deque[LentPermit] = deque()
+        self._sealed_until = float("-inf")
+
+    def __len__(self) -> int:
+        return len(self._over) + len(self._lent)
+
+    def recorded(self) -> RecordedPermits:
+        """The same as the port tells it."""
+        permits = (*self._over, *self._lent.values())
+        return RecordedPermits(permits, self._sealed_until, self.complete_since, self._agreed, self.note)
+
+    def lend(self, permit: LentPermit) -> None:
+        """Add a permit."""
+        self._lent[permit.permit_id] = permit
+
+    def end(self, permit: LentPermit) -> None:
+        """A permit's request is over."""
+        self._lent.pop(permit.permit_id, None)
+        self._over.append(permit)
+
+    def void(self, permit_id: str) -> bool:
+        """Forget a permit; False if it is not lent."""
+        return self._lent.pop(permit_id, None) is not None
+
+    def seal(self, until: float) -> None:
+        """Remember the latest seal."""
+        self._sealed_until = max(self._sealed_until, until)
+
+    def agree(self, limits: AccountLimits) -> None:
+        """These limits hold for the rest of the session."""
+        self._agreed = limits
+
+    def replay(self, entry: list[Any]) -> None:
+        """Do what an entry tells."""
+        match entry:
+            case ["lent", permit_ids, tokens, granted_at, over_at, *pool]:
+                for permit_id in permit_ids if isinstance(permit_ids, list) else [permit_ids]:
+                    self.lend(LentPermit(permit_id, tokens, granted_at, over_at, pool=pool[0] if pool else ANY_POOL))
+            case ["over", permit_id, over_at] if permit_id in self._lent:
+                lent = self._lent[permit_id]
+                self.end(LentPermit(permit_id, lent.tokens, lent.granted_at, over_at, is_over=True, pool=lent.pool))
+            case ["void", permit_id]:
+                self.void(permit_id)
+            case ["seal", until]:
+                self.seal(until)
+            case ["agreed", session, *agreement] if session == self._session:
+                self.agree(agreed_limits(self._limits.broker, self._limits.account, *agreement))
+
+    def entries(self, now: float) -> Iterator[list[Any]]:
+        """The shortest tale from which `replay` makes the same history."""
+        for permit in (*self._over, *self._lent.values()):
+            yield from permit_entries(permit)
+        if self._sealed_until > now:
+            yield ["seal", self._sealed_until]
+        if self._agreed:
+            yield agreement_entry(self._session, self._agreed)
+
+    def drop_old(self, now: float) -> None:
+        """Forget what was over long ago, or should have been and was never heard of again."""
+        longest = max(limit.window_seconds for limit in (self._agreed or self._limits).limits)
+        counted_since = now - 2 * longest
+        moment = min(now - KEPT_SECONDS, counted_since)
+        dropped = [permit for permit in self._lent.values() if permit.over_at < moment]
+        for permit in dropped:
+            del self._lent[permit.permit_id]
+        while self._over and self._over[0].over_at < moment:
+            dropped.append(self._over.popleft())
+        while len(self._over) > KEPT_PERMITS and self._over[0].over_at < counted_since:
+            dropped.append(self._over.popleft())
+        self.complete_since = max([self.complete_since, *(permit.over_at for permit in dropped)])

@@ -1,0 +1,210 @@
+"""PermitRecordFile: one account's permits in a user-level file that outlives every process.
+
+Moments are readings of the monotonic clock, which all processes of a machine share and nobody can
+set; the boot's identity tells whether they still mean anything. An entry is written (not fsynced) before
+its permit is handed out: it survives any kill of this process, and a power cut ends the boot.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from filelock import FileLock, Timeout
+
+from adapters.files.atomic import make_folder, replacing, storage_errors
+from adapters.permit_store.frames import agreement_entry, frame, lent_entry, read_frames
+from adapters.permit_store.history import PermitHistory
+from domain.errors import LimiterUnavailable, StorageUnavailable
+from domain.limits.ledger import LentPermit
+from domain.limits.ports import RecordedPermits
+from domain.limits.rates import AccountLimits
+
+LOCK_PATIENCE_SECONDS = 2.0
+"""The limiter of a driver that was killed holds its account for 1.4 s longer: Ray takes as long to notice."""
+FRAMES_BEFORE_COMPACTION = 4_000
+_FORMAT = 2
+_READABLE_FORMATS = (1, _FORMAT)
+"""Format 1 knew no pools: a permit of that time counts in all of them."""
+
+
+class PermitRecordFile:
+    """The permit record of one broker account in `folder`; implements `domain.limits.ports.PermitRecord`.
+
+    `session` tells a limiter that was restarted from one that is new: only the former keeps to limits
+    agreed before. `holder` is what a second run is told about who has the account.
+    """
+
+    def __init__(self, folder: Path, limits: AccountLimits, holder: str, session: str, boot: str | None = None) -> None:
+        # The sign between the two is one that `quote` never leaves in a name.
+        name = f"{quote(limits.broker, safe='')}@{quote(limits.account, safe='')}"
+        self._limits, self._holder, self._session = limits, holder, session
+        self._boot = boot or boot_identity()
+        self._folder, self._name = folder, name
+        self._path = folder / f"{name}.permits"
+        self._holder_path = folder / f"{name}.holder"
+        self._accounts_path = folder / "accounts"
+        self._lock = FileLock(folder / f"{name}.lock", timeout=LOCK_PATIENCE_SECONDS, thread_local=False)
+        self._history = PermitHistory(limits, session)
+        self._file = -1
+        self._frames_left = 0
+
+    def open(self) -> RecordedPermits:
+        """Take the account and read what is known; see the port."""
+        try:
+            make_folder(self._folder)
+            self._take_account()
+            self._history = PermitHistory(self._limits, self._session)
+            with storage_errors(self._path):
+                self._load(time.monotonic())
+            self._rewrite(time.monotonic())
+        except StorageUnavailable as error:
+            self.close()
+            raise LimiterUnavailable(f"no permit is granted without its record: {error}") from error
+        return self.known()
+
+    def known(self) -> RecordedPermits:
+        """What is known now."""
+        return self._history.recorded()
+
+    def lent(self, permits: Sequence[LentPermit]) -> None:
+        """Write the permits down, in one frame, before they are handed out."""
+        for permit in permits:
+            self._history.lend(permit)
+        try:
+            self._write(lent_entry(permits))
+        except StorageUnavailable:
+            for permit in permits:
+                self._history.void(permit.permit_id)
+            raise
+
+    def over(self, permit: LentPermit) -> None:
+        """Note that a permit's request is over."""
+        self._history.end(permit)
+        self._write(["over", permit.permit_id, permit.over_at])
+
+    def void(self, permit_id: str) -> None:
+        """Note that a permit was never used."""
+        if self._history.void(permit_id):
+            self._write(["void", permit_id])
+
+    def seal(self, until: float) -> None:
+        """Note that nothing may be granted before that moment."""
+        self._history.seal(until)
+        self._write(["seal", until])
+
+    def agree(self, limits: AccountLimits) -> None:
+        """Note the limits that hold for the rest of this session."""
+        self._history.agree(limits)
+        self._write(agreement_entry(self._session, limits))
+
+    def close(self) -> None:
+        """Let go of the account; idempotent."""
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+        if self._lock.is_locked:
+            self._holder_path.unlink(missing_ok=True)
+            self._lock.release(force=True)
+
+    def _take_account(self) -> None:
+        with storage_errors(self._folder):
+            try:
+                self._lock.acquire()
+            except Timeout:
+                raise LimiterUnavailable(
+                    f"the account {self._limits.account!r} of {self._limits.broker} is in use by "
+                    f"{self._read_holder()}: wait for it, shut it down, or collect through another account"
+                ) from None
+            self._holder_path.write_text(json.dumps({"holder": self._holder, "since": time.time()}))
+
+    def _read_holder(self) -> str:
+        try:
+            return str(json.loads(self._holder_path.read_text())["holder"])
+        except (OSError, ValueError, KeyError):
+            return "another process"
+
+    def _load(self, now: float) -> None:
+        if not self._path.exists():
+            self._start_without_record(now)
+            return
+        entries, is_whole = read_frames(self._path.read_bytes())
+        if not entries or entries[0][0] != "record" or entries[0][1] not in _READABLE_FORMATS:
+            self._distrust(now, "the permit record cannot be read")
+            return
+        _, _, boot, complete_since = entries[0]
+        if boot != self._boot:
+            # Its clock tells nothing by ours, and it may be another machine's that stopped a moment ago.
+            what = "the permit record is from before the machine started, or of another machine"
+            self._distrust(now, what, self._longest_flight_seconds(entries))
+            return
+        self._history.complete_since = complete_since
+        for entry in entries[1:]:
+            self._history.replay(entry)
+        self._history.note = f"the permit record holds {len(self._history)} permits"
+        if not is_whole:
+            self._distrust(now, "the permit record is torn", self._longest_flight_seconds(entries))
+
+    def _start_without_record(self, now: float) -> None:
+        accounts = self._accounts_path.read_text(errors="replace").splitlines() if self._accounts_path.exists() else []
+        if self._name in accounts:
+            self._distrust(now, "the permit record is missing")
+            return
+        with self._accounts_path.open("a") as known:
+            known.write(f"{self._name}\n")
+        self._history.note = "the account is used for the first time on this machine"
+
+    def _longest_flight_seconds(self, entries: list[list[Any]]) -> float:
+        """How long what the record lost may travel: as long as ours, or as anything that it still tells of."""
+        lent = (entry for entry in entries if entry[0] == "lent")
+        flights: list[float] = [bound - granted for _, _, _, granted, bound, *_ in lent]
+        return max([self._limits.longest_flight_seconds, *flights])
+
+    def _distrust(self, now: float, what: str, flight_seconds: float = 0.0) -> None:
+        known_from = now + max(flight_seconds, self._limits.longest_flight_seconds)
+        self._history.complete_since = max(self._history.complete_since, known_from)
+        self._history.note = f"{what}: waiting until nothing sent before can count any more"
+
+    def _rewrite(self, now: float) -> None:
+        self._history.drop_old(now)
+        entries = [["record", _FORMAT, self._boot, self._history.complete_since], *self._history.entries(now)]
+        with replacing(self._path) as file:
+            file.write(b"".join(frame(entry) for entry in entries))
+            file.flush()
+            if self._file >= 0:
+                os.close(self._file)
+            self._file = os.dup(file.fileno())
+        self._frames_left = FRAMES_BEFORE_COMPACTION + len(entries)
+
+    def _write(self, entry: list[Any]) -> None:
+        """Append what the history has already; now and then, and after a failure, write it all anew."""
+        if not self._lock.is_locked:
+            raise StorageUnavailable(str(self._path), "the account was let go")
+        try:
+            if self._frames_left <= 0:
+                self._rewrite(time.monotonic())
+            else:
+                with storage_errors(self._path):
+                    self._append(frame(entry))
+        except StorageUnavailable:
+            self._frames_left = 0
+            raise
+
+    def _append(self, data: bytes) -> None:
+        if os.write(self._file, data) != len(data):
+            raise OSError(f"only a part of {len(data)} bytes could be written")
+        self._frames_left -= 1
+
+
+def boot_identity() -> str:
+    """What tells one boot of this machine from the next, and with it one monotonic clock from another."""
+    linux = Path("/proc/sys/kernel/random/boot_id")
+    if linux.exists():
+        return linux.read_text().strip()
+    # Elsewhere: when the clock was zero, to ten minutes. A clock that was set, or that slept, looks like a new boot.
+    return f"boot-{round((time.time() - time.monotonic()) / 600)}"

@@ -1,0 +1,1 @@
+"""Stored candles for people and their tools: tables, exports, a Parquet mirror."""

@@ -1,1 +1,0 @@
-"""The parts of the candle file format; `adapters.candle_segments` puts them together."""

@@ -1,0 +1,1 @@
+"""How the simulated exchange speaks, one file a broker."""

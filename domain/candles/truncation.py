@@ -1,0 +1,187 @@
+"""PageCheck: an answer that leaves out what the calendar expects is believed when a second one agrees."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Awaitable, Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from domain.candles.coverage import Coverage
+from domain.candles.dataset import Dataset
+from domain.candles.findings import ABSENT, UNEXPECTED, added
+from domain.candles.ports import TradingCalendar
+from domain.candles.sessions import DAY_MS
+from domain.candles.validation import ValidatedCandles
+from domain.errors import MalformedResponse
+from domain.spans.span_set import SpanSet
+from domain.spans.time_span import TimeSpan
+
+LONGEST_CLOSURE_MS = 15 * DAY_MS
+"""How far from a page its neighbouring session is looked for."""
+
+NEVER_MS = -(2**62)
+
+Fetch = Callable[[TimeSpan], Awaitable[ValidatedCandles]]
+Openings = NDArray[np.int64]
+
+
+class PageCheck:
+    """Looks at one symbol's answers, in order, for bars that were left out without a word.
+
+    Asked once more are: of a partly filled page, the stretch from the first to the last expected bar that
+    is not there; an empty page beside one with bars; and the last page of a symbol of which nothing came
+    at all. Other empty pages are taken at their word: before its listing a symbol may have years of them.
+    A page that the calendar explains costs no second request.
+    """
+
+    def __init__(
+        self,
+        calendar: TradingCalendar,
+        dataset: Dataset,
+        known: Coverage,
+        to_ask: Sequence[TimeSpan],
+        page_ms: int,
+        fetch: Fetch,
+    ) -> None:
+        self._calendar = calendar
+        self._dataset = dataset
+        self._span = known.span
+        self._last_page_ends_ms = to_ask[-1].end_ms if to_ask else known.span.end_ms
+        self._page_ms = page_ms
+        self._fetch = fetch
+        self._duration_ms = dataset.interval.duration_ms
+        self._stored = SpanSet()
+        self._confirmed_empty = SpanSet()
+        self._has_bars = False
+        self._latest_ms = NEVER_MS
+        self._agreed_until_ms = NEVER_MS
+        self.know(known)
+
+    def surroundings(self, page: TimeSpan) -> TimeSpan:
+        """The page with its neighbours, as far as they bear on it: what of them is stored has to be known."""
+        reach_ms = LONGEST_CLOSURE_MS + self._page_ms
+        return self._span.intersect(TimeSpan(page.start_ms - reach_ms, page.end_ms + reach_ms))
+
+    def know(self, coverage: Coverage) -> None:
+        """Take note of what is stored around the page in hand: by this collector, or by another."""
+        self._stored = coverage.stored | coverage.provisional
+        self._confirmed_empty = coverage.confirmed_empty
+        self._has_bars = self._has_bars or bool(self._stored)
+
+    async def verified(self, answer: ValidatedCandles) -> list[ValidatedCandles]:
+        """What to save, in order: the answer, after earlier ones that it shows to have been wrong.
+
+        Raises MalformedResponse where the broker contradicts itself, and whatever a fetch raises.
+        """
+        if answer.is_mostly_bad or not answer.answered:
+            return [answer]
+        # The answer itself first: what it shows of earlier ones is noted only when nothing can refuse it any more.
+        doubtful = self.doubtful(answer)
+        if doubtful:
+            self._require_agreement(answer, doubtful, await self._fetch(doubtful))
+        earlier = await self._answers_before(answer)
+        if doubtful:
+            self._agreed_until_ms = doubtful.end_ms
+        if len(answer.openings):
+            self._has_bars = True
+            self._latest_ms = max(self._latest_ms, int(answer.openings[-1]))
+        return [*earlier, answer]
+
+    def findings(self, answer: ValidatedCandles) -> dict[str, int]:
+        """What there is to say of an answer: why bars were refused, and what the calendar does not explain."""
+        expected = self._expected(answer.answered)
+        if np.array_equal(expected, answer.candles.open_time_ms):
+            return dict(answer.reasons)
+        is_unexpected = ~np.isin(answer.candles.open_time_ms, expected)
+        of_the_calendar = {ABSENT: len(self._left_out(answer)), UNEXPECTED: int(np.count_nonzero(is_unexpected))}
+        return added(answer.reasons, of_the_calendar)
+
+    def doubtful(self, answer: ValidatedCandles) -> TimeSpan | None:
+        """The stretch to be asked once more; None when the answer explains itself."""
+        left_out = self._left_out(answer)
+        if not len(left_out):
+            return None
+        # What was denied before and is denied again has its second answer already.
+        left_out = np.setdiff1d(left_out, self._dataset.openings(self._denied(answer.answered)), assume_unique=True)
+        if not len(left_out):
+            return None
+        if not len(answer.openings) and not self._stands_out(answer.answered):
+            return None
+        return TimeSpan(int(left_out[0]), int(left_out[-1]) + self._duration_ms)
+
+    def _stands_out(self, empty: TimeSpan) -> bool:
+        """Whether an empty answer is next to bars, or the last word on a symbol without any."""
+        if not self._has_bars:
+            return empty.end_ms >= self._last_page_ends_ms
+        before, after = self._expected_before(empty.start_ms), self._expected_after(empty.end_ms)
+        has_bars_before = self._last_bar_before(empty.start_ms) >= before + self._duration_ms - self._page_ms
+        return has_bars_before or self._first_bar_from(empty.end_ms) < after + self._page_ms
+
+    async def _answers_before(self, answer: ValidatedCandles) -> list[ValidatedCandles]:
+        """Ask once more what was answered with nothing right before this answer, which has bars."""
+        before = self._expected_before(answer.answered.start_ms)
+        last_bar_ms = self._last_bar_before(answer.answered.start_ms)
+        is_explained = before <= max(last_bar_ms, self._agreed_until_ms - self._duration_ms)
+        if not len(answer.openings) or before < self._span.start_ms or is_explained:
+            return []
+        end_ms = before + self._duration_ms
+        start_ms = max(self._span.start_ms, end_ms - self._page_ms, last_bar_ms + self._duration_ms)
+        doubtful = TimeSpan(start_ms, end_ms)
+        if not len(self._expected(doubtful)):
+            return []
+        again = await self._fetch(doubtful)
+        if len(again.openings):
+            return await self.verified(again)
+        self._agreed_until_ms = end_ms
+        return []
+
+    def _require_agreement(self, answer: ValidatedCandles, doubtful: TimeSpan, again: ValidatedCandles) -> None:
+        first = answer.openings[(answer.openings >= doubtful.start_ms) & (answer.openings < doubtful.end_ms)]
+        appeared, vanished = np.setdiff1d(again.openings, first), np.setdiff1d(first, again.openings)
+        if not len(appeared) and not len(vanished):
+            return
+        expected = len(self._expected(answer.answered))
+        contradiction = (
+            f"{len(appeared)} came that had been left out" if len(appeared) else f"{len(vanished)} were there no more"
+        )
+        raise MalformedResponse(
+            self._dataset.broker,
+            self._dataset.symbol,
+            f"truncated: of {expected} bars expected in {answer.answered} {len(answer.openings)} came, "
+            f"and asked again for {doubtful}, {contradiction}",
+        )
+
+    def _left_out(self, answer: ValidatedCandles) -> Openings:
+        expected = self._expected(answer.answered)
+        if np.array_equal(expected, answer.openings):
+            return expected[:0]
+        return np.setdiff1d(expected, answer.openings, assume_unique=True)
+
+    def _denied(self, span: TimeSpan) -> SpanSet:
+        return self._confirmed_empty.within(span)
+
+    def _expected(self, span: TimeSpan) -> Openings:
+        return self._dataset.openings(self._calendar.expected(self._dataset, span))
+
+    def _expected_before(self, moment_ms: int) -> int:
+        """The last opening before the moment in which a bar is expected; where none is near, the one right before."""
+        start_ms = max(self._span.start_ms, moment_ms - LONGEST_CLOSURE_MS)
+        runs = self._calendar.expected(self._dataset, TimeSpan(min(start_ms, moment_ms), moment_ms))
+        return (runs[-1].end_ms if runs else moment_ms) - self._duration_ms
+
+    def _expected_after(self, moment_ms: int) -> int:
+        """The first opening from the moment on in which a bar is expected; where none is near, the moment."""
+        end_ms = min(self._span.end_ms, moment_ms + LONGEST_CLOSURE_MS)
+        runs = self._calendar.expected(self._dataset, TimeSpan(moment_ms, max(moment_ms, end_ms)))
+        return runs[0].start_ms if runs else moment_ms
+
+    def _last_bar_before(self, moment_ms: int) -> int:
+        position = bisect_left(self._stored, moment_ms, key=lambda run: run.start_ms)
+        stored_ms = min(self._stored[position - 1].end_ms, moment_ms) - self._duration_ms if position else NEVER_MS
+        return max(stored_ms, self._latest_ms if self._latest_ms < moment_ms else NEVER_MS)
+
+    def _first_bar_from(self, moment_ms: int) -> int:
+        position = bisect_left(self._stored, moment_ms + 1, key=lambda run: run.end_ms)
+        return max(self._stored[position].start_ms, moment_ms) if position < len(self._stored) else -NEVER_MS

@@ -1,0 +1,1 @@
+"""A collection job: its request, plan, life as events, progress and forecast."""

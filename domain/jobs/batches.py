@@ -1,0 +1,59 @@
+"""Batches: the unit in which a job's symbols are handed out, recorded and reported."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from domain.jobs.timings import NOTHING_TIMED, Pace
+
+
+@dataclass(frozen=True, slots=True)
+class SymbolFailure:
+    """A symbol that was given up: the error's class name, its message, and how often it was tried."""
+
+    symbol: str
+    kind: str
+    message: str
+    attempts: int
+
+
+@dataclass(frozen=True, slots=True)
+class BatchWork:
+    """A claimed batch: its number in the job, its symbols, and the epoch to report it under."""
+
+    batch: int
+    epoch: int
+    symbols: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BatchReport:
+    """What became of a batch in one epoch.
+
+    `finished` is False when the worker was stopped on the way: the batch will be handed out again,
+    and `completed` and `failed` then name what need not be done twice. Counts are of this claim only.
+    """
+
+    batch: int
+    epoch: int
+    finished: bool
+    completed: tuple[str, ...]
+    failed: tuple[SymbolFailure, ...] = ()
+    candles_saved: int = 0
+    candles_quarantined: int = 0
+    pages: int = 0
+    requests: int = 0
+    findings: Mapping[str, int] = field(default_factory=dict)
+    pace: Pace = NOTHING_TIMED
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerOutcome:
+    """Why a run ended: `done`, `stopped`, or what nobody's symbol is to blame for.
+
+    That is `broker_refused_credentials`, `storage_unavailable` or `limiter_unavailable`.
+    """
+
+    reason: str
+    message: str = ""

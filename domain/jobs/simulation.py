@@ -1,0 +1,148 @@
+"""A job gone through in the head: its lanes, its batches and its permits, with calls as they were recorded."""
+
+from __future__ import annotations
+
+import heapq
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import count, repeat
+from typing import TypeAlias
+
+import numpy as np
+
+from domain.jobs.timings import Pace
+from domain.limits.rates import RateLimit
+from domain.limits.windows import CLOCK_DRIFT_SHARE, CLOSED_EDGE_SECONDS
+
+Batches: TypeAlias = Sequence[Sequence[int]]
+"""For each batch, the pages of its symbols, in the order in which both are handed out."""
+_SEED = 0
+"""Of the calls drawn: a plan told twice is the same."""
+_DRAWN_AT_ONCE = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Lanes:
+    """How a job's work is spread: so many symbols at a time in each of so many workers, batch by batch."""
+
+    workers: int
+    concurrency: int
+    batch_size: int
+
+    def batches_of(self, pages: Sequence[int]) -> Batches:
+        """The batches of a job with these pages, without symbols that need none."""
+        batches = [
+            [count for count in pages[first : first + self.batch_size] if count]
+            for first in range(0, len(pages), self.batch_size)
+        ]
+        return [batch for batch in batches if batch]
+
+
+def widened(limit: RateLimit) -> RateLimit:
+    """The limit with the window that the ledger counts."""
+    return replace(limit, window_seconds=limit.window_seconds * (1 + CLOCK_DRIFT_SHARE) + CLOSED_EDGE_SECONDS)
+
+
+def lanes_makespan_seconds(batches: Batches, lanes: Lanes, page_seconds: float, handover_seconds: float) -> float:
+    """How long the lanes need when permits are there at once and every page takes as long."""
+    workers = [0.0] * lanes.workers
+    for batch in batches:
+        free_at = heapq.heappop(workers)
+        ends = [free_at] * min(lanes.concurrency, len(batch))
+        for pages in batch:
+            heapq.heapreplace(ends, ends[0] + pages * page_seconds)
+        heapq.heappush(workers, max(ends) + handover_seconds)
+    return max(workers)
+
+
+def rehearsed_makespan_seconds(
+    batches: Batches, lanes: Lanes, limits: Sequence[RateLimit], weight: int, pace: Pace, most_held_seconds: float
+) -> float:
+    """From the first request to the last batch reported, if calls, pages and handovers are as in the pace.
+
+    A token is out for as long as its call lasts, `most_held_seconds` at most, and one window more. So a
+    window of `amount` requests makes a request wait, beside its lane and the request before it, until
+    all but `amount - 1` of those before it are that far over.
+    """
+    windows = [(limit.amount // limit.cost(weight), widened(limit).window_seconds, list[float]()) for limit in limits]
+    saving_seconds = pace.mean_page_seconds - pace.mean_call_seconds
+    calls = calls_like(pace)
+    granted_at = 0.0
+    work = _Work(batches, lanes, pace.mean_handover_seconds)
+    while work.ready:
+        granted_at = max(granted_at, work.ready[0][0])
+        for amount, _, over_at in windows:
+            if len(over_at) == amount:
+                granted_at = max(granted_at, heapq.heappop(over_at))
+        call_seconds = next(calls)
+        for _, window_seconds, over_at in windows:
+            heapq.heappush(over_at, granted_at + min(call_seconds, most_held_seconds) + window_seconds)
+        work.first_is_saved(granted_at + call_seconds + saving_seconds)
+    return work.reported_at
+
+
+def calls_like(pace: Pace) -> Iterator[float]:
+    """The seconds of one call after the other, as recorded in mean and deviation: the same ones every time.
+
+    Lanes wait for the slowest of a batch: calls that all took the mean would end sooner than real ones do.
+    """
+    mean, deviation = pace.mean_call_seconds, pace.call_deviation_seconds
+    if not deviation:
+        yield from repeat(mean)
+    shape = (mean / deviation) ** 2
+    numbers = np.random.default_rng(_SEED)
+    while True:
+        yield from numbers.gamma(shape, mean / shape, _DRAWN_AT_ONCE).tolist()
+
+
+class _Work:
+    """Which lane of which worker asks next.
+
+    `ready` is a heap of (when, after which grant, number, worker, pages left): who is ready at the same
+    moment asks in the order in which the pages before were granted.
+    """
+
+    def __init__(self, batches: Batches, lanes: Lanes, handover_seconds: float) -> None:
+        self.ready: list[tuple[float, int, int, int, int]] = []
+        self.reported_at = 0.0
+        """When the last batch so far is."""
+        self._handover_seconds = handover_seconds
+        self._batches = deque(batches)
+        self._concurrency = lanes.concurrency
+        self._symbols: list[deque[int]] = [deque() for _ in range(lanes.workers)]
+        self._busy_lanes = [0] * lanes.workers
+        self._grants = 0
+        self._numbers = count()
+        for worker in range(lanes.workers):
+            self._claim(worker, 0.0, 0)
+
+    def first_is_saved(self, moment: float) -> None:
+        """The page that the head asks for will be saved at the moment; then another lane is the head."""
+        self._grants += 1
+        *_, worker, pages_left = heapq.heappop(self.ready)
+        self._push(moment, self._grants, worker, pages_left - 1)
+        while self.ready and not self.ready[0][-1]:
+            moment, grant, _, worker, _ = heapq.heappop(self.ready)
+            self._end_symbol(worker, moment, grant)
+
+    def _end_symbol(self, worker: int, moment: float, grant: int) -> None:
+        """The lane goes on with the worker's next symbol; the last one hands the batch over for another."""
+        if self._symbols[worker]:
+            self._push(moment, grant, worker, self._symbols[worker].popleft())
+            return
+        self._busy_lanes[worker] -= 1
+        if not self._busy_lanes[worker]:
+            self.reported_at = max(self.reported_at, moment + self._handover_seconds)
+            self._claim(worker, moment + self._handover_seconds, grant)
+
+    def _claim(self, worker: int, moment: float, grant: int) -> None:
+        if not self._batches:
+            return
+        self._symbols[worker].extend(self._batches.popleft())
+        self._busy_lanes[worker] = min(self._concurrency, len(self._symbols[worker]))
+        for _ in range(self._busy_lanes[worker]):
+            self._push(moment, grant, worker, self._symbols[worker].popleft())
+
+    def _push(self, moment: float, grant: int, worker: int, pages: int) -> None:
+        heapq.heappush(self.ready, (moment, grant, next(self._numbers), worker, pages))

@@ -1,0 +1,1 @@
+"""A broker account's limits, and the ledger by which no window ever holds more."""

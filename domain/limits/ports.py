@@ -1,0 +1,141 @@
+"""The ports of an account's limits: permits as their users see them, and the two memories of the limiter."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Protocol
+
+from domain.limits.ledger import LentPermit
+from domain.limits.messages import Outcome, Priority
+from domain.limits.rates import AccountLimits, RateLimit
+from domain.limits.usage import BrokerUsage
+
+
+class Permit(Protocol):
+    """The right to put one request on the wire, once, now."""
+
+    @property
+    def tokens(self) -> int: ...
+
+    @property
+    def travel_seconds(self) -> float:
+        """How long it took to ask for it and to get it, beyond what the limits made it wait."""
+
+    def sent(self) -> None:
+        """Say that the first byte is about to be written.
+
+        Raises PermitExpired when the permit was held too long: write nothing and take another one.
+        """
+
+    def answered(self, usage: Sequence[BrokerUsage] = ()) -> None:
+        """Say that the response headers are in: the request has arrived and is over.
+
+        `usage` is what they tell of the broker's own counts; it can only slow the account down.
+        """
+
+
+class PermitSource(Protocol):
+    """Where a gateway takes its permits: one for each request on the wire, retries included."""
+
+    def acquire(self, tokens: int = 1, pool: str = "") -> AbstractAsyncContextManager[Permit]:
+        """Wait for a permit of the broker's budget `pool`.
+
+        Leaving the context gives it back: unused if never `sent`, and as a stray (counted longer, it
+        may still arrive) if sent but never `answered`.
+
+        Raises PermitImpossible when a window is smaller than `tokens`, LimiterUnavailable when the
+        limiter is shut down.
+        """
+
+    async def seal(self, retry_after_seconds: float | None, reason: str) -> None:
+        """Say that the broker refused (429, 418): nobody on the account sends until the time is over.
+
+        Without a time the limiter chooses: one window, doubling with each refusal in a row.
+        """
+
+
+class IRateLimiter(PermitSource, Protocol):
+    """The limiter of one broker account, as a worker sees it."""
+
+    def bound_to(self, job_id: str, priority: Priority = Priority.BULK) -> PermitSource:
+        """The same account's permits, taken in the name of that job."""
+
+    async def close(self) -> None:
+        """Give back what is still held."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedPermits:
+    """What a permit record knows: every permit that was over, or could arrive, after `complete_since`.
+
+    Moments are seconds on this machine's monotonic clock. `agreed` is what the runs of this session
+    agreed on, None when there was nothing to agree.
+    """
+
+    permits: tuple[LentPermit, ...]
+    sealed_until: float
+    complete_since: float
+    agreed: AccountLimits | None
+    note: str
+
+
+class PermitRecord(Protocol):
+    """The memory of one account's permits that outlives processes. Quick to write, not slower than a permit.
+
+    Whatever writes raises StorageUnavailable when it cannot: what was not noted must not be granted.
+    """
+
+    def open(self) -> RecordedPermits:
+        """Take the account for this process and tell what is known of it.
+
+        Raises LimiterUnavailable, naming the holder, when another process has it, or when nothing can be noted.
+        """
+
+    def known(self) -> RecordedPermits:
+        """What is known now."""
+
+    def lent(self, permits: Sequence[LentPermit]) -> None:
+        """Note permits that were granted together, all or none; they survive this process once this returns."""
+
+    def over(self, permit: LentPermit) -> None:
+        """Note that a permit's request is over."""
+
+    def void(self, permit_id: str) -> None:
+        """Note that a permit was never used."""
+
+    def seal(self, until: float) -> None:
+        """Note that nothing may be granted before that moment."""
+
+    def agree(self, limits: AccountLimits) -> None:
+        """Note the limits that hold from now on in this session."""
+
+    def close(self) -> None:
+        """Let go of the account."""
+
+
+class PermitLog(Protocol):
+    """Every permit for good, from which `domain.limits.audit` proves a run; the permit record knows who may write.
+
+    No method raises for what cannot be written: collecting does not depend on it. Moments are readings of
+    the monotonic clock.
+    """
+
+    def open(self, known: RecordedPermits, now: float) -> None:
+        """Go on with the log, and agree with the permit record about what was lent when the last writer ended."""
+
+    def hold_to(self, limits: Sequence[RateLimit], now: float) -> None:
+        """Note the limits that hold from now on."""
+
+    def lent(self, job_id: str, permits: Sequence[LentPermit]) -> None:
+        """Note permits, one at least, before the permit record does and before they are handed out."""
+
+    def over(self, permit: LentPermit, outcome: Outcome, now: float) -> None:
+        """Note that a permit's request is over, answered or given up, before the permit record does."""
+
+    def void(self, permit_id: str, now: float) -> None:
+        """Note that a permit was never used."""
+
+    def close(self) -> None:
+        """Let go of the log."""

@@ -1,0 +1,1 @@
+"""Stretches of UTC time, and sets of them."""
