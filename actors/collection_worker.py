@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from actors.collecting.batch_tally import BatchTally
+from actors.collecting.batch_counters import BatchCounters
 from actors.collecting.guarded_permits import GuardedPermits
 from actors.collecting.symbol_collection import CollectionTools, RunBlocking, SymbolCollection
 from actors.run_control import Interrupted, RunControl
@@ -31,7 +31,7 @@ from domain.jobs.batches import BatchReport, BatchWork, SymbolFailure, WorkerOut
 from domain.jobs.ports import EventEmitter, JobRepository
 from domain.jobs.request import CollectionRequest
 from domain.jobs.retries import RetryPolicy
-from domain.jobs.timings import NOTHING_TIMED, Pace
+from domain.jobs.timings import NOTHING_TIMED, Timings
 from domain.limits.ports import IRateLimiter
 
 CLOSE_GRACE_SECONDS = 0.2
@@ -155,60 +155,60 @@ class CollectionWorker:
     async def _collect_batches(self, job_id: str, request: CollectionRequest) -> None:
         clock, reporting_seconds = asyncio.get_running_loop().time, None
         while True:
-            await self._control.passage()
+            await self._control.wait_until_resumed()
             claimed_at, command = clock(), self._control.next_number
             work = await self._control.guard(self._job_repo.claim_batch(job_id, self._name))
             if work is None:
                 return
             claiming_seconds = clock() - claimed_at if self._control.next_number == command else 0.0
-            handover = NOTHING_TIMED
+            turnaround = NOTHING_TIMED
             if reporting_seconds is not None:
-                handover = Pace(batches=1, handover_seconds=reporting_seconds + claiming_seconds)
+                turnaround = Timings(batches=1, turnaround_seconds=reporting_seconds + claiming_seconds)
             with self._control.busy():
-                report = await self._collect_batch(request, work, handover)
+                report = await self._collect_batch(request, work, turnaround)
                 reported_at = clock()
                 await self._report(report)
                 reporting_seconds = clock() - reported_at
 
-    async def _collect_batch(self, request: CollectionRequest, work: BatchWork, handover: Pace) -> BatchReport:
+    async def _collect_batch(self, request: CollectionRequest, work: BatchWork, turnaround: Timings) -> BatchReport:
         """Collect as many of the batch's symbols as the control lets begin, `concurrency` at a time."""
         source = self._rate_limiter.bound_to(self._job_id, request.priority)
         permits = GuardedPermits(source, self._control)
-        tally = BatchTally(work, self._name, self._emitter, permits, handover)
+        counters = BatchCounters(work, self._name, self._emitter, permits, turnaround)
         waiting = deque(work.symbols)
         self._batch = work.batch
-        lanes = [
-            asyncio.ensure_future(self._lane(request, waiting, permits, tally))
+        slots = [
+            asyncio.ensure_future(self._slot(request, waiting, permits, counters))
             for _ in range(min(request.concurrency, len(waiting)))
         ]
         try:
-            await asyncio.gather(*lanes)
+            await asyncio.gather(*slots)
         finally:
-            for lane in lanes:
-                lane.cancel()
+            for slot in slots:
+                slot.cancel()
             self._batch = None
-        return tally.close()
+        return counters.close()
 
-    async def _lane(
-        self, request: CollectionRequest, waiting: deque[str], permits: GuardedPermits, tally: BatchTally
+    async def _slot(
+        self, request: CollectionRequest, waiting: deque[str], permits: GuardedPermits, counters: BatchCounters
     ) -> None:
         while waiting and self._control.may_begin:
             symbol = waiting.popleft()
             self._in_flight.append(symbol)
             began_at = asyncio.get_running_loop().time()
             try:
-                await self._collect_symbol(symbol, request, permits, tally)
+                await self._collect_symbol(symbol, request, permits, counters)
             except Interrupted:
                 return
             finally:
                 self._in_flight.remove(symbol)
-                tally.worked(asyncio.get_running_loop().time() - began_at)
+                counters.worked(asyncio.get_running_loop().time() - began_at)
 
     async def _collect_symbol(
-        self, symbol: str, request: CollectionRequest, permits: GuardedPermits, tally: BatchTally
+        self, symbol: str, request: CollectionRequest, permits: GuardedPermits, counters: BatchCounters
     ) -> None:
         dataset = self._tools.gateway.dataset(symbol, request.interval)
-        collection = SymbolCollection(self._tools, dataset, request, permits, tally)
+        collection = SymbolCollection(self._tools, dataset, request, permits, counters)
         try:
             await collection.collect()
         except CollectorError as error:
@@ -216,13 +216,13 @@ class CollectionWorker:
             if trouble is None:
                 log.info("%s: %s was given up: %s", self, symbol, error)
                 failure = SymbolFailure(symbol, type(error).__name__, _message(error), collection.attempts)
-                tally.failed(failure, pages_skipped=collection.pages_left)
+                counters.failed(failure, pages_skipped=collection.pages_left)
                 return
             log.error("%s stops: %s", self, error)
             self._trouble = self._trouble or trouble
             self._control.shutdown()
             raise Interrupted from error
-        tally.completed(symbol)
+        counters.completed(symbol)
 
     async def _report(self, report: BatchReport) -> None:
         try:

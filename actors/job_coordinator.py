@@ -11,19 +11,19 @@ from typing import Protocol
 
 from actors.coordinating import commands
 from actors.coordinating.commands import CANCEL
-from actors.coordinating.job_counters import JobTally
+from actors.coordinating.job_counters import JobCounters
 from actors.coordinating.recorder import JobRecorder
 from actors.coordinating.worker_pool import WorkerHandle, WorkerPool
 from actors.run_control import RunControl
 from actors.settings import timestamps
 from domain.errors import EventStoreUnavailable, StaleEpoch
-from domain.jobs.batch_claims import Claims
+from domain.jobs.batch_claims import BatchClaims
 from domain.jobs.batches import BatchReport, BatchWork
 from domain.jobs.job import TOO_MANY_FAILURES, CollectionJob, JobStatus
 from domain.jobs.ports import JobStore, ProgressEvent
 from domain.jobs.progress import Progress
 from domain.jobs.request import CollectionRequest
-from domain.limits.cooldown_watch import SealWatch
+from domain.limits.cooldown_watch import CooldownWatch
 from domain.limits.messages import LimiterStatus
 
 LIMITER_POLL_SECONDS = 1.0
@@ -74,7 +74,7 @@ class JobCoordinator:
         self._end_error: EventStoreUnavailable | StaleEpoch | None = None
         self._changed = asyncio.Event()
         self._limiter: LimiterStatus | None = None
-        self._seals = SealWatch()
+        self._cooldowns = CooldownWatch()
         self._begun: asyncio.Future[None] | None = None
         self._background: set[asyncio.Task[None]] = set()
 
@@ -100,7 +100,7 @@ class JobCoordinator:
         deadline = asyncio.get_running_loop().time() + timeout_seconds
         try:
             async with asyncio.timeout_at(deadline):
-                while self._tally.version <= seen_version:
+                while self._counters.version <= seen_version:
                     await self._changed.wait()
         except TimeoutError:
             pass
@@ -166,14 +166,14 @@ class JobCoordinator:
         """Record a batch, once; StaleEpoch when it is no longer in that worker's hands."""
         if not self._claims.holds(report.batch, worker):
             raise StaleEpoch(self._job_id, report.epoch, self._recorder.job.epoch)
-        whole = self._unrecorded[report.batch] = self._tally.with_left_behind(report)
+        whole = self._unrecorded[report.batch] = self._counters.with_left_behind(report)
         await self._record(lambda job: self._record_batch(job, whole))
         del self._unrecorded[report.batch]
         self._idle_losses = 0
         if self._claims.holds(report.batch, worker):
-            self._claims.settle(report)
+            self._claims.resolve(report)
             # Progress may have come in while the report was being stored: the report has it.
-            self._tally.reported(report.batch)
+            self._counters.reported(report.batch)
         self._notify()
         if self._recorder.job.too_many_failures and not self._ending:
             self._spawn(self._end(TOO_MANY_FAILURES))
@@ -187,7 +187,7 @@ class JobCoordinator:
         """A worker tells its progress; what comes after the batch was reported is in the report already."""
         if not self._claims.holds(event.batch, event.worker):
             return
-        self._tally.add(event)
+        self._counters.add(event)
         if self._metrics:
             self._metrics.collected(event.requests, event.candles, event.symbols_failed)
         self._notify()
@@ -202,8 +202,8 @@ class JobCoordinator:
         self._request = plan.request
         await self._recorder.record(first_command)
         batches = self._recorder.job.remaining_batches(plan)
-        self._claims = Claims(batches)
-        self._tally = JobTally(plan.request, self._candles_per_page)
+        self._claims = BatchClaims(batches)
+        self._counters = JobCounters(plan.request, self._candles_per_page)
         if self._recorder.job.status is not JobStatus.RUNNING:
             await self._conclude()
             return
@@ -222,7 +222,7 @@ class JobCoordinator:
     def _record_batch(self, job: CollectionJob, report: BatchReport) -> None:
         # A pause and a resume meanwhile raised the epoch; the batch stayed in the same hands.
         job.record_batch(replace(report, epoch=job.epoch), timestamp=timestamps.now())
-        self._tally.reported(report.batch)
+        self._counters.reported(report.batch)
 
     def _add_worker(self) -> None:
         self._workers_begun += 1
@@ -231,7 +231,7 @@ class JobCoordinator:
     def _worker_lost(self, name: str) -> None:
         lost = self._claims.lose(name)
         for batch in lost:
-            self._tally.lost(batch)
+            self._counters.lost(batch)
         self._idle_losses += not lost
         losses = max((self._idle_losses, *map(self._claims.losses, lost)))
         if losses >= LOSSES_PER_BATCH:
@@ -256,13 +256,13 @@ class JobCoordinator:
 
     async def _conclude(self) -> None:
         # What the store refused when it was reported, and what is known of batches that nobody came to report.
-        late = [*self._unrecorded.values(), *self._tally.unreported()]
+        late = [*self._unrecorded.values(), *self._counters.unreported()]
         try:
             await self._recorder.record(lambda job: self._conclude_job(job, late))
         except (EventStoreUnavailable, StaleEpoch) as error:
             self._end_error = error
         finally:
-            self._tally.end()
+            self._counters.end()
             self._ended.set()
             self._notify()
 
@@ -275,15 +275,15 @@ class JobCoordinator:
     async def _watch_limiter(self) -> None:
         while not self._ended.is_set():
             self._limiter = await self._read_limiter()
-            if seal := self._seals.look(self._limiter):
-                self._spawn(self._record(partial(commands.note_seal, seal=seal)))
+            if cool_down := self._cooldowns.look(self._limiter):
+                self._spawn(self._record(partial(commands.note_cooldown, cool_down=cool_down)))
             await asyncio.sleep(LIMITER_POLL_SECONDS)
 
     def _snapshot(self) -> Progress:
-        return self._tally.snapshot(self._recorder.job, self._limiter, is_attended=not self._ended.is_set())
+        return self._counters.snapshot(self._recorder.job, self._limiter, is_attended=not self._ended.is_set())
 
     def _notify(self) -> None:
-        self._tally.version += 1
+        self._counters.version += 1
         self._changed.set()
         self._changed = asyncio.Event()
 

@@ -8,13 +8,13 @@ from collections.abc import Callable, Sequence
 from uuid import uuid4
 
 from actors.limiter.account import PermitAccount
-from actors.limiter.counters import LimiterMetrics, LimiterTally
+from actors.limiter.counters import LimiterCounters, LimiterMetrics
 from actors.limiter.dispatcher import PermitDispatcher
 from actors.limiter.queue import PermitQueue, ReturnedTickets, Waiting
 from actors.run_control import RunControl
 from domain.errors import LimiterUnavailable
-from domain.limits.ledger import LentPermit
-from domain.limits.messages import Lease, LimiterStatus, Outcome, PermitRequest, Settlement
+from domain.limits.ledger import GrantedPermit
+from domain.limits.messages import Completion, LimiterStatus, Outcome, PermitBundle, PermitRequest
 from domain.limits.ports import PermitLog, PermitRecord
 from domain.limits.rates import AccountLimits
 
@@ -42,7 +42,7 @@ class RateLimiter:
         is_paused: Callable[[], bool] = lambda: False,
     ) -> None:
         self._account = PermitAccount(limits, open_record(limits), clock, log)
-        self._tally = LimiterTally(metrics)
+        self._counters = LimiterCounters(metrics)
         self._clock = clock
         self._control = RunControl()
         self._is_paused = is_paused
@@ -52,7 +52,7 @@ class RateLimiter:
     def __repr__(self) -> str:
         return f"RateLimiter({self._account.limits.broker}, {self._account.limits.account})"
 
-    async def acquire(self, request: PermitRequest, settled: Sequence[Settlement] = ()) -> Lease | None:
+    async def acquire(self, request: PermitRequest, completions: Sequence[Completion] = ()) -> PermitBundle | None:
         """Wait for permits.
 
         With a ticket the wait is bounded: None means ask again with the same ticket, which keeps its
@@ -60,28 +60,28 @@ class RateLimiter:
         became of earlier permits. Raises PermitImpossible, or LimiterUnavailable after a shutdown.
         """
         self._open()
-        self._take_back(settled)
+        self._take_back(completions)
         self._account.check_possible(request)
         called_at = self._clock()
-        permits = request.ticket and self._account.lent(request.ticket, request.permits)
+        permits = request.ticket and self._account.outstanding(request.ticket, request.permits)
         if not permits:
             permits = await self._wait_in_line(request)
-        return self._as_lease(permits, called_at) if permits else None
+        return self._as_bundle(permits, called_at) if permits else None
 
-    async def settle(self, settled: Sequence[Settlement]) -> None:
+    async def complete(self, completions: Sequence[Completion]) -> None:
         """Take back permits, when no acquire comes soon enough to carry them."""
         self._open()
-        self._take_back(settled)
+        self._take_back(completions)
 
-    async def seal(self, retry_after_seconds: float | None, reason: str) -> float:
+    async def cool_down(self, retry_after_seconds: float | None, reason: str) -> float:
         """Grant nothing until the broker takes requests again; returns for how many seconds.
 
-        Without a time given: the shortest window, doubled with every refusal that follows a seal.
+        Without a time given: the shortest window, doubled with every refusal that follows a cooldown.
         """
         self._open()
-        self._account.seal(retry_after_seconds, reason)
-        self._tally.seal(self._account.seals)
-        return self._account.sealed_seconds
+        self._account.cool_down(retry_after_seconds, reason)
+        self._counters.cool_down(self._account.cooldowns)
+        return self._account.cooldown_seconds
 
     async def agree(self, limits: AccountLimits) -> AccountLimits:
         """Take in what another run says of the account; returns what holds now: the stricter of both."""
@@ -111,23 +111,23 @@ class RateLimiter:
         """The limiter at this moment; opens nothing."""
         account = self._account
         queues = [dispatcher.queue for dispatcher in self._dispatchers.values()]
-        self._tally.show(sum(map(len, queues)), account.sealed_seconds, account.windows())
+        self._counters.show(sum(map(len, queues)), account.cooldown_seconds, account.windows())
         return LimiterStatus(
             broker=account.limits.broker,
             account=account.limits.account,
             windows=account.windows(),
             waiting=sum(map(len, queues)),
             paused=self._control.is_paused,
-            sealed_seconds=account.sealed_seconds,
-            sealed_reason=account.sealed_reason,
-            granted=self._tally.tokens_granted,
-            waited_seconds=self._tally.waited_seconds,
-            mean_call_seconds=self._tally.mean_call_seconds,
+            cooldown_seconds=account.cooldown_seconds,
+            cooldown_reason=account.cooldown_reason,
+            granted=self._counters.tokens_granted,
+            waited_seconds=self._counters.waited_seconds,
+            mean_call_seconds=self._counters.mean_call_seconds,
             note=account.note,
             jobs=tuple(job for queue in queues for job in queue.jobs()),
-            seals=account.seals,
-            seal_seconds=account.seal_seconds,
-            mean_wait_seconds=self._tally.mean_wait_seconds,
+            cooldowns=account.cooldowns,
+            cooldown_length_seconds=account.cooldown_length_seconds,
+            mean_wait_seconds=self._counters.mean_wait_seconds,
         )
 
     def _open(self) -> None:
@@ -141,7 +141,7 @@ class RateLimiter:
     def _dispatcher(self, pool: str) -> PermitDispatcher:
         if pool not in self._dispatchers:
             queue = PermitQueue(self._clock, PATIENCE_SECONDS, self._returned)
-            self._dispatchers[pool] = PermitDispatcher(pool, self._account, queue, self._control, self._tally)
+            self._dispatchers[pool] = PermitDispatcher(pool, self._account, queue, self._control, self._counters)
         self._dispatchers[pool].start()
         return self._dispatchers[pool]
 
@@ -152,7 +152,7 @@ class RateLimiter:
     def _refusal(self) -> LimiterUnavailable:
         return LimiterUnavailable(f"{self!r} is shut down")
 
-    async def _wait_in_line(self, request: PermitRequest) -> tuple[LentPermit, ...]:
+    async def _wait_in_line(self, request: PermitRequest) -> tuple[GrantedPermit, ...]:
         dispatcher = self._dispatcher(request.pool)
         waiting = dispatcher.queue.join(request.ticket or uuid4().hex, request)
         dispatcher.wake()
@@ -165,7 +165,7 @@ class RateLimiter:
         finally:
             dispatcher.queue.leave(waiting, comes_back)
 
-    async def _answer_to(self, waiting: Waiting) -> tuple[LentPermit, ...]:
+    async def _answer_to(self, waiting: Waiting) -> tuple[GrantedPermit, ...]:
         knows_its_ticket = waiting.request.ticket is not None
         try:
             async with asyncio.timeout(CALL_SECONDS if knows_its_ticket else None):
@@ -174,30 +174,30 @@ class RateLimiter:
             self._wake()
             if not knows_its_ticket and not self._control.is_stopping:
                 # Nobody else knows the ticket, so nobody else can give it back.
-                self._take_back([Settlement(waiting.ticket, Outcome.UNUSED)])
+                self._take_back([Completion(waiting.ticket, Outcome.UNUSED)])
             raise
 
-    def _take_back(self, settled: Sequence[Settlement]) -> None:
-        for settlement in settled:
-            if settlement.outcome is Outcome.UNUSED:
-                self._take_back_unused(settlement.permit_id)
+    def _take_back(self, completions: Sequence[Completion]) -> None:
+        for completion in completions:
+            if completion.outcome is Outcome.UNUSED:
+                self._take_back_unused(completion.permit_id)
                 continue
-            permit = self._account.take_back(settlement)
-            if permit is not None and settlement.outcome is Outcome.ANSWERED:
-                self._tally.call(permit.over_at - permit.granted_at)
-        if settled:
+            permit = self._account.complete(completion)
+            if permit is not None and completion.outcome is Outcome.ANSWERED:
+                self._counters.call(permit.completed_at - permit.granted_at)
+        if completions:
             self._wake()
 
     def _take_back_unused(self, ticket: str) -> None:
         self._returned.add(ticket)
         for dispatcher in self._dispatchers.values():
             dispatcher.queue.give_back(ticket)
-        for permit in self._account.void(ticket):
+        for permit in self._account.release(ticket):
             if permit.pool in self._dispatchers:
                 self._dispatchers[permit.pool].give_back(permit.tokens)
 
-    def _as_lease(self, permits: Sequence[LentPermit], called_at: float) -> Lease:
-        return Lease(
+    def _as_bundle(self, permits: Sequence[GrantedPermit], called_at: float) -> PermitBundle:
+        return PermitBundle(
             tuple(permit.permit_id for permit in permits),
             permits[0].tokens,
             permits[0].granted_at - called_at,

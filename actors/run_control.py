@@ -20,7 +20,7 @@ class RunControl:
     An actor's calls may overtake each other, so commands are numbered by whoever gives them: one that
     arrives after a later one is ignored. Without a number a command is the latest. Shutdown is final.
 
-    Work comes in three kinds. What must not be cut (a save) is seen through by `see_through`. What a
+    Work comes in three kinds. What must not be cut (a save) is seen through by `shield`. What a
     shutdown may cut runs under `guard`. What waits there without having begun anything (for a permit,
     between two attempts) is marked with `waiting`: a pause at once cuts that, too.
     """
@@ -92,7 +92,7 @@ class RunControl:
         self._cut(self._guarded)
         self._announce()
 
-    async def passage(self) -> None:
+    async def wait_until_resumed(self) -> None:
         """Wait while paused; raises Interrupted once shutdown was called."""
         await self.until(lambda: not self._is_paused or self._is_stopping)
         if self._is_stopping:
@@ -136,7 +136,7 @@ class RunControl:
         finally:
             self._guarded.discard(task)
 
-    async def see_through(self, work: Coroutine[Any, Any, Result], grace_seconds: float) -> Result:
+    async def shield(self, work: Coroutine[Any, Any, Result], grace_seconds: float) -> Result:
         """Do the work to its end, whatever is commanded meanwhile; a shutdown waits `grace_seconds` for it.
 
         Raises Interrupted when that was too short: the work then goes on, and nobody learns how it ends.

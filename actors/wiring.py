@@ -22,8 +22,8 @@ from adapters.files.atomic import make_folder
 from adapters.job_store.journal import JobJournal
 from adapters.job_store.ownership_files import OwnershipFiles
 from adapters.permit_store.log import PermitLogFile
-from adapters.permit_store.log_reader import read_trail
-from adapters.permit_store.operator_pause import AccountSwitchFile
+from adapters.permit_store.log_reader import read_audit_history as read_history_of
+from adapters.permit_store.operator_pause import OperatorPauseFile
 from adapters.permit_store.record import PermitRecordFile, boot_identity
 from adapters.reading.export import export as export
 from adapters.reading.parquet_mirror import MirrorReport as MirrorReport
@@ -35,8 +35,8 @@ from domain.brokers.gateway import BrokerGateway
 from domain.candles.dataset import Dataset
 from domain.candles.sessions import SessionOverride
 from domain.jobs.ports import JobOwners, JobStore
-from domain.limits.audit import PermitTrail
-from domain.limits.operator_pause import AccountSwitch
+from domain.limits.audit import AuditHistory
+from domain.limits.operator_pause import OperatorPause
 from domain.limits.ports import PermitLog, PermitRecord
 from domain.limits.rates import AccountLimits
 
@@ -90,9 +90,9 @@ def make_storage_folder(settings: Settings) -> None:
     make_folder(settings.storage.root)
 
 
-def operator_pause(broker: str, account: str, folder: Path | None = None) -> AccountSwitch:
+def operator_pause(broker: str, account: str, folder: Path | None = None) -> OperatorPause:
     """The operator's pause of an account."""
-    return AccountSwitchFile(folder or state_folder(), broker, account)
+    return OperatorPauseFile(folder or state_folder(), broker, account)
 
 
 def permit_record(folder: Path, limits: AccountLimits, holder: str, session: str) -> PermitRecord:
@@ -105,9 +105,9 @@ def permit_log(folder: Path, limits: AccountLimits, kept_days: int) -> PermitLog
     return PermitLogFile(folder, limits.broker, limits.account, boot_identity(), kept_days=kept_days)
 
 
-def read_audit_history(broker: str, account: str) -> PermitTrail:
+def read_audit_history(broker: str, account: str) -> AuditHistory:
     """Every permit that the account's log knows of."""
-    return read_trail(state_folder(), broker, account)
+    return read_history_of(state_folder(), broker, account)
 
 
 def ask_server(settings: Settings) -> Mapping[str, Any] | None:

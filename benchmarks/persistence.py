@@ -11,14 +11,14 @@ from pathlib import Path
 from actors.limiter.account import PermitAccount
 from adapters.in_memory.permits import InMemoryPermitRecord, PermitMemory
 from adapters.permit_store.log import PermitLogFile
-from adapters.permit_store.log_reader import read_trail
+from adapters.permit_store.log_reader import read_audit_history
 from adapters.permit_store.record import PermitRecordFile, boot_identity
 from benchmarks.tables import Table
 from domain.limits.audit import audit
-from domain.limits.messages import Outcome, PermitRequest, Settlement
+from domain.limits.messages import Completion, Outcome, PermitRequest
 from domain.limits.rates import AccountLimits, RateLimit
 
-LIMITS = AccountLimits("binance", "bench", (RateLimit(10_000_000, 0.5),), timeout_seconds=10, stray_seconds=10)
+LIMITS = AccountLimits("binance", "bench", (RateLimit(10_000_000, 0.5),), timeout_seconds=10, abandoned_seconds=10)
 JOB = "binance-1d-00000000"
 LEASE = 64
 ROUNDS = 5
@@ -27,15 +27,15 @@ ROUNDS = 5
 class ForgetfulRecord(InMemoryPermitRecord):
     """Remembers nothing, so that only the ledger's own time is left."""
 
-    def lent(self, permits: object) -> None:
+    def granted(self, permits: object) -> None:
         """Forget it."""
 
-    def over(self, permit: object) -> None:
+    def completed(self, permit: object) -> None:
         """Forget it."""
 
 
 def measure(permits: int) -> Table:
-    """Microseconds from lending a permit to having noted its end, one by one and in leases."""
+    """Microseconds from lending a permit to having noted its end, one by one and in permit bundles."""
     with tempfile.TemporaryDirectory(prefix="candles-bench-") as name:
         folder = Path(name)
         rows = [
@@ -44,21 +44,21 @@ def measure(permits: int) -> Table:
             _row("the record and the log", lambda: _account(folder, with_log=True), permits),
         ]
         began_at = time.perf_counter()
-        trail = read_trail(folder, LIMITS.broker, LIMITS.account)
-        audit(trail, JOB)
+        history = read_audit_history(folder, LIMITS.broker, LIMITS.account)
+        audit(history, JOB)
         audit_seconds = time.perf_counter() - began_at
         space = sum(file.stat().st_size for file in folder.rglob("*.trail"))
         began_at = time.perf_counter()
         reopened = _account(folder, with_log=True)
         open_seconds = time.perf_counter() - began_at
         reopened.close()
-    packed = f"The log packs a permit into {space / len(trail):.1f} bytes" if space else "Nothing was packed yet"
+    packed = f"The log packs a permit into {space / len(history):.1f} bytes" if space else "Nothing was packed yet"
     return Table(
         "What it costs to remember every permit",
         ("remembered", "us per permit, one by one", f"us per permit, in leases of {LEASE}", "slowest of all, ms"),
         rows,
         f"Lend, note, settle, note; median of {ROUNDS} rounds of {permits:,} permits. {packed}; reading and auditing "
-        f"{len(trail):,} of them took {audit_seconds:.2f} s, opening the account again {open_seconds * 1000:.0f} ms.",
+        f"{len(history):,} of them took {audit_seconds:.2f} s, opening the account again {open_seconds * 1000:.0f} ms.",
     )
 
 
@@ -75,15 +75,15 @@ def _account(folder: Path | None, with_log: bool) -> PermitAccount:
 
 
 def _row(what: str, open_account: Callable[[], PermitAccount], permits: int) -> tuple[str, str, str, str]:
-    singles, leases, slowest = [], [], 0.0
+    singles, bundles, slowest = [], [], 0.0
     for number in range(ROUNDS):
         account = open_account()
         single, slow = _seconds_per_permit(account, permits, 1, f"{what} {number} one")
         singles.append(single)
-        leases.append(_seconds_per_permit(account, permits, LEASE, f"{what} {number} many")[0])
+        bundles.append(_seconds_per_permit(account, permits, LEASE, f"{what} {number} many")[0])
         slowest = max(slowest, slow)
         account.close()
-    microseconds = [f"{1e6 * statistics.median(seconds):.1f}" for seconds in (singles, leases)]
+    microseconds = [f"{1e6 * statistics.median(seconds):.1f}" for seconds in (singles, bundles)]
     return what, *microseconds, f"{1000 * slowest:.1f}"
 
 
@@ -92,7 +92,7 @@ def _seconds_per_permit(account: PermitAccount, permits: int, at_once: int, tick
     began_at, slowest = time.perf_counter(), 0.0
     for number in range(permits // at_once):
         lent_at = time.perf_counter()
-        for permit in account.lend(f"{ticket} {number}", request, at_once):
-            account.take_back(Settlement(permit.permit_id, Outcome.ANSWERED))
+        for permit in account.grant(f"{ticket} {number}", request, at_once):
+            account.complete(Completion(permit.permit_id, Outcome.ANSWERED))
         slowest = max(slowest, time.perf_counter() - lent_at)
     return (time.perf_counter() - began_at) / permits, slowest

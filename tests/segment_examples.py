@@ -62,11 +62,11 @@ def candles(draw: st.DrawFn, first: int, last: int) -> Candles:
 def segments(draw: st.DrawFn) -> Segment:
     """What up to three answers, each later and some of them provisional, make of an empty file."""
     history = CandleHistory(MINUTE_MS)
-    for known_at_ms in sorted(draw(st.lists(int64s.filter(lambda number: abs(number) < 2**62), max_size=3))):
+    for as_of_ms in sorted(draw(st.lists(int64s.filter(lambda number: abs(number) < 2**62), max_size=3))):
         first, last = sorted((draw(st.integers(-9, 9)), draw(st.integers(-9, 9))))
         bars = draw(candles(first, last)) if last > first else Candles.empty()
         provisional_from_ms = draw(st.none() | st.integers(first, last).map(lambda at: span(at, at).start_ms))
-        history = history.with_answer(span(first, last), bars, provisional_from_ms, known_at_ms)
+        history = history.with_answer(span(first, last), bars, provisional_from_ms, as_of_ms)
     return Segment(DATASET, history)
 
 
@@ -80,8 +80,8 @@ def build(bars: int = 5, spans: Sequence[TimeSpan] = (span(0, 20),)) -> Segment:
 def build_revised() -> Segment:
     """Three bars, one of them replaced twice, the last two minutes provisional."""
     history = CandleHistory(MINUTE_MS)
-    for known_at_ms, value in ((1, 1.0), (2, 2.0), (3, 3.0)):
+    for as_of_ms, value in ((1, 1.0), (2, 2.0), (3, 3.0)):
         bars = build(3).history.candles
         changed = Candles.from_columns({**bars.columns(), "close": np.array([1.0, value, 1.0])})
-        history = history.with_answer(span(0, 5), changed, span(3, 3).start_ms, known_at_ms)
+        history = history.with_answer(span(0, 5), changed, span(3, 3).start_ms, as_of_ms)
     return Segment(DATASET, history)

@@ -19,7 +19,7 @@ from actors.cli.support import (
     write_json,
     write_table,
 )
-from actors.cli.text.progress import duration_text, moment_text
+from actors.cli.text.progress import duration_text, timestamp_text
 from actors.use_cases.auditor import AuditReport
 from domain.limits.audit import JobAudit, WindowAudit
 
@@ -57,14 +57,14 @@ def _write(report: AuditReport) -> None:
     verdict = report.audit
     click.echo(f"{verdict.job_id}: {_sentence(verdict)}")
     click.echo(
-        f"  permits  {verdict.permits:,} from {moment_text(_moment(verdict.first_seconds))} "
+        f"  permits  {verdict.permits:,} from {timestamp_text(_moment(verdict.first_seconds))} "
         f"on, over {duration_text(verdict.last_seconds - verdict.first_seconds)}: {verdict.answered:,} answered, "
-        f"{verdict.stray:,} given up, {verdict.unheard:,} never heard of again"
+        f"{verdict.abandoned:,} given up, {verdict.unheard:,} never heard of again"
     )
     if verdict.of_other_jobs:
         click.echo(f"  others   {verdict.of_other_jobs:,} permits of other jobs on the account count as well")
-    for doubt in verdict.doubts:
-        click.echo(f"  doubt    {doubt}")
+    for gap in verdict.evidence_gaps:
+        click.echo(f"  doubt    {gap}")
     write_table(
         ("  LIMIT", "MOST IN A WINDOW", "OF THIS JOB", "WHEN"),
         [_row(window, verdict.first_seconds) for window in verdict.windows],
@@ -76,7 +76,7 @@ def _write(report: AuditReport) -> None:
 def _sentence(verdict: JobAudit) -> str:
     if any(window.excesses for window in verdict.windows):
         return "NOT PROVEN: a window could have held more than its limit"
-    if verdict.doubts:
+    if verdict.evidence_gaps:
         return "NOT PROVEN: no window of which is known held more than its limit, but the record is not whole"
     return "proven: no window can have held more than its limit"
 

@@ -13,7 +13,7 @@ from actors.cli.support import (
     json_option,
     load_settings,
     nobody_runs,
-    read_moment,
+    read_timestamp,
     settings_option,
     write_json,
     write_table,
@@ -61,7 +61,7 @@ def status(app: App, job: str, settings_path: str | None, as_json: bool) -> None
 @click.option(
     "--at",
     metavar="TIME",
-    callback=read_moment,
+    callback=read_timestamp,
     help="Show the job as it was at this moment, e.g. 2024-03-01T12:00:00Z.",
 )
 @settings_option
@@ -78,7 +78,7 @@ def history(app: App, job: str, at: datetime | None, settings_path: str | None, 
     for entry in entries:
         click.echo(_entry_line(entry))
     if at is not None:
-        click.echo(f"as it was at {progress_text.moment_text(at)}:")
+        click.echo(f"as it was at {progress_text.timestamp_text(at)}:")
         _show(progress, as_json=False)
 
 
@@ -130,9 +130,9 @@ def _show(progress: Progress, as_json: bool) -> None:
         write_json(progress.as_json())
         return
     click.echo("\n".join(progress_text.summary(progress)))
-    click.echo(f"  started   {progress_text.moment_text(progress.started_at)}")
+    click.echo(f"  started   {progress_text.timestamp_text(progress.started_at)}")
     if progress.completed_at:
-        click.echo(f"  ended     {progress_text.moment_text(progress.completed_at)}")
+        click.echo(f"  ended     {progress_text.timestamp_text(progress.completed_at)}")
 
 
 def _job_row(progress: Progress) -> tuple[str, ...]:
@@ -142,13 +142,13 @@ def _job_row(progress: Progress) -> tuple[str, ...]:
         f"{progress.symbols_completed:,}/{progress.symbols_total:,}",
         f"{progress.symbols_failed:,}",
         f"{progress.candles_saved:,}",
-        progress_text.moment_text(progress.started_at),
+        progress_text.timestamp_text(progress.started_at),
     )
 
 
 def _entry_line(entry: HistoryEntry) -> str:
     details = " ".join(f"{name}={_shortened(value)}" for name, value in entry.details.items())
-    when = progress_text.moment_text(entry.timestamp)
+    when = progress_text.timestamp_text(entry.timestamp)
     return "  ".join(
         part
         for part in (when, f"{entry.version:>4}", entry.event, progress_text.one_line(entry.reason), details)

@@ -92,7 +92,7 @@ def shutdown(app: App, broker: str, account: str | None, settings_path: str | No
 @json_option
 @click.pass_obj
 def status(app: App, broker: str, account: str | None, settings_path: str | None, as_json: bool) -> None:
-    """Show what BROKER's limiter counts, who waits for it, and whether it is paused or sealed."""
+    """Show what BROKER's limiter counts, who waits for it, and whether it is paused or cooling down."""
     chosen = _account(broker, account, settings_path)
     with chosen.opened(app) as operator:
         found, is_paused = operator.status(), operator.is_paused

@@ -9,7 +9,7 @@ import click
 from actors.cli.support import App, json_option, load_settings, settings_option, write_json
 from actors.cli.text.progress import duration_text
 from domain.errors import SettingsError
-from domain.jobs.forecast import LANES
+from domain.jobs.forecast import SLOTS
 
 if TYPE_CHECKING:
     from actors.use_cases.planner import JobPlan
@@ -73,8 +73,8 @@ def _job_text(planned: JobPlan) -> str:
 def _time_text(foreseen: CollectionForecast) -> str:
     if foreseen.is_lower_bound:
         return f"at least {duration_text(foreseen.seconds)}: no earlier job tells how long a call takes"
-    call_ms = 1000 * foreseen.pace.mean_call_seconds
-    calls = f"calls of {call_ms:.0f} ms ({foreseen.pace.requests:,} timed)"
+    call_ms = 1000 * foreseen.timings.mean_call_seconds
+    calls = f"calls of {call_ms:.0f} ms ({foreseen.timings.requests:,} timed)"
     return f"{duration_text(foreseen.seconds)}, bound by {foreseen.bound_by}, with {calls}"
 
 
@@ -83,7 +83,7 @@ def _bounds(foreseen: CollectionForecast, planned: JobPlan) -> list[str]:
     bounds = dict(foreseen.seconds_by_limit)
     if not foreseen.is_lower_bound:
         request = planned.request
-        bounds[f"{LANES} {request.workers} x {request.concurrency}"] = foreseen.lanes_seconds
+        bounds[f"{SLOTS} {request.workers} x {request.concurrency}"] = foreseen.slots_seconds
     width = max(map(len, bounds))
     return [f"  {name.ljust(width)}  {duration_text(seconds)}" for name, seconds in bounds.items()]
 

@@ -144,7 +144,7 @@ def _repair(app: App, chosen: Settings, target: str, interval: str | None, as_js
 
 
 def _submit_anew(request: CollectionRequest, service: CollectionService) -> JobHandle | FinishedJob:
-    return service.submit(request, anew=True)
+    return service.submit(request, force_new=True)
 
 
 def _show_gaps(judged: Sequence[Completeness], show_all: bool) -> None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from actors.settings.model import DEFAULT_FILE, ENVIRONMENT_VARIABLE, Settings, find_settings_file
-from actors.settings.timestamps import moment_from_text
+from actors.settings.timestamps import timestamp_from_text
 from domain.candles.sessions import SessionOverride
 from domain.errors import CollectorError, IllegalTransition, JobNotFound, SettingsError
 from domain.jobs.job import JobStatus
@@ -103,10 +103,10 @@ def _say(error: Exception) -> None:
     click.echo(f"candles: {sentence.splitlines()[0]}", err=True)
 
 
-def read_moment(ctx: click.Context, parameter: click.Parameter, value: str | None) -> datetime | None:
+def read_timestamp(ctx: click.Context, parameter: click.Parameter, value: str | None) -> datetime | None:
     """An option's callback: a moment in ISO 8601 with its zone; anything else raises SettingsError."""
     try:
-        return None if value is None else moment_from_text(value)
+        return None if value is None else timestamp_from_text(value)
     except ValueError as error:
         raise SettingsError(f"--{parameter.name}: {error}") from error
 

@@ -18,7 +18,7 @@ from actors.collecting.permit_client import PermitClient
 from actors.collection_worker import CollectionWorker
 from actors.settings.model import Settings
 from domain.candles.ports import TradingCalendar
-from domain.limits.permit_bundles import LeaseTerms
+from domain.limits.permit_bundles import BundleTerms
 from domain.limits.rates import AccountLimits
 
 
@@ -67,14 +67,14 @@ class WorkerBuilder:
 
     def __call__(self) -> dict[str, Any]:
         broker = self.settings.require_broker()
-        coordinator = RemoteJobRepository(self.coordinator)
+        coordinator, limiter = RemoteJobRepository(self.coordinator), RemoteRateLimiter(self.limiter)
         limits = wiring.limits_for(broker)
         flush_seconds = 0.5 * limits.shortest.window_seconds
         return {
             "job_repo": coordinator,
             "broker_gateway": wiring.gateway_for(broker),
             "candle_repo": wiring.candle_repository(self.settings.storage.root),
-            "rate_limiter": PermitClient(RemoteRateLimiter(self.limiter), flush_seconds, leases=LeaseTerms.of(limits)),
+            "rate_limiter": PermitClient(limiter, flush_seconds, bundles=BundleTerms.of(limits)),
             "event_emitter": coordinator,
             "name": self.name,
             "job_id": self.job_id,

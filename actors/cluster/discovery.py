@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from actors.cluster.session import RaySession, find_limiter
-from domain.limits.operator_pause import FoundLimiter
+from domain.limits.operator_pause import RunningLimiter
 
 
 class LimiterSearch:
@@ -16,7 +16,7 @@ class LimiterSearch:
         self._address = address
         self._session = RaySession()
 
-    def __call__(self) -> FoundLimiter | None:
+    def __call__(self) -> RunningLimiter | None:
         """The limiter; None when none runs."""
         address = self._address()
         if address is None:

@@ -15,8 +15,8 @@ from domain.jobs.batches import BatchReport, BatchWork, WorkerOutcome
 from domain.jobs.ports import ProgressEvent
 from domain.jobs.progress import Progress
 from domain.jobs.request import CollectionRequest
-from domain.limits.messages import Lease, LimiterStatus, PermitRequest, Settlement
-from domain.limits.operator_pause import AccountSwitch, heed
+from domain.limits.messages import Completion, LimiterStatus, PermitBundle, PermitRequest
+from domain.limits.operator_pause import OperatorPause, sync_pause_state
 from domain.limits.rates import AccountLimits
 
 CONTROL_SECONDS = 30.0
@@ -29,16 +29,16 @@ class RemoteRateLimiter:
     def __init__(self, actor: ActorHandle[Any]) -> None:
         self._actor = actor
 
-    async def acquire(self, request: PermitRequest, settled: Sequence[Settlement] = ()) -> Lease | None:
-        lease: Lease | None = await _unless_gone(self._actor.acquire.remote(request, settled))
-        return lease
+    async def acquire(self, request: PermitRequest, completions: Sequence[Completion] = ()) -> PermitBundle | None:
+        bundle: PermitBundle | None = await _unless_gone(self._actor.acquire.remote(request, completions))
+        return bundle
 
-    async def settle(self, settled: Sequence[Settlement]) -> None:
-        await _unless_gone(self._actor.settle.remote(settled))
+    async def complete(self, completions: Sequence[Completion]) -> None:
+        await _unless_gone(self._actor.complete.remote(completions))
 
-    async def seal(self, retry_after_seconds: float | None, reason: str) -> float:
-        sealed_seconds: float = await _unless_gone(self._actor.seal.remote(retry_after_seconds, reason))
-        return sealed_seconds
+    async def cool_down(self, retry_after_seconds: float | None, reason: str) -> float:
+        cooldown_seconds: float = await _unless_gone(self._actor.cool_down.remote(retry_after_seconds, reason))
+        return cooldown_seconds
 
     async def status(self) -> LimiterStatus:
         status: LimiterStatus = await _unless_gone(self._actor.status.remote())
@@ -180,19 +180,19 @@ class JobHandle:
 
 
 class LimiterHandle:
-    """A RateLimiter actor, for a driver; implements `domain.limits.operator_pause.FoundLimiter`."""
+    """A RateLimiter actor, for a driver; implements `domain.limits.operator_pause.RunningLimiter`."""
 
     def __init__(self, actor: ActorHandle[Any]) -> None:
         self._actor = actor
 
-    def take_account(self, limits: AccountLimits, switch: AccountSwitch, address: str) -> AccountLimits:
+    def take_account(self, limits: AccountLimits, switch: OperatorPause, address: str) -> AccountLimits:
         """Tell the limiter what this run knows of the account, and operators where it is; heed the switch.
 
         Returns what holds: the stricter of all. Raises LimiterUnavailable when another run holds the account.
         """
         agreed: AccountLimits = self._ask(self._actor.agree, limits)
         switch.announce(address)
-        heed(switch, self)
+        sync_pause_state(switch, self)
         return agreed
 
     def pause(self) -> None:
@@ -210,7 +210,7 @@ class LimiterHandle:
     def shutdown(self) -> None:
         """Refuse everybody, let go of the account and end the actor, so that a later run begins another.
 
-        One that does not answer is ended all the same: what it lent is in its record.
+        One that does not answer is ended all the same: what it granted is in its record.
         """
         with suppress(LimiterUnavailable):
             self._ask(self._actor.shutdown)

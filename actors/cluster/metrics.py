@@ -14,8 +14,8 @@ class RayLimiterMetrics:
         self._tokens = Counter("candles_tokens_granted", "Tokens granted by the rate limiter", keys)
         self._waited = Counter("candles_token_wait_seconds", "Seconds waited for tokens, added up", keys)
         self._queue = Gauge("candles_token_queue_length", "Requests waiting for a token", keys)
-        self._sealed = Gauge("candles_sealed_seconds", "For how long the broker wants no request", keys)
-        self._seals = Counter("candles_seals", "Times the broker refused the account", keys)
+        self._cooldown = Gauge("candles_sealed_seconds", "For how long the broker wants no request", keys)
+        self._cooldowns = Counter("candles_seals", "Times the broker refused the account", keys)
         of_window = (*keys, "limit")
         self._counted = Gauge("candles_tokens_counted", "Tokens that a window counts", of_window)
         self._others = Gauge("candles_tokens_of_others", "Tokens of it that other programs used", of_window)
@@ -26,14 +26,14 @@ class RayLimiterMetrics:
         if waited_seconds > 0:
             self._waited.inc(waited_seconds, self._tags)
 
-    def state(self, waiting: int, sealed_seconds: float) -> None:
+    def state(self, waiting: int, cooldown_seconds: float) -> None:
         """How it stands."""
         self._queue.set(waiting, self._tags)
-        self._sealed.set(sealed_seconds, self._tags)
+        self._cooldown.set(cooldown_seconds, self._tags)
 
-    def sealed(self) -> None:
+    def cooled_down(self) -> None:
         """The broker refused the account."""
-        self._seals.inc(1, self._tags)
+        self._cooldowns.inc(1, self._tags)
 
     def window(self, limit: str, counted: int, others: int) -> None:
         """What a window counts."""

@@ -1,1 +1,1 @@
-"""How a worker collects one symbol: its pages, their checks, the tally."""
+"""How a worker collects one symbol: its pages, their checks, the counters."""

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from actors.run_control import RunControl
-from domain.jobs.timings import Pace
+from domain.jobs.timings import Timings
 from domain.limits.ports import Permit, PermitSource
 from domain.limits.usage import BrokerUsage
 
@@ -23,7 +23,7 @@ class GuardedPermits:
     def __init__(self, source: PermitSource, control: RunControl) -> None:
         self.requests = 0
         self.waited_seconds = 0.0
-        self.pace = Pace()
+        self.timings = Timings()
         self._source = source
         self._control = control
 
@@ -38,9 +38,9 @@ class GuardedPermits:
             self.waited_seconds += max(0.0, held_since - asked_at - permit.travel_seconds)
             yield _CountedPermit(permit, self, held_since)
 
-    async def seal(self, retry_after_seconds: float | None, reason: str) -> None:
-        """Seal the source."""
-        await self._source.seal(retry_after_seconds, reason)
+    async def cool_down(self, retry_after_seconds: float | None, reason: str) -> None:
+        """Cooldown the source."""
+        await self._source.cool_down(retry_after_seconds, reason)
 
 
 class _CountedPermit:
@@ -64,4 +64,4 @@ class _CountedPermit:
     def answered(self, usage: Sequence[BrokerUsage] = ()) -> None:
         self._permit.answered(usage)
         call_seconds = asyncio.get_running_loop().time() - self._held_since
-        self._counter.pace += Pace.of_call(call_seconds)
+        self._counter.timings += Timings.of_call(call_seconds)

@@ -12,8 +12,8 @@ from uuid import uuid4
 
 from actors.collecting.permit_line import PermitLine
 from domain.errors import LimiterUnavailable, PermitExpired
-from domain.limits.messages import Lease, Outcome, PermitRequest, Priority, Settlement
-from domain.limits.permit_bundles import LeaseTerms
+from domain.limits.messages import Completion, Outcome, PermitBundle, PermitRequest, Priority
+from domain.limits.permit_bundles import BundleTerms
 from domain.limits.ports import Permit, PermitSource
 from domain.limits.usage import BrokerUsage
 
@@ -21,11 +21,11 @@ from domain.limits.usage import BrokerUsage
 class LimiterCalls(Protocol):
     """What of `RateLimiter` its clients call; a proxy may carry the calls over Ray."""
 
-    async def acquire(self, request: PermitRequest, settled: Sequence[Settlement] = ()) -> Lease | None: ...
+    async def acquire(self, request: PermitRequest, completions: Sequence[Completion] = ()) -> PermitBundle | None: ...
 
-    async def settle(self, settled: Sequence[Settlement]) -> None: ...
+    async def complete(self, completions: Sequence[Completion]) -> None: ...
 
-    async def seal(self, retry_after_seconds: float | None, reason: str) -> float: ...
+    async def cool_down(self, retry_after_seconds: float | None, reason: str) -> float: ...
 
 
 class HeldPermit:
@@ -39,7 +39,7 @@ class HeldPermit:
         self._clock = clock
         self._outcome = Outcome.UNUSED
         self._sent_at: float | None = None
-        self._over_at: float | None = None
+        self._completed_at: float | None = None
         self._usage: tuple[BrokerUsage, ...] = ()
         self._is_given_back = False
 
@@ -62,22 +62,22 @@ class HeldPermit:
             raise PermitExpired(late_by_seconds)
         if self._outcome is not Outcome.UNUSED or self._is_given_back:
             raise RuntimeError("a permit is for one request on the wire: take another one for the next")
-        self._outcome = Outcome.STRAY
+        self._outcome = Outcome.ABANDONED
         self._sent_at = now
 
     def answered(self, usage: Sequence[BrokerUsage] = ()) -> None:
         if self._outcome is Outcome.UNUSED:
             raise RuntimeError("a request cannot be answered before it was sent")
         self._outcome = Outcome.ANSWERED
-        self._over_at = self._clock()
+        self._completed_at = self._clock()
         self._usage = tuple(usage)
 
-    def settlement(self, now: float) -> tuple[Settlement, float]:
+    def completion(self, now: float) -> tuple[Completion, float]:
         """What became of it, and the moment: now, or when it was answered. From here on it cannot be used."""
         self._is_given_back = True
-        over_at = now if self._over_at is None else self._over_at
-        call_seconds = None if self._sent_at is None else over_at - self._sent_at
-        return Settlement(self._permit_id, self._outcome, 0.0, call_seconds, self._usage), over_at
+        completed_at = now if self._completed_at is None else self._completed_at
+        call_seconds = None if self._sent_at is None else completed_at - self._sent_at
+        return Completion(self._permit_id, self._outcome, 0.0, call_seconds, self._usage), completed_at
 
 
 class PermitClient:
@@ -93,14 +93,14 @@ class PermitClient:
         calls: LimiterCalls,
         flush_seconds: float = 0.5,
         clock: Callable[[], float] = time.monotonic,
-        leases: LeaseTerms | None = None,
+        bundles: BundleTerms | None = None,
     ) -> None:
         self._calls = calls
         self._flush_seconds = flush_seconds
         self._clock = clock
-        self._leases = leases or LeaseTerms()
+        self._bundles = bundles or BundleTerms()
         self._lines: dict[PermitRequest, PermitLine[HeldPermit]] = {}
-        self._unsettled: list[tuple[Settlement, float]] = []
+        self._unreported: list[tuple[Completion, float]] = []
         self._flush_timer: asyncio.TimerHandle | None = None
         self._flushes: set[asyncio.Task[None]] = set()
 
@@ -117,12 +117,12 @@ class PermitClient:
         try:
             yield permit
         finally:
-            self._give_back(*permit.settlement(self._clock()))
+            self._give_back(*permit.completion(self._clock()))
 
-    async def seal(self, retry_after_seconds: float | None, reason: str) -> None:
+    async def cool_down(self, retry_after_seconds: float | None, reason: str) -> None:
         for line in self._lines.values():
             line.return_spares()
-        await self._calls.seal(retry_after_seconds, reason)
+        await self._calls.cool_down(retry_after_seconds, reason)
 
     async def close(self) -> None:
         for line in self._lines.values():
@@ -137,55 +137,57 @@ class PermitClient:
     async def _next(self, request: PermitRequest) -> HeldPermit:
         line = self._lines.get(request)
         if line is None:
-            most_permits = self._leases.permits(request.tokens, request.pool)
+            most_permits = self._bundles.permits(request.tokens, request.pool)
             if most_permits == 1:
-                return (await self._take_lease(request))[0]
+                return (await self._take_bundle(request))[0]
             line = self._lines[request] = PermitLine(
                 most_permits,
-                self._leases.spare_seconds,
-                lambda permits: self._take_lease(replace(request, permits=permits)),
+                self._bundles.spare_seconds,
+                lambda permits: self._take_bundle(replace(request, permits=permits)),
                 self._give_back_spares,
                 self._clock,
             )
         return await line.take()
 
-    async def _take_lease(self, request: PermitRequest) -> list[HeldPermit]:
+    async def _take_bundle(self, request: PermitRequest) -> list[HeldPermit]:
         ticket = uuid4().hex
-        lease = None
+        bundle = None
         try:
-            while lease is None:
+            while bundle is None:
                 asked_at = self._clock()
-                with self._riding() as settled:
-                    lease = await self._calls.acquire(replace(request, ticket=ticket), settled)
+                with self._riding() as completions:
+                    bundle = await self._calls.acquire(replace(request, ticket=ticket), completions)
         except BaseException:
             # A grant may be on its way: the limiter has to know that nobody will use it.
-            self._give_back(Settlement(ticket, Outcome.UNUSED), self._clock())
+            self._give_back(Completion(ticket, Outcome.UNUSED), self._clock())
             raise
-        usable_until = asked_at + lease.granted_after_seconds + lease.valid_seconds
-        travel_seconds = self._clock() - asked_at - max(0.0, lease.granted_after_seconds)
-        return [HeldPermit(each, lease.tokens, usable_until, travel_seconds, self._clock) for each in lease.permit_ids]
+        usable_until = asked_at + bundle.granted_after_seconds + bundle.valid_seconds
+        travel_seconds = self._clock() - asked_at - max(0.0, bundle.granted_after_seconds)
+        return [
+            HeldPermit(each, bundle.tokens, usable_until, travel_seconds, self._clock) for each in bundle.permit_ids
+        ]
 
     def _give_back_spares(self, permits: Sequence[HeldPermit]) -> None:
         """At once: what nobody here needs may be what somebody elsewhere waits for."""
         for permit in permits:
-            self._give_back(*permit.settlement(self._clock()))
+            self._give_back(*permit.completion(self._clock()))
         self._start_flush()
 
-    def _give_back(self, settlement: Settlement, over_at: float) -> None:
-        self._unsettled.append((settlement, over_at))
+    def _give_back(self, completion: Completion, completed_at: float) -> None:
+        self._unreported.append((completion, completed_at))
         if self._flush_timer is None:
             loop = asyncio.get_running_loop()
             self._flush_timer = loop.call_later(self._flush_seconds, self._start_flush)
 
     @contextmanager
-    def _riding(self) -> Iterator[list[Settlement]]:
+    def _riding(self) -> Iterator[list[Completion]]:
         """What is to be settled, as it travels; kept here after all if the call fails."""
-        riding, self._unsettled = self._unsettled, []
+        riding, self._unreported = self._unreported, []
         now = self._clock()
         try:
-            yield [settlement.sent_after(now - over_at) for settlement, over_at in riding]
+            yield [completion.sent_after(now - completed_at) for completion, completed_at in riding]
         except BaseException:
-            self._unsettled = [*riding, *self._unsettled]
+            self._unreported = [*riding, *self._unreported]
             raise
 
     def _start_flush(self) -> None:
@@ -195,14 +197,14 @@ class PermitClient:
         task.add_done_callback(self._flushes.discard)
 
     async def _flush(self) -> None:
-        if not self._unsettled:
+        if not self._unreported:
             return
         try:
-            with self._riding() as settled:
-                await self._calls.settle(settled)
+            with self._riding() as completions:
+                await self._calls.complete(completions)
         except LimiterUnavailable:
             # Shut down: its record keeps these counted to their bound, which is longer, never shorter.
-            self._unsettled.clear()
+            self._unreported.clear()
 
 
 class _JobPermits:
@@ -215,5 +217,5 @@ class _JobPermits:
         request = PermitRequest(tokens=tokens, job_id=self._job_id, priority=self._priority, pool=pool)
         return self._client.acquire_for(request)
 
-    async def seal(self, retry_after_seconds: float | None, reason: str) -> None:
-        await self._client.seal(retry_after_seconds, reason)
+    async def cool_down(self, retry_after_seconds: float | None, reason: str) -> None:
+        await self._client.cool_down(retry_after_seconds, reason)

@@ -24,7 +24,7 @@ Held = TypeVar("Held", bound=Spendable)
 class PermitLine(Generic[Held]):
     """Gathers those who wait into calls for several permits, which they get in the order they came.
 
-    `take_lease(n)` brings 1 to n permits. When permits were used faster than calls bring them, a
+    `take_bundle(n)` brings 1 to n permits. When permits were used faster than calls bring them, a
     call asks for as many as the last `spare_seconds` used; what then lies unused that long goes to `give_back`.
     """
 
@@ -32,13 +32,13 @@ class PermitLine(Generic[Held]):
         self,
         most_permits: int,
         spare_seconds: float,
-        take_lease: Callable[[int], Coroutine[None, None, list[Held]]],
+        take_bundle: Callable[[int], Coroutine[None, None, list[Held]]],
         give_back: Callable[[Sequence[Held]], None],
         clock: Callable[[], float],
     ) -> None:
         self._most_permits = most_permits
         self._spare_seconds = spare_seconds
-        self._take_lease = take_lease
+        self._take_bundle = take_bundle
         self._give_back = give_back
         self._clock = clock
         self._waiters: deque[asyncio.Future[Held]] = deque()
@@ -96,7 +96,7 @@ class PermitLine(Generic[Held]):
         unasked = len(self._waiters) - sum(self._calls.values())
         while unasked > 0 and (len(self._calls) < CALLS_AT_ONCE or unasked >= self._most_permits):
             permits = min(max(unasked, self._used_lately()), self._most_permits)
-            call = asyncio.ensure_future(self._take_lease(permits))
+            call = asyncio.ensure_future(self._take_bundle(permits))
             self._calls[call] = permits
             call.add_done_callback(self._answered)
             unasked -= permits

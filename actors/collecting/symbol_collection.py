@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, ParamSpec, Protocol, TypeVar
 
 from actors.collecting.attempts import Attempts
-from actors.collecting.batch_tally import BatchTally
+from actors.collecting.batch_counters import BatchCounters
 from actors.collecting.guarded_permits import GuardedPermits
 from actors.run_control import RunControl
 from domain.brokers.gateway import BrokerGateway, PageRequest
@@ -71,7 +71,7 @@ class SymbolCollection:
         dataset: Dataset,
         request: CollectionRequest,
         permits: GuardedPermits,
-        tally: BatchTally,
+        counters: BatchCounters,
     ) -> None:
         self.attempts = 1
         self._tools = tools
@@ -81,7 +81,7 @@ class SymbolCollection:
         self._recheck_gaps = request.recheck_gaps
         self.pages_left = -(-dataset.bars_in(request.span) // tools.gateway.max_candles_per_page)
         self._permits = permits
-        self._tally = tally
+        self._counters = counters
 
     async def collect(self) -> None:
         """Fetch and save until coverage is complete.
@@ -93,7 +93,7 @@ class SymbolCollection:
         to_ask = self._to_ask(coverage)
         pages = self._pages(to_ask)
         check = PageCheck(self._tools.calendar, self._dataset, coverage, to_ask, self._page_ms, self._fetch)
-        self._tally.skipped(self.pages_left - len(pages))
+        self._counters.skipped(self.pages_left - len(pages))
         self.pages_left = min(self.pages_left, len(pages))
         for page in pages:
             await self._collect_page(page, check)
@@ -154,7 +154,7 @@ class SymbolCollection:
             check.know(coverage)
             pieces = self._pages(self._to_ask(coverage).within(span))
             if not pieces:
-                self._tally.skipped(1)
+                self._counters.skipped(1)
             for piece in pieces:
                 rest = await self._ask(piece, check, is_last=piece is pieces[-1])
                 if rest:
@@ -167,12 +167,12 @@ class SymbolCollection:
         rest = TimeSpan(answer.answered.end_ms, span.end_ms)
         for checked in await check.verified(answer):
             saving = self._tools.run_blocking(self._store, checked)
-            await self._tools.control.see_through(saving, SAVE_GRACE_SECONDS)
+            await self._tools.control.shield(saving, SAVE_GRACE_SECONDS)
             if checked.is_mostly_bad:
                 raise self._malformed(f"{len(checked.quarantined)} candles of a page are bad, {_first_reason(checked)}")
             is_end_of_page = checked is answer and is_last and not rest
             findings = check.findings(checked)
-            self._tally.saved(len(checked.candles), len(checked.quarantined), int(is_end_of_page), findings)
+            self._counters.saved(len(checked.candles), len(checked.quarantined), int(is_end_of_page), findings)
         return rest
 
     async def _fetch(self, span: TimeSpan) -> ValidatedCandles:
@@ -189,7 +189,7 @@ class SymbolCollection:
                 checked.answered,
                 checked.candles,
                 provisional_from_ms=self._settled_before(checked.closed_before_ms),
-                known_at_ms=int(self._tools.clock() * 1000),
+                as_of_ms=int(self._tools.clock() * 1000),
             )
 
     async def _back_off(self, seconds: float) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from actors.settings.timestamps import now
 from domain.jobs.job import TOO_MANY_FAILURES, CollectionJob, JobStatus
 from domain.jobs.request import OnTooManyFailures
-from domain.limits.cooldown_watch import Seal
+from domain.limits.cooldown_watch import Cooldown
 
 CANCEL = "cancel"
 
@@ -39,10 +39,10 @@ def pause(job: CollectionJob) -> None:
         job.pause(reason="pause", timestamp=now())
 
 
-def note_seal(job: CollectionJob, seal: Seal) -> None:
+def note_cooldown(job: CollectionJob, cool_down: Cooldown) -> None:
     """Record that the broker refused the account, unless the job has ended meanwhile."""
     if not job.status.is_final:
-        job.note_seal(seal.seconds, seal.reason, timestamp=now(), command_id=seal.seal_id)
+        job.note_cooldown(cool_down.seconds, cool_down.reason, timestamp=now(), command_id=cool_down.cooldown_id)
 
 
 def cancel(job: CollectionJob) -> None:

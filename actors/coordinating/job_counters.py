@@ -1,4 +1,4 @@
-"""JobTally: what the workers told since the last recorded batch, added to what is recorded."""
+"""JobCounters: what the workers told since the last recorded batch, added to what is recorded."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ RATE_OVER_SECONDS = 5.0
 FAILURES_SHOWN = 20
 
 
-class JobTally:
+class JobCounters:
     """Live counts of one coordinator's run of a job; `snapshot` puts them together with the aggregate's.
 
     Live counts of a batch stand until the batch is reported: the report then has them.
@@ -149,9 +149,9 @@ class JobTally:
             requests_per_second=self._requests_per_second(elapsed_seconds),
             mean_call_seconds=limiter.mean_call_seconds if limiter else 0.0,
             limits=tuple(window.limit for window in limiter.windows) if limiter else (),
-            sealed_seconds=limiter.sealed_seconds if limiter else 0.0,
+            cooldown_seconds=limiter.cooldown_seconds if limiter else 0.0,
             is_account_paused=limiter.paused if limiter else False,
-            sealed_reason=limiter.sealed_reason if limiter and limiter.sealed_seconds else "",
+            cooldown_reason=limiter.cooldown_reason if limiter and limiter.cooldown_seconds else "",
             findings=reduce(added, told_findings, job.findings),
             failed_symbols={failure.symbol: f"{failure.kind}: {failure.message}" for failure in failures},
             is_attended=is_attended,
@@ -181,5 +181,5 @@ class JobTally:
         since = self._clock() - RATE_OVER_SECONDS
         while self._recent and self._recent[0][0] < since:
             self._recent.popleft()
-        over_seconds = min(RATE_OVER_SECONDS, max(elapsed_seconds, 1.0))
-        return sum(count for _, count in self._recent) / over_seconds
+        completed_seconds = min(RATE_OVER_SECONDS, max(elapsed_seconds, 1.0))
+        return sum(count for _, count in self._recent) / completed_seconds

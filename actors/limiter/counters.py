@@ -1,4 +1,4 @@
-"""LimiterTally: what a rate limiter measures of itself."""
+"""LimiterCounters: what a rate limiter measures of itself."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ class LimiterMetrics(Protocol):
     def granted(self, tokens: int, waited_seconds: float) -> None:
         """A permit was granted to somebody who had waited that long."""
 
-    def state(self, waiting: int, sealed_seconds: float) -> None:
+    def state(self, waiting: int, cooldown_seconds: float) -> None:
         """How many wait now, and for how long the broker is to be left alone."""
 
-    def sealed(self) -> None:
+    def cooled_down(self) -> None:
         """The broker refused the account."""
 
     def window(self, limit: str, counted: int, others: int) -> None:
         """What a window counts now, and what of it other programs are known to have used."""
 
 
-class LimiterTally:
+class LimiterCounters:
     """Adds up grants and calls, and passes them on to `metrics` if there are any."""
 
     def __init__(self, metrics: LimiterMetrics | None) -> None:
         self._metrics = metrics
         self._calls_ended = 0
         self._calls_seconds = 0.0
-        self._seals = 0
+        self._cooldowns = 0
         self._grants = 0
         self.tokens_granted = 0
         self.waited_seconds = 0.0
@@ -59,15 +59,15 @@ class LimiterTally:
         self._calls_ended += 1
         self._calls_seconds += seconds
 
-    def show(self, waiting: int, sealed_seconds: float, windows: Sequence[WindowStatus] = ()) -> None:
+    def show(self, waiting: int, cooldown_seconds: float, windows: Sequence[WindowStatus] = ()) -> None:
         """Pass on how things stand."""
         if self._metrics:
-            self._metrics.state(waiting, sealed_seconds)
+            self._metrics.state(waiting, cooldown_seconds)
             for window in windows:
                 self._metrics.window(window.limit, window.counted, window.others)
 
-    def seal(self, seals: int) -> None:
-        """Pass on that the broker refused the account, if it has not done so before: these are all seals so far."""
-        if self._metrics and seals > self._seals:
-            self._metrics.sealed()
-        self._seals = seals
+    def cool_down(self, cooldowns: int) -> None:
+        """Pass on that the broker refused the account, if it has not done so before: these are all cooldowns so far."""
+        if self._metrics and cooldowns > self._cooldowns:
+            self._metrics.cooled_down()
+        self._cooldowns = cooldowns

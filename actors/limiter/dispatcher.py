@@ -5,18 +5,18 @@ from __future__ import annotations
 import asyncio
 
 from actors.limiter.account import PermitAccount
-from actors.limiter.counters import LimiterTally
+from actors.limiter.counters import LimiterCounters
 from actors.limiter.queue import PermitQueue, Waiting
 from actors.limiter.shaper import PermitShaper
 from actors.run_control import Interrupted, RunControl
 from domain.errors import LimiterUnavailable, PermitImpossible
-from domain.limits.permit_bundles import LeaseTerms
+from domain.limits.permit_bundles import BundleTerms
 
 
 class PermitDispatcher:
     """Takes the requests one at a time: shapes the pace, then asks the ledger and grants in one step of the loop.
 
-    A request for several permits gets them all at once, or as many as a lease may have. Whoever waits in
+    A request for several permits gets them all at once, or as many as a permit bundle may have. Whoever waits in
     another pool is not held up.
     """
 
@@ -26,15 +26,15 @@ class PermitDispatcher:
         account: PermitAccount,
         queue: PermitQueue,
         control: RunControl,
-        tally: LimiterTally,
+        counters: LimiterCounters,
     ) -> None:
         self.queue = queue
         self._pool = pool
         self._account = account
         self._control = control
-        self._tally = tally
+        self._counters = counters
         self._shaper = PermitShaper(account.limits, pool)
-        self._leases = LeaseTerms.of(account.limits)
+        self._bundles = BundleTerms.of(account.limits)
         self._changed = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -56,7 +56,7 @@ class PermitDispatcher:
     def limits_changed(self) -> None:
         """The account's limits are others now; refuse those who wait for what has become impossible."""
         self._shaper = PermitShaper(self._account.limits, self._pool)
-        self._leases = LeaseTerms.of(self._account.limits)
+        self._bundles = BundleTerms.of(self._account.limits)
         self.queue.refuse(self._impossibility)
         self.wake()
 
@@ -82,14 +82,14 @@ class PermitDispatcher:
 
     async def _dispatch(self) -> None:
         while True:
-            await self._control.passage()
+            await self._control.wait_until_resumed()
             head = self.queue.head()
             if head is None:
                 self._account.turns.leave(self._pool)
                 await self._until_changed(None)
                 continue
             tokens = head.request.tokens
-            permits = min(head.request.permits, self._leases.permits(tokens, self._pool))
+            permits = min(head.request.permits, self._bundles.permits(tokens, self._pool))
             evenly = self.queue.has_rival(head, self._shaper.window_seconds)
             if not self._shaper.is_ready(tokens, permits, evenly):
                 # Whoever is head by then uses what was shaped.
@@ -111,13 +111,13 @@ class PermitDispatcher:
 
     def _grant(self, waiting: Waiting, permits: int) -> None:
         try:
-            lent = self._account.lend(waiting.ticket, waiting.request, permits)
+            granted = self._account.grant(waiting.ticket, waiting.request, permits)
         except LimiterUnavailable as error:
             message = str(error)
             self.queue.refuse(lambda _: LimiterUnavailable(message))
             return
         self._account.turns.leave(self._pool)
         self._shaper.use(waiting.request.tokens, permits)
-        self.queue.serve(waiting, lent)
-        self._tally.grant(waiting.request.tokens * permits, lent[0].granted_at - waiting.asked_at)
-        self._tally.show(len(self.queue), self._account.sealed_seconds)
+        self.queue.serve(waiting, granted)
+        self._counters.grant(waiting.request.tokens * permits, granted[0].granted_at - waiting.asked_at)
+        self._counters.show(len(self.queue), self._account.cooldown_seconds)

@@ -1,4 +1,4 @@
-"""PermitBooks: the two memories of an account's permits, kept in step."""
+"""PermitJournal: the two memories of an account's permits, kept in step."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from domain.errors import LimiterUnavailable, StorageUnavailable
-from domain.limits.ledger import LentPermit
+from domain.limits.ledger import GrantedPermit
 from domain.limits.messages import Outcome
 from domain.limits.ports import PermitLog, PermitRecord, RecordedPermits
 from domain.limits.rates import AccountLimits, RateLimit
 
 
-class PermitBooks:
+class PermitJournal:
     """Writes the record, on which the guarantee rests, and the log, if there is one, which proves it afterwards.
 
     What the record cannot note raises LimiterUnavailable; the log never does. The log is told first: whatever
-    a crash leaves between the two, it then knows no more permits than were lent and no end later than it was,
+    a crash leaves between the two, it then knows no more permits than were granted and no end later than it was,
     once it has compared itself with the record.
     """
 
@@ -34,47 +34,47 @@ class PermitBooks:
         """What the record knows."""
         return self._record.known()
 
-    def hold_to(self, limits: Sequence[RateLimit]) -> None:
+    def note_limits(self, limits: Sequence[RateLimit]) -> None:
         """The limits by which grants are to be judged from now on."""
         if self._log:
-            self._log.hold_to(limits, self._clock())
+            self._log.note_limits(limits, self._clock())
 
     def agree(self, limits: AccountLimits) -> None:
         """What the runs of this session have agreed on."""
         with _noting():
             self._record.agree(limits)
 
-    def lent(self, job_id: str, permits: Sequence[LentPermit]) -> None:
+    def granted(self, job_id: str, permits: Sequence[GrantedPermit]) -> None:
         """Permits of a job, noted before they are handed out."""
         if self._log:
-            self._log.lent(job_id, permits)
+            self._log.granted(job_id, permits)
         try:
             with _noting():
-                self._record.lent(permits)
+                self._record.granted(permits)
         except LimiterUnavailable:
             if self._log:
                 for permit in permits:
-                    self._log.void(permit.permit_id, self._clock())
+                    self._log.release(permit.permit_id, self._clock())
             raise
 
-    def over(self, permit: LentPermit, outcome: Outcome) -> None:
+    def completed(self, permit: GrantedPermit, outcome: Outcome) -> None:
         """A permit's request is over."""
         if self._log:
-            self._log.over(permit, outcome, self._clock())
+            self._log.completed(permit, outcome, self._clock())
         with _noting():
-            self._record.over(permit)
+            self._record.completed(permit)
 
-    def void(self, permit_id: str) -> None:
+    def release(self, permit_id: str) -> None:
         """A permit was never used."""
         if self._log:
-            self._log.void(permit_id, self._clock())
+            self._log.release(permit_id, self._clock())
         with _noting():
-            self._record.void(permit_id)
+            self._record.release(permit_id)
 
-    def seal(self, until: float) -> None:
+    def cool_down(self, until: float) -> None:
         """Nothing may be granted before that moment."""
         with _noting():
-            self._record.seal(until)
+            self._record.cool_down(until)
 
     def close(self) -> None:
         """Let go of the account; idempotent."""

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from domain.limits.fair_shares import PRIORITY_WEIGHTS, JobShares
-from domain.limits.ledger import LentPermit
+from domain.limits.ledger import GrantedPermit
 from domain.limits.messages import JobWaiting, PermitRequest, Priority
 
 RETURN_SECONDS = 0.1
@@ -22,7 +22,7 @@ class Waiting:
     ticket: str
     request: PermitRequest
     asked_at: float
-    answer: asyncio.Future[tuple[LentPermit, ...]]
+    answer: asyncio.Future[tuple[GrantedPermit, ...]]
     attended: int = 0
     expected_until: float = float("-inf")
     kept_until: float = float("inf")
@@ -137,7 +137,7 @@ class PermitQueue:
             self._remove(waiting)
             waiting.answer.set_result(())
 
-    def serve(self, waiting: Waiting, permits: tuple[LentPermit, ...]) -> None:
+    def serve(self, waiting: Waiting, permits: tuple[GrantedPermit, ...]) -> None:
         """Hand out the permits, charge them to the job's share and drop the place."""
         self._shares.serve(*waiting.job, sum(permit.tokens for permit in permits))
         self._remove(waiting)

@@ -26,7 +26,7 @@ def account_limits(broker: BrokerSettings, gateway: BrokerGateway, documented: S
         broker.account,
         limits,
         broker.timeout_seconds,
-        stray_seconds=broker.timeout_seconds,
+        abandoned_seconds=broker.timeout_seconds,
         uplink_seconds=broker.uplink_seconds,
     )
 

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, PlainValidator, ValidationErr
 
 from actors.settings import fields as fields
 from actors.settings.problems import first_problem
-from actors.settings.timestamps import utc_moment
+from actors.settings.timestamps import utc_timestamp
 from domain.candles.dataset import Interval
 from domain.candles.sessions import ALWAYS_OPEN, SessionOverride
 from domain.errors import SettingsError
@@ -25,7 +25,7 @@ DEFAULT_FILE = "candles.toml"
 ENVIRONMENT_VARIABLE = "CANDLES_SETTINGS"
 
 Text = Annotated[str, PlainValidator(fields.text)]
-Moment = Annotated[datetime, PlainValidator(utc_moment)]
+Moment = Annotated[datetime, PlainValidator(utc_timestamp)]
 BesideFile = Annotated[Path, PlainValidator(fields.path_beside_file)]
 AtLeastOne = Annotated[int, Field(ge=1, description="a whole number, at least 1")]
 

@@ -13,7 +13,7 @@ def now() -> datetime:
     return datetime.fromtimestamp(time.time(), UTC)
 
 
-def utc_moment(value: object) -> datetime:
+def utc_timestamp(value: object) -> datetime:
     """A TOML date-time in UTC; a bare date is its midnight in UTC.
 
     Raises ValueError for anything else: a time without a zone could mean two different moments.
@@ -29,12 +29,12 @@ def utc_moment(value: object) -> datetime:
     raise ValueError("write a moment without quotes, like 2024-03-01T00:00:00Z")
 
 
-def moment_from_text(text: str) -> datetime:
+def timestamp_from_text(text: str) -> datetime:
     """The same from ISO 8601 text, like "2024-03-01T12:00:00Z" or "2024-03-01"; raises ValueError."""
     for read in (date.fromisoformat, datetime.fromisoformat):
         try:
             value = read(text)
         except ValueError:
             continue
-        return utc_moment(value)
+        return utc_timestamp(value)
     raise ValueError(f"{text!r} is no moment: write one like 2024-03-01T12:00:00Z")

@@ -10,7 +10,7 @@ from typing import Any
 
 from actors.use_cases.catalog import JobCatalog
 from domain.errors import SettingsError
-from domain.limits.audit import JobAudit, PermitTrail, audit
+from domain.limits.audit import AuditHistory, JobAudit, audit
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,19 +29,19 @@ class AuditReport:
 class JobAuditor:
     """Audits the jobs of a store by the permits of their accounts.
 
-    `read_trail` reads the log of a broker's account, `ask_server` the count of a simulated exchange (None where the
-    broker is none), and `draw` makes a picture.
+    `read_audit_history` reads the log of a broker's account, `ask_server` the count of a simulated exchange (None
+    where the broker is none), and `draw` makes a picture.
     """
 
     def __init__(
         self,
         catalog: JobCatalog,
-        read_trail: Callable[[str, str], PermitTrail],
+        read_audit_history: Callable[[str, str], AuditHistory],
         ask_server: Callable[[], Mapping[str, Any] | None],
-        draw: Callable[[PermitTrail, JobAudit, Path], None],
+        draw: Callable[[AuditHistory, JobAudit, Path], None],
     ) -> None:
         self._catalog = catalog
-        self._read_trail = read_trail
+        self._read_audit_history = read_audit_history
         self._ask_server = ask_server
         self._draw = draw
 
@@ -49,15 +49,15 @@ class JobAuditor:
         """Audit the job, and draw it if a file is named. Raises JobNotFound, SettingsError, StorageUnavailable."""
         job_id = self._catalog.find(job)
         request = self._catalog.request(job_id)
-        trail = self._read_trail(request.broker, request.account)
-        if not trail.of(job_id).any():
+        history = self._read_audit_history(request.broker, request.account)
+        if not history.of(job_id).any():
             raise SettingsError(
                 f"no permit of job {job_id} is in the log of account {request.account!r} of {request.broker}: "
                 "it asked nothing yet, or its log lies in another state folder"
             )
-        verdict = audit(trail, job_id, _seconds(self._catalog.progress(job_id).started_at))
+        verdict = audit(history, job_id, _seconds(self._catalog.progress(job_id).started_at))
         if plot is not None:
-            self._draw(trail, verdict, plot)
+            self._draw(history, verdict, plot)
         return AuditReport(verdict, self._ask_server())
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from itertools import islice
 
-from actors.coordinating.job_counters import JobTally
+from actors.coordinating.job_counters import JobCounters
 from actors.settings.timestamps import now
 from domain.errors import IllegalTransition
 from domain.jobs.history import HistoryEntry
@@ -15,7 +15,7 @@ from domain.jobs.plan import request_key_of
 from domain.jobs.ports import JobStore
 from domain.jobs.progress import Progress
 from domain.jobs.request import CollectionRequest
-from domain.jobs.timings import Pace, last_calls, typical_pace
+from domain.jobs.timings import Timings, last_calls, typical_timings
 
 ORPHANED = {JobStatus.PENDING, JobStatus.RUNNING}
 """How a job looks whose runner died: `resume` takes it up like a paused one."""
@@ -35,18 +35,18 @@ class JobCatalog:
         """The one job whose id begins so."""
         return self._store.find(prefix)
 
-    def find_or_submit(self, request: CollectionRequest, anew: bool = False) -> str:
+    def find_or_submit(self, request: CollectionRequest, force_new: bool = False) -> str:
         """The job of that request; a new one if there is none that still counts.
 
         One that was cancelled does not, nor one that finished before the open end moved on or more of its
         bars have settled, nor, with `anew`, any that has finished.
         """
-        standing = None if anew else self._standing_id(request)
-        return standing or self._store.submit(request, now(), anew=True)
+        current = None if force_new else self._current_id(request)
+        return current or self._store.submit(request, now(), force_new=True)
 
-    def standing(self, request: CollectionRequest) -> Progress | None:
+    def current(self, request: CollectionRequest) -> Progress | None:
         """The job that `find_or_submit` would find; None where it would submit a new one."""
-        job_id = self._standing_id(request)
+        job_id = self._current_id(request)
         return self.progress(job_id) if job_id else None
 
     def request(self, job_id: str) -> CollectionRequest:
@@ -84,27 +84,27 @@ class JobCatalog:
         """What happened to the job, oldest first."""
         return self._store.history(job_id, until)
 
-    def pace(self, broker: str, account: str) -> Pace:
+    def timings(self, broker: str, account: str) -> Timings:
         """How long the account's last calls took, of one job or of several; nothing when none were timed."""
-        return typical_pace(last_calls(self._paces(broker, account)))
+        return typical_timings(last_calls(self._timings(broker, account)))
 
     def close(self) -> None:
         """Let go of the store."""
         self._store.close()
 
-    def _paces(self, broker: str, account: str) -> Iterator[Pace]:
+    def _timings(self, broker: str, account: str) -> Iterator[Timings]:
         """Of the account's batches, the newest first, of the last `MOST_TIMED_JOBS` that made calls."""
         requests = ((job_id, self.request(job_id)) for job_id in reversed(self._store.job_ids()))
         of_account = (job_id for job_id, one in requests if (one.broker, one.account) == (broker, account))
-        of_jobs = (self._store.job(job_id).paces for job_id in of_account)
-        for paces in islice((paces for paces in of_jobs if any(paces)), MOST_TIMED_JOBS):
-            yield from reversed(paces)
+        of_jobs = (self._store.job(job_id).timings for job_id in of_account)
+        for timings in islice((timings for timings in of_jobs if any(timings)), MOST_TIMED_JOBS):
+            yield from reversed(timings)
 
-    def _standing_id(self, request: CollectionRequest) -> str | None:
+    def _current_id(self, request: CollectionRequest) -> str | None:
         job_id = self._store.latest(request_key_of(request))
-        return None if job_id is None or self._is_outgrown(job_id, request) else job_id
+        return None if job_id is None or self._is_stale(job_id, request) else job_id
 
-    def _is_outgrown(self, job_id: str, request: CollectionRequest) -> bool:
+    def _is_stale(self, job_id: str, request: CollectionRequest) -> bool:
         job, collected = self._store.job(job_id), self.request(job_id)
         has_grown = collected.span.end_ms < request.span.end_ms
         # Counted from the job's beginning: an answer may have come that early, and be provisional since.
@@ -114,4 +114,6 @@ class JobCatalog:
         return job.status is JobStatus.CANCELLED or (job.status.is_final and (has_grown or has_settled))
 
     def _progress_of(self, job: CollectionJob, at: datetime | None) -> Progress:
-        return JobTally(self.request(job.job_id), self._candles_per_page).snapshot(job, None, is_attended=False, at=at)
+        return JobCounters(self.request(job.job_id), self._candles_per_page).snapshot(
+            job, None, is_attended=False, at=at
+        )

@@ -36,13 +36,13 @@ class JobService:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def submit(self, request: CollectionRequest | None = None, anew: bool = False) -> JobHandle | FinishedJob:
+    def submit(self, request: CollectionRequest | None = None, force_new: bool = False) -> JobHandle | FinishedJob:
         """Collect: a new job is started, a paused or orphaned one resumed, a running one joined.
 
         A finished one is answered from the store, without a request, unless its open end has moved on;
         `anew` makes a new job of the same request then.
         """
-        job_id = self._catalog.find_or_submit(request or self._request(), anew)
+        job_id = self._catalog.find_or_submit(request or self._request(), force_new)
         if self._catalog.is_finished(job_id):
             from actors.use_cases.finished_job import FinishedJob
 

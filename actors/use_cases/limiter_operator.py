@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Self
 
 from domain.limits.messages import LimiterStatus
-from domain.limits.operator_pause import AccountSwitch, FoundLimiter
+from domain.limits.operator_pause import OperatorPause, RunningLimiter
 
 
 class LimiterOperator:
@@ -18,8 +18,8 @@ class LimiterOperator:
 
     def __init__(
         self,
-        switch: AccountSwitch,
-        find_limiter: Callable[[], FoundLimiter | None],
+        switch: OperatorPause,
+        find_limiter: Callable[[], RunningLimiter | None],
         close: Callable[[], None] = lambda: None,
     ) -> None:
         self._switch = switch

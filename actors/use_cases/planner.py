@@ -13,10 +13,10 @@ from domain.brokers.gateway import BrokerGateway
 from domain.candles.coverage import Coverage
 from domain.candles.dataset import Dataset
 from domain.candles.ports import CandleRepository
-from domain.jobs.forecast import CollectionForecast, SymbolsHeld, forecast
+from domain.jobs.forecast import CollectionForecast, StoredSymbols, forecast
 from domain.jobs.progress import Progress
 from domain.jobs.request import CollectionRequest
-from domain.jobs.simulation import Lanes
+from domain.jobs.simulation import Slots
 from domain.limits.rates import AccountLimits
 
 MOST_MEASURED = 32
@@ -59,21 +59,21 @@ class JobPlanner:
 
     def plan(self, request: CollectionRequest) -> JobPlan:
         """What `collect` would have to do for this request. Raises CorruptSegment, PermitImpossible."""
-        job = self.catalog.standing(request)
+        job = self.catalog.current(request)
         if job is not None:
             request = self.catalog.request(job.job_id)
         datasets = [self.gateway.dataset(symbol, request.interval) for symbol in request.symbols]
         coverages = [self.candles.coverage(dataset, request.span) for dataset in datasets]
         settled_before_ms = datasets[0].floor_ms(int(self.clock() * 1000) - request.settle_seconds * 1000)
-        held = SymbolsHeld.from_coverages(
+        held = StoredSymbols.from_coverages(
             coverages, settled_before_ms, request.interval.duration_ms, self.gateway.max_candles_per_page
         )
         foreseen = forecast(
             held,
-            Lanes(request.workers, request.concurrency, request.batch_size),
+            Slots(request.workers, request.concurrency, request.batch_size),
             [limit for limit in self.account.limits if limit.cost(1, self.gateway.pool)],
             self.gateway.tokens_per_request,
-            self.catalog.pace(request.broker, request.account),
+            self.catalog.timings(request.broker, request.account),
             self._bytes_per_bar(datasets, coverages),
             self.account.uplink_seconds,
         )

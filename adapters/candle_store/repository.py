@@ -71,7 +71,7 @@ class CandleFiles:
         asked: TimeSpan,
         candles: Candles,
         provisional_from_ms: int | None = None,
-        known_at_ms: int = ALWAYS_KNOWN_MS,
+        as_of_ms: int = ALWAYS_KNOWN_MS,
     ) -> SaveResult:
         """Add candles and note that `asked` was answered; ValueError for candles outside of it or off the grid.
 
@@ -89,7 +89,7 @@ class CandleFiles:
             sweep(folder)
             results = []
             for name, part in parts:
-                answer = Answer(part, candles.within(part), provisional_ms, known_at_ms)
+                answer = Answer(part, candles.within(part), provisional_ms, as_of_ms)
                 results.append(merge_into(folder / name, dataset, answer))
         return SaveResult(sum(one.added for one in results), sum(one.replaced for one in results))
 
@@ -105,15 +105,15 @@ class CandleFiles:
         """The refused candles kept so far, oldest first. Raises CorruptSegment."""
         return QuarantineFile(folder_of(self.root, dataset)).read()
 
-    def read(self, dataset: Dataset, span: TimeSpan, known_at_ms: int | None = None) -> Candles:
+    def read(self, dataset: Dataset, span: TimeSpan, as_of_ms: int | None = None) -> Candles:
         """The stored candles of the span, or as they were known at a moment. Raises CorruptSegment."""
         block = CandleBlock(self.rows_at_most([dataset], span))
-        for _, piece in self.read_pieces([dataset], span, known_at_ms):
+        for _, piece in self.read_pieces([dataset], span, as_of_ms):
             block.append(piece)
         return Candles.from_columns(block.columns() or Candles.empty().columns())
 
     def read_pieces(
-        self, datasets: Sequence[Dataset], span: TimeSpan, known_at_ms: int | None = None
+        self, datasets: Sequence[Dataset], span: TimeSpan, as_of_ms: int | None = None
     ) -> Iterator[tuple[Dataset, CandlePiece]]:
         """The same of each dataset, file by file. Raises CorruptSegment.
 
@@ -129,10 +129,10 @@ class CandleFiles:
             aligned = dataset.align(span)
             is_cut = not all(aligned.covers(run) for run in segment.header.runs)
             # One without bars is put nowhere, so nobody would notice what is wrong with it.
-            if known_at_ms is None and len(segment) and not is_cut:
+            if as_of_ms is None and len(segment) and not is_cut:
                 return dataset, segment
             history = segment.history()
-            candles = history.candles if known_at_ms is None else history.as_known_at(known_at_ms)
+            candles = history.candles if as_of_ms is None else history.as_of(as_of_ms)
             return dataset, candles.within(span)
 
         files = [(path, dataset) for dataset in datasets for path in self._files(dataset, dataset.align(span))]

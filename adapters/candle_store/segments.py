@@ -30,7 +30,7 @@ class Answer:
     asked: TimeSpan
     candles: Candles
     provisional_from_ms: int | None
-    known_at_ms: int
+    as_of_ms: int
 
 
 def read_history(path: Path, dataset: Dataset) -> CandleHistory:
@@ -59,7 +59,7 @@ def merge_into(path: Path, dataset: Dataset, answer: Answer) -> SaveResult:
     with storage_errors(path):
         is_new = not path.exists()
     before = CandleHistory(dataset.interval.duration_ms) if is_new else read_history(path, dataset)
-    after = before.with_answer(answer.asked, answer.candles, answer.provisional_from_ms, answer.known_at_ms)
+    after = before.with_answer(answer.asked, answer.candles, answer.provisional_from_ms, answer.as_of_ms)
     if after.identical(before):
         return SaveResult(0, 0)
     with replacing(path) as file:

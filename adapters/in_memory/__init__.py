@@ -7,14 +7,14 @@ from adapters.in_memory.candles import InMemoryCandleRepository
 from adapters.in_memory.jobs import InMemoryJobRepository, RecordingEmitter
 from adapters.in_memory.owners import InMemoryJobOwners
 from adapters.in_memory.permit_log import InMemoryPermitLog
-from adapters.in_memory.permits import InMemoryAccountSwitch, InMemoryPermitRecord
+from adapters.in_memory.permits import InMemoryOperatorPause, InMemoryPermitRecord
 
 __all__ = [
-    "InMemoryAccountSwitch",
     "InMemoryCandleRepository",
     "InMemoryGateway",
     "InMemoryJobOwners",
     "InMemoryJobRepository",
+    "InMemoryOperatorPause",
     "InMemoryPermit",
     "InMemoryPermitLog",
     "InMemoryPermitRecord",

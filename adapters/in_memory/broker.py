@@ -58,7 +58,7 @@ class InMemoryRateLimiter:
         self.unused = 0
         self.strays = 0
         self.waiting = 0
-        self.seals: list[tuple[float | None, str]] = []
+        self.cooldowns: list[tuple[float | None, str]] = []
         self.bound_jobs: list[tuple[str, Priority]] = []
         self.usage: list[tuple[BrokerUsage, ...]] = []
         self.closed = False
@@ -79,9 +79,9 @@ class InMemoryRateLimiter:
             self.strays += permit.is_sent and not permit.is_answered
             self.unused += not permit.is_sent
 
-    async def seal(self, retry_after_seconds: float | None, reason: str) -> None:
+    async def cool_down(self, retry_after_seconds: float | None, reason: str) -> None:
         """Note the broker's refusal in `seals`; nobody is held up."""
-        self.seals.append((retry_after_seconds, reason))
+        self.cooldowns.append((retry_after_seconds, reason))
 
     def bound_to(self, job_id: str, priority: Priority = Priority.BULK) -> PermitSource:
         """This very limiter; the job and its priority are noted in `bound_jobs`."""
@@ -146,7 +146,7 @@ class InMemoryGateway:
                 self.in_flight -= 1
             permit.answered()
         if isinstance(mishap, BrokerThrottled):
-            await permits.seal(mishap.retry_after_seconds, mishap.message)
+            await permits.cool_down(mishap.retry_after_seconds, mishap.message)
         if mishap is not None:
             raise mishap
         return CandlePage(request, self._serve(request), self.closed_before_ms)

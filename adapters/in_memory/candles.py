@@ -68,7 +68,7 @@ class InMemoryCandleRepository:
         asked: TimeSpan,
         candles: Candles,
         provisional_from_ms: int | None = None,
-        known_at_ms: int = ALWAYS_KNOWN_MS,
+        as_of_ms: int = ALWAYS_KNOWN_MS,
     ) -> SaveResult:
         """Add candles and note that `asked` was answered; ValueError for a candle outside of it."""
         if len(candles.within(asked)) != len(candles):
@@ -78,7 +78,7 @@ class InMemoryCandleRepository:
                 raise self.failures.pop(0)
             before, aligned = self._history(dataset), dataset.align(asked)
             provisional_ms = None if provisional_from_ms is None else dataset.ceil_ms(provisional_from_ms)
-            after = before.with_answer(aligned, candles, provisional_ms, known_at_ms)
+            after = before.with_answer(aligned, candles, provisional_ms, as_of_ms)
             if aligned:
                 self.histories[dataset] = after
             self.saves += 1
@@ -91,17 +91,17 @@ class InMemoryCandleRepository:
             known = {repr(candle) for candle in kept}
             kept.extend({repr(candle): candle for candle in bad if repr(candle) not in known}.values())
 
-    def read(self, dataset: Dataset, span: TimeSpan, known_at_ms: int | None = None) -> Candles:
+    def read(self, dataset: Dataset, span: TimeSpan, as_of_ms: int | None = None) -> Candles:
         """The stored candles of the span, or as they were known at a moment."""
         with self._lock:
             history = self._history(dataset)
-        return (history.candles if known_at_ms is None else history.as_known_at(known_at_ms)).within(span)
+        return (history.candles if as_of_ms is None else history.as_of(as_of_ms)).within(span)
 
     def read_pieces(
-        self, datasets: Sequence[Dataset], span: TimeSpan, known_at_ms: int | None = None
+        self, datasets: Sequence[Dataset], span: TimeSpan, as_of_ms: int | None = None
     ) -> Iterator[tuple[Dataset, CandlePiece]]:
         """The same of each dataset, in one piece."""
-        return ((dataset, self.read(dataset, span, known_at_ms)) for dataset in datasets)
+        return ((dataset, self.read(dataset, span, as_of_ms)) for dataset in datasets)
 
     def rows_at_most(self, datasets: Sequence[Dataset], span: TimeSpan) -> int:
         """The candles of the span."""

@@ -77,8 +77,8 @@ class InMemoryJobRepository:
             _, symbols = self._claimed.pop(report.batch)
             self.reports.append(report)
             if not report.finished:
-                over = {*report.completed, *(failure.symbol for failure in report.failed)}
-                self._waiting[report.batch] = tuple(symbol for symbol in symbols if symbol not in over)
+                completed = {*report.completed, *(failure.symbol for failure in report.failed)}
+                self._waiting[report.batch] = tuple(symbol for symbol in symbols if symbol not in completed)
             self._announce()
         return self.progress()
 

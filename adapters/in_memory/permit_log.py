@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from domain.limits.audit import Ending, LimitsInForce, PermitTrail
-from domain.limits.ledger import LentPermit
+from domain.limits.audit import AuditHistory, Ending, LimitsInForce
+from domain.limits.ledger import GrantedPermit
 from domain.limits.messages import Outcome
 from domain.limits.ports import RecordedPermits
 from domain.limits.rates import RateLimit
@@ -18,17 +18,17 @@ from domain.limits.rates import RateLimit
 class LoggedPermits:
     """What outlives the process: every permit with its job, and how it ended."""
 
-    permits: dict[str, tuple[str, LentPermit, Ending]] = field(default_factory=dict)
+    permits: dict[str, tuple[str, GrantedPermit, Ending]] = field(default_factory=dict)
     eras: list[LimitsInForce] = field(default_factory=list)
 
-    def trail(self) -> PermitTrail:
+    def history(self) -> AuditHistory:
         """The same as an audit follows it."""
         rows = sorted(self.permits.values(), key=lambda row: row[1].granted_at)
         jobs = tuple(dict.fromkeys(job for job, _, _ in rows))
         pools = tuple(dict.fromkeys(permit.pool for _, permit, _ in rows))
-        return PermitTrail(
+        return AuditHistory(
             granted_seconds=np.array([permit.granted_at for _, permit, _ in rows], np.float64),
-            over_seconds=np.array([permit.over_at for _, permit, _ in rows], np.float64),
+            completed_seconds=np.array([permit.completed_at for _, permit, _ in rows], np.float64),
             tokens=np.array([permit.tokens for _, permit, _ in rows], np.int64),
             job=np.array([jobs.index(job) for job, _, _ in rows], np.int64),
             pool=np.array([pools.index(permit.pool) for _, permit, _ in rows], np.int64),
@@ -49,28 +49,28 @@ class InMemoryPermitLog:
         """Drop what the record would have to know and does not."""
         recorded = {permit.permit_id for permit in known.permits}
         for name, (_, permit, ending) in list(self.memory.permits.items()):
-            if ending is Ending.BOUND and name not in recorded and permit.over_at > known.complete_since:
+            if ending is Ending.BOUND and name not in recorded and permit.completed_at > known.complete_since:
                 del self.memory.permits[name]
 
-    def hold_to(self, limits: Sequence[RateLimit], now: float) -> None:
+    def note_limits(self, limits: Sequence[RateLimit], now: float) -> None:
         """Remember the limits, if they are others."""
         if not self.memory.eras or self.memory.eras[-1].limits != tuple(limits):
             self.memory.eras.append(LimitsInForce(now, tuple(limits)))
 
-    def lent(self, job_id: str, permits: Sequence[LentPermit]) -> None:
+    def granted(self, job_id: str, permits: Sequence[GrantedPermit]) -> None:
         """Remember the permits."""
         for permit in permits:
             self.memory.permits[permit.permit_id] = (job_id, permit, Ending.BOUND)
 
-    def over(self, permit: LentPermit, outcome: Outcome, now: float) -> None:
+    def completed(self, permit: GrantedPermit, outcome: Outcome, now: float) -> None:
         """Remember that it is over, if it is known."""
         if permit.permit_id not in self.memory.permits:
             return
         job_id, _, _ = self.memory.permits[permit.permit_id]
-        ending = Ending.ANSWERED if outcome is Outcome.ANSWERED else Ending.STRAY
+        ending = Ending.ANSWERED if outcome is Outcome.ANSWERED else Ending.ABANDONED
         self.memory.permits[permit.permit_id] = (job_id, permit, ending)
 
-    def void(self, permit_id: str, now: float) -> None:
+    def release(self, permit_id: str, now: float) -> None:
         """Forget the permit."""
         self.memory.permits.pop(permit_id, None)
 

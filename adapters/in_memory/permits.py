@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from domain.errors import LimiterUnavailable, StorageUnavailable
-from domain.limits.ledger import LentPermit
+from domain.limits.ledger import GrantedPermit
 from domain.limits.ports import RecordedPermits
 from domain.limits.rates import AccountLimits
 
@@ -18,8 +18,8 @@ class PermitMemory:
     `kill_holder` plays the death of the process that has the account; `is_full` makes every write fail.
     """
 
-    permits: dict[str, LentPermit] = field(default_factory=dict)
-    sealed_until: float = float("-inf")
+    permits: dict[str, GrantedPermit] = field(default_factory=dict)
+    cooldown_until: float = float("-inf")
     complete_since: float = float("-inf")
     agreed: dict[str, AccountLimits] = field(default_factory=dict)
     holder: str | None = None
@@ -30,10 +30,10 @@ class PermitMemory:
         self.holder = None
 
 
-class InMemoryAccountSwitch:
+class InMemoryOperatorPause:
     """An account's switch in memory, while somebody `memory` tells of has the account; see the port.
 
-    Implements `domain.limits.operator_pause.AccountSwitch`.
+    Implements `domain.limits.operator_pause.OperatorPause`.
     """
 
     def __init__(self, memory: PermitMemory | None = None) -> None:
@@ -88,28 +88,28 @@ class InMemoryPermitRecord:
         permits = tuple(memory.permits.values())
         note = f"{len(permits)} permits are remembered"
         return RecordedPermits(
-            permits, memory.sealed_until, memory.complete_since, memory.agreed.get(self._session), note
+            permits, memory.cooldown_until, memory.complete_since, memory.agreed.get(self._session), note
         )
 
-    def lent(self, permits: Sequence[LentPermit]) -> None:
+    def granted(self, permits: Sequence[GrantedPermit]) -> None:
         """Remember the permits."""
         self._check_writable()
         self.memory.permits.update((permit.permit_id, permit) for permit in permits)
 
-    def over(self, permit: LentPermit) -> None:
+    def completed(self, permit: GrantedPermit) -> None:
         """Remember that it is over."""
         self._check_writable()
         self.memory.permits[permit.permit_id] = permit
 
-    def void(self, permit_id: str) -> None:
+    def release(self, permit_id: str) -> None:
         """Forget the permit."""
         self._check_writable()
         self.memory.permits.pop(permit_id, None)
 
-    def seal(self, until: float) -> None:
+    def cool_down(self, until: float) -> None:
         """Remember the latest moment."""
         self._check_writable()
-        self.memory.sealed_until = max(self.memory.sealed_until, until)
+        self.memory.cooldown_until = max(self.memory.cooldown_until, until)
 
     def agree(self, limits: AccountLimits) -> None:
         """Remember the limits for this session."""

@@ -48,13 +48,13 @@ class JobJournal:
         """Events that end with this object."""
         return cls(EventDatabase(None))
 
-    def submit(self, request: CollectionRequest, timestamp: datetime, anew: bool = False) -> str:
+    def submit(self, request: CollectionRequest, timestamp: datetime, force_new: bool = False) -> str:
         """Store a new PENDING job and its plan, both or neither; the id of a job that exists is only returned.
 
         A cancelled job is left as it is: its successor gets an id of its own. So does, with `anew`, that of
         any job that has ended.
         """
-        done = set(JobStatus) if anew else {JobStatus.CANCELLED}
+        done = set(JobStatus) if force_new else {JobStatus.CANCELLED}
         run = next(run for run in count(1) if not self._has_ended(job_id_of(request, run), done))
         plan = CollectionPlan.from_request(request, run, timestamp=timestamp)
         job = CollectionJob.submit(request, run, timestamp=timestamp)

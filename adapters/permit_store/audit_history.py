@@ -1,4 +1,4 @@
-"""TrailColumns: permits that are over, gathered as columns and packed into the files of a permit log."""
+"""AuditColumns: permits that are over, gathered as columns and packed into the files of a permit log."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _STORED_AS = {"granted": "<i8", "lasted": "<i8", "tokens": "<i8", "job": "<i4", 
 
 
 @dataclass(slots=True)
-class TrailColumns:
+class AuditColumns:
     """Permits in the order in which they were over; moments are microseconds of one boot's monotonic clock.
 
     `offset_us` is what has to be added to them for microseconds since 1970: one figure for all of a boot,
@@ -28,7 +28,7 @@ class TrailColumns:
 
     offset_us: int
     granted: array[int] = field(default_factory=lambda: array("q"))
-    over: array[int] = field(default_factory=lambda: array("q"))
+    completed: array[int] = field(default_factory=lambda: array("q"))
     tokens: array[int] = field(default_factory=lambda: array("q"))
     job: array[int] = field(default_factory=lambda: array("l"))
     pool: array[int] = field(default_factory=lambda: array("l"))
@@ -36,33 +36,33 @@ class TrailColumns:
     jobs: dict[str, int] = field(default_factory=dict)
     pools: dict[str, int] = field(default_factory=dict)
     eras: list[list[Any]] = field(default_factory=list)
-    doubts: list[list[Any]] = field(default_factory=list)
+    evidence_gaps: list[list[Any]] = field(default_factory=list)
 
     def __len__(self) -> int:
         return len(self.granted)
 
     def span_us(self) -> tuple[int, int]:
         """From the first grant to the last end, and over every doubt, in microseconds since 1970."""
-        doubted = [moment_us for doubt in self.doubts for moment_us in doubt[:2]]
-        return self.offset_us + min([*self.granted, *doubted]), self.offset_us + max([*self.over, *doubted])
+        doubted = [moment_us for gap in self.evidence_gaps for moment_us in gap[:2]]
+        return self.offset_us + min([*self.granted, *doubted]), self.offset_us + max([*self.completed, *doubted])
 
-    def add(self, job: str, pool: str, tokens: int, granted_us: int, over_us: int, ending: int) -> None:
+    def add(self, job: str, pool: str, tokens: int, granted_us: int, completed_us: int, ending: int) -> None:
         """Add a permit."""
         self.granted.append(granted_us)
-        self.over.append(over_us)
+        self.completed.append(completed_us)
         self.tokens.append(tokens)
         self.job.append(self.jobs.setdefault(job, len(self.jobs)))
         self.pool.append(self.pools.setdefault(pool, len(self.pools)))
         self.ending.append(ending)
 
 
-def pack(columns: TrailColumns) -> bytes:
+def pack(columns: AuditColumns) -> bytes:
     """The columns as a file: 6 to 9 bytes a permit, under checksums."""
     granted = np.array(columns.granted, np.int64)
     order = np.argsort(granted, kind="stable")
     stored = {
         "granted": np.diff(granted[order], prepend=0),
-        "lasted": (np.array(columns.over, np.int64) - granted)[order],
+        "lasted": (np.array(columns.completed, np.int64) - granted)[order],
         **{name: np.array(getattr(columns, name), np.int64)[order] for name in ("tokens", "job", "pool", "ending")},
     }
     shuffled = b"".join(_shuffled(stored[name].astype(kind)) for name, kind in _STORED_AS.items())
@@ -74,18 +74,18 @@ def pack(columns: TrailColumns) -> bytes:
         list(columns.jobs),
         list(columns.pools),
         columns.eras,
-        columns.doubts,
+        columns.evidence_gaps,
     ]
     body: bytes = zstandard.ZstdCompressor(level=_COMPRESSION_LEVEL).compress(shuffled)
     return frame(head) + frame([body])
 
 
-def unpack(data: bytes) -> TrailColumns:
+def unpack(data: bytes) -> AuditColumns:
     """The columns that `pack` made into a file. Raises ValueError when it is not what was written."""
     frames, is_whole = read_frames(data)
     if not is_whole or len(frames) != 2 or frames[0][:2] != ["trail", _FORMAT]:
         raise ValueError("it is not the trail of permits that was written")
-    (_, _, count, offset_us, jobs, pools, eras, doubts), (body,) = frames
+    (_, _, count, offset_us, jobs, pools, eras, evidence_gaps), (body,) = frames
     shuffled = zstandard.ZstdDecompressor().decompress(body, max_output_size=64 * count)
     stored, at = {}, 0
     for name, kind in _STORED_AS.items():
@@ -93,10 +93,10 @@ def unpack(data: bytes) -> TrailColumns:
         stored[name] = _unshuffled(shuffled[at : at + size], kind, count)
         at += size
     granted = np.cumsum(stored["granted"])
-    return TrailColumns(
+    return AuditColumns(
         offset_us,
         granted=_as_array("q", granted),
-        over=_as_array("q", granted + stored["lasted"]),
+        completed=_as_array("q", granted + stored["lasted"]),
         tokens=_as_array("q", stored["tokens"]),
         job=_as_array("l", stored["job"]),
         pool=_as_array("l", stored["pool"]),
@@ -104,7 +104,7 @@ def unpack(data: bytes) -> TrailColumns:
         jobs={job: place for place, job in enumerate(jobs)},
         pools={pool: place for place, pool in enumerate(pools)},
         eras=eras,
-        doubts=doubts,
+        evidence_gaps=evidence_gaps,
     )
 
 

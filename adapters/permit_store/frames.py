@@ -8,7 +8,7 @@ from typing import Any
 
 import msgpack
 
-from domain.limits.ledger import LentPermit
+from domain.limits.ledger import GrantedPermit
 from domain.limits.rates import AccountLimits, Counts, RateLimit
 
 _HEAD_BYTES = 8
@@ -34,24 +34,24 @@ def read_frames(data: bytes) -> tuple[list[list[Any]], bool]:
     return entries, True
 
 
-def lent_entry(permits: Sequence[LentPermit]) -> list[Any]:
-    """That permits were lent, alike in all but their ids."""
+def grant_entry(permits: Sequence[GrantedPermit]) -> list[Any]:
+    """That permits were granted, alike in all but their ids."""
     one = permits[0]
     permit_ids = one.permit_id if len(permits) == 1 else [permit.permit_id for permit in permits]
-    return ["lent", permit_ids, one.tokens, one.granted_at, one.over_at, one.pool]
+    return ["lent", permit_ids, one.tokens, one.granted_at, one.completed_at, one.pool]
 
 
-def permit_entries(permit: LentPermit) -> Iterator[list[Any]]:
-    """A permit as it was lent, and that it is over if it is."""
-    yield lent_entry([permit])
-    if permit.is_over:
-        yield ["over", permit.permit_id, permit.over_at]
+def permit_entries(permit: GrantedPermit) -> Iterator[list[Any]]:
+    """A permit as it was granted, and that it is over if it is."""
+    yield grant_entry([permit])
+    if permit.has_completed:
+        yield ["over", permit.permit_id, permit.completed_at]
 
 
 def agreement_entry(session: str, limits: AccountLimits) -> list[Any]:
     """What a session's runs agreed on."""
     windows = [[limit.amount, limit.window_seconds, str(limit.counts), limit.pool] for limit in limits.limits]
-    seconds = [limits.timeout_seconds, limits.stray_seconds, limits.permit_valid_seconds, limits.uplink_seconds]
+    seconds = [limits.timeout_seconds, limits.abandoned_seconds, limits.permit_valid_seconds, limits.uplink_seconds]
     return ["agreed", session, windows, *seconds]
 
 

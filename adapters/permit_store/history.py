@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from adapters.permit_store.frames import agreed_limits, agreement_entry, permit_entries
-from domain.limits.ledger import LentPermit
+from domain.limits.ledger import GrantedPermit
 from domain.limits.ports import RecordedPermits
 from domain.limits.rates import ANY_POOL, AccountLimits
 
@@ -18,41 +18,41 @@ KEPT_PERMITS = 20_000
 
 
 class PermitHistory:
-    """One account's permits, seal and agreement; agreements of other sessions are passed over."""
+    """One account's permits, cooldown and agreement; agreements of other sessions are passed over."""
 
     def __init__(self, limits: AccountLimits, session: str) -> None:
         self.complete_since = float("-inf")
         self.note = ""
         self._limits, self._session = limits, session
         self._agreed: AccountLimits | None = None
-        self._lent: dict[str, LentPermit] = {}
-        self._over: deque[LentPermit] = deque()
-        self._sealed_until = float("-inf")
+        self._outstanding: dict[str, GrantedPermit] = {}
+        self._completed: deque[GrantedPermit] = deque()
+        self._cooldown_until = float("-inf")
 
     def __len__(self) -> int:
-        return len(self._over) + len(self._lent)
+        return len(self._completed) + len(self._outstanding)
 
     def recorded(self) -> RecordedPermits:
         """The same as the port tells it."""
-        permits = (*self._over, *self._lent.values())
-        return RecordedPermits(permits, self._sealed_until, self.complete_since, self._agreed, self.note)
+        permits = (*self._completed, *self._outstanding.values())
+        return RecordedPermits(permits, self._cooldown_until, self.complete_since, self._agreed, self.note)
 
-    def lend(self, permit: LentPermit) -> None:
+    def grant(self, permit: GrantedPermit) -> None:
         """Add a permit."""
-        self._lent[permit.permit_id] = permit
+        self._outstanding[permit.permit_id] = permit
 
-    def end(self, permit: LentPermit) -> None:
+    def end(self, permit: GrantedPermit) -> None:
         """A permit's request is over."""
-        self._lent.pop(permit.permit_id, None)
-        self._over.append(permit)
+        self._outstanding.pop(permit.permit_id, None)
+        self._completed.append(permit)
 
-    def void(self, permit_id: str) -> bool:
-        """Forget a permit; False if it is not lent."""
-        return self._lent.pop(permit_id, None) is not None
+    def release(self, permit_id: str) -> bool:
+        """Forget a permit; False if it is not granted."""
+        return self._outstanding.pop(permit_id, None) is not None
 
-    def seal(self, until: float) -> None:
-        """Remember the latest seal."""
-        self._sealed_until = max(self._sealed_until, until)
+    def cool_down(self, until: float) -> None:
+        """Remember the latest cooldown."""
+        self._cooldown_until = max(self._cooldown_until, until)
 
     def agree(self, limits: AccountLimits) -> None:
         """These limits hold for the rest of the session."""
@@ -61,25 +61,26 @@ class PermitHistory:
     def replay(self, entry: list[Any]) -> None:
         """Do what an entry tells."""
         match entry:
-            case ["lent", permit_ids, tokens, granted_at, over_at, *pool]:
+            case ["lent", permit_ids, tokens, granted_at, completed_at, *pool]:
                 for permit_id in permit_ids if isinstance(permit_ids, list) else [permit_ids]:
-                    self.lend(LentPermit(permit_id, tokens, granted_at, over_at, pool=pool[0] if pool else ANY_POOL))
-            case ["over", permit_id, over_at] if permit_id in self._lent:
-                lent = self._lent[permit_id]
-                self.end(LentPermit(permit_id, lent.tokens, lent.granted_at, over_at, is_over=True, pool=lent.pool))
+                    self.grant(
+                        GrantedPermit(permit_id, tokens, granted_at, completed_at, pool=pool[0] if pool else ANY_POOL)
+                    )
+            case ["over", permit_id, completed_at] if permit_id in self._outstanding:
+                self.end(self._outstanding[permit_id].ended(completed_at))
             case ["void", permit_id]:
-                self.void(permit_id)
+                self.release(permit_id)
             case ["seal", until]:
-                self.seal(until)
+                self.cool_down(until)
             case ["agreed", session, *agreement] if session == self._session:
                 self.agree(agreed_limits(self._limits.broker, self._limits.account, *agreement))
 
     def entries(self, now: float) -> Iterator[list[Any]]:
         """The shortest tale from which `replay` makes the same history."""
-        for permit in (*self._over, *self._lent.values()):
+        for permit in (*self._completed, *self._outstanding.values()):
             yield from permit_entries(permit)
-        if self._sealed_until > now:
-            yield ["seal", self._sealed_until]
+        if self._cooldown_until > now:
+            yield ["seal", self._cooldown_until]
         if self._agreed:
             yield agreement_entry(self._session, self._agreed)
 
@@ -88,11 +89,11 @@ class PermitHistory:
         longest = max(limit.window_seconds for limit in (self._agreed or self._limits).limits)
         counted_since = now - 2 * longest
         moment = min(now - KEPT_SECONDS, counted_since)
-        dropped = [permit for permit in self._lent.values() if permit.over_at < moment]
+        dropped = [permit for permit in self._outstanding.values() if permit.completed_at < moment]
         for permit in dropped:
-            del self._lent[permit.permit_id]
-        while self._over and self._over[0].over_at < moment:
-            dropped.append(self._over.popleft())
-        while len(self._over) > KEPT_PERMITS and self._over[0].over_at < counted_since:
-            dropped.append(self._over.popleft())
-        self.complete_since = max([self.complete_since, *(permit.over_at for permit in dropped)])
+            del self._outstanding[permit.permit_id]
+        while self._completed and self._completed[0].completed_at < moment:
+            dropped.append(self._completed.popleft())
+        while len(self._completed) > KEPT_PERMITS and self._completed[0].completed_at < counted_since:
+            dropped.append(self._completed.popleft())
+        self.complete_since = max([self.complete_since, *(permit.completed_at for permit in dropped)])

@@ -18,9 +18,9 @@ from urllib.parse import quote
 from adapters.files.atomic import make_folder, replacing
 from adapters.permit_store.audit_history import pack
 from adapters.permit_store.frames import frame, read_frames
-from adapters.permit_store.notes import PermitNotes, floor_us, lent_entry, limits_entry, over_entry
+from adapters.permit_store.notes import PermitNotes, completion_entry, floor_us, grant_entry, limits_entry
 from domain.errors import StorageUnavailable
-from domain.limits.ledger import LentPermit
+from domain.limits.ledger import GrantedPermit
 from domain.limits.messages import Outcome
 from domain.limits.ports import RecordedPermits
 from domain.limits.rates import RateLimit
@@ -71,21 +71,21 @@ class PermitLogFile:
         except (OSError, StorageUnavailable) as error:
             self._fall_behind(error, now)
 
-    def hold_to(self, limits: Sequence[RateLimit], now: float) -> None:
+    def note_limits(self, limits: Sequence[RateLimit], now: float) -> None:
         """Note the limits that hold from now on."""
         entry = limits_entry(limits, now)
         if entry[2] != self._notes.limits:
             self._note(entry, now)
 
-    def lent(self, job_id: str, permits: Sequence[LentPermit]) -> None:
+    def granted(self, job_id: str, permits: Sequence[GrantedPermit]) -> None:
         """Note permits before they are handed out."""
-        self._note(lent_entry(job_id, permits), permits[0].granted_at)
+        self._note(grant_entry(job_id, permits), permits[0].granted_at)
 
-    def over(self, permit: LentPermit, outcome: Outcome, now: float) -> None:
+    def completed(self, permit: GrantedPermit, outcome: Outcome, now: float) -> None:
         """Note that a permit's request is over."""
-        self._note(over_entry(permit, outcome), now)
+        self._note(completion_entry(permit, outcome), now)
 
-    def void(self, permit_id: str, now: float) -> None:
+    def release(self, permit_id: str, now: float) -> None:
         """Note that a permit was never used."""
         self._note(["void", permit_id], now)
 
@@ -146,7 +146,7 @@ class PermitLogFile:
         self._pack(self._notes)
         self._drop_old()
         notes = self._notes
-        head = ["log", FORMAT, self._boot, notes.over.offset_us, self._packed, notes.last_granted_us]
+        head = ["log", FORMAT, self._boot, notes.completed.offset_us, self._packed, notes.last_granted_us]
         with replacing(self._path) as file:
             file.write(b"".join(frame(entry) for entry in (head, *notes.entries())))
             file.flush()
@@ -156,13 +156,13 @@ class PermitLogFile:
 
     def _pack(self, notes: PermitNotes) -> None:
         """Put what is over into a file of its own; it counts once the newest file says so."""
-        if not len(notes.over) and not notes.over.doubts:
+        if not len(notes.completed) and not notes.completed.evidence_gaps:
             return
         for abandoned in self._packed_folder.glob(f"{self._packed:08d}-*.trail"):
             abandoned.unlink()
-        first, last = (round(moment_us / 1e6) for moment_us in notes.over.span_us())
+        first, last = (round(moment_us / 1e6) for moment_us in notes.completed.span_us())
         with replacing(self._packed_folder / f"{self._packed:08d}-{first}-{last}.trail") as file:
-            file.write(pack(notes.over))
+            file.write(pack(notes.completed))
         self._packed += 1
         notes.put_away()
 

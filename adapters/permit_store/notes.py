@@ -7,14 +7,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from adapters.permit_store.audit_history import TrailColumns
+from adapters.permit_store.audit_history import AuditColumns
 from domain.limits.audit import Ending
-from domain.limits.ledger import LentPermit
+from domain.limits.ledger import GrantedPermit
 from domain.limits.messages import Outcome
 from domain.limits.ports import RecordedPermits
 from domain.limits.rates import Counts, RateLimit
 
-_ENDINGS = {Outcome.ANSWERED: Ending.ANSWERED, Outcome.STRAY: Ending.STRAY}
+_ENDINGS = {Outcome.ANSWERED: Ending.ANSWERED, Outcome.ABANDONED: Ending.ABANDONED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,93 +29,95 @@ class NotedPermit:
 
 
 class PermitNotes:
-    """The permits that are lent, and those that are over since the log last put some away.
+    """The permits that are granted, and those that are over since the log last put some away.
 
     Entries are lists that begin with their kind. A grant is rounded down to a microsecond and an end
     rounded up, so that the time between them only ever grows.
     """
 
     def __init__(self, offset_us: int, last_granted_us: int = -1) -> None:
-        self.lent: dict[str, NotedPermit] = {}
-        self.over = TrailColumns(offset_us)
+        self.outstanding: dict[str, NotedPermit] = {}
+        self.completed = AuditColumns(offset_us)
         self.last_granted_us = last_granted_us
 
     @property
     def limits(self) -> list[list[Any]] | None:
         """The limits noted last, as they are written."""
-        return self.over.eras[-1][1] if self.over.eras else None
+        return self.completed.eras[-1][1] if self.completed.eras else None
 
     def replay(self, entry: list[Any]) -> None:
         """Do what an entry tells."""
         match entry:
             case ["lent", job, permits]:
                 for permit_id, pool, tokens, granted_us, bound_us in permits:
-                    self.lent[permit_id] = NotedPermit(job, pool, tokens, granted_us, bound_us)
+                    self.outstanding[permit_id] = NotedPermit(job, pool, tokens, granted_us, bound_us)
                     self.last_granted_us = max(self.last_granted_us, granted_us)
-            case ["over", permit_id, over_us, ending] if permit_id in self.lent:
-                self._end(self.lent.pop(permit_id), over_us, ending)
+            case ["over", permit_id, completed_us, ending] if permit_id in self.outstanding:
+                self._end(self.outstanding.pop(permit_id), completed_us, ending)
             case ["void", permit_id]:
-                self.lent.pop(permit_id, None)
+                self.outstanding.pop(permit_id, None)
             case ["limits", since_us, limits]:
-                self.over.eras.append([since_us, limits])
+                self.completed.eras.append([since_us, limits])
             case ["doubt", first_us, last_us, sentence]:
-                self.over.doubts.append([first_us, last_us, sentence])
+                self.completed.evidence_gaps.append([first_us, last_us, sentence])
 
     def lapse(self, now: float | None) -> None:
         """Take those as over whose bound has passed; without a moment, all of them."""
-        lapsed = [name for name, permit in self.lent.items() if now is None or permit.bound_us < floor_us(now)]
+        lapsed = [name for name, permit in self.outstanding.items() if now is None or permit.bound_us < floor_us(now)]
         for name in lapsed:
-            permit = self.lent.pop(name)
+            permit = self.outstanding.pop(name)
             self._end(permit, permit.bound_us, Ending.BOUND)
 
     def reconcile(self, known: RecordedPermits) -> None:
-        """Agree with the permit record about what was lent when the last writer ended.
+        """Agree with the permit record about what was granted when the last writer ended.
 
         Both are told of a permit before it is handed out, the log first: one that the record does not know,
         though it would have to, was handed out to nobody. One that only the record knows could not be logged.
         """
         recorded = {permit.permit_id for permit in known.permits}
-        for name, noted in list(self.lent.items()):
+        for name, noted in list(self.outstanding.items()):
             if name not in recorded and noted.bound_us > known.complete_since * 1e6 + 1:
                 self.replay(["void", name])
         last_granted_us = self.last_granted_us
         unlogged = [permit for permit in known.permits if floor_us(permit.granted_at) > last_granted_us]
         if not unlogged:
             return
-        self.replay(lent_entry("", unlogged))
+        self.replay(grant_entry("", unlogged))
         for permit in unlogged:
-            if permit.is_over:
-                self.replay(["over", permit.permit_id, ceil_us(permit.over_at), Ending.BOUND])
+            if permit.has_completed:
+                self.replay(["over", permit.permit_id, ceil_us(permit.completed_at), Ending.BOUND])
         moments = [floor_us(permit.granted_at) for permit in unlogged]
         sentence = f"of {len(unlogged)} permits it is not known which job used them"
         self.replay(["doubt", min(moments), max(moments), sentence])
 
     def put_away(self) -> None:
-        """Begin anew with those that are lent; the limits hold on."""
-        fresh = TrailColumns(self.over.offset_us)
-        fresh.eras = self.over.eras[-1:]
-        self.over = fresh
+        """Begin anew with those that are granted; the limits hold on."""
+        fresh = AuditColumns(self.completed.offset_us)
+        fresh.eras = self.completed.eras[-1:]
+        self.completed = fresh
 
     def entries(self) -> Iterator[list[Any]]:
         """What a new file begins with so that `replay` makes the same of it, when nothing is over yet."""
-        for since_us, limits in self.over.eras:
+        for since_us, limits in self.completed.eras:
             yield ["limits", since_us, limits]
-        for permit_id, one in self.lent.items():
+        for permit_id, one in self.outstanding.items():
             yield ["lent", one.job, [[permit_id, one.pool, one.tokens, one.granted_us, one.bound_us]]]
 
-    def _end(self, permit: NotedPermit, over_us: int, ending: int) -> None:
-        self.over.add(permit.job, permit.pool, permit.tokens, permit.granted_us, over_us, ending)
+    def _end(self, permit: NotedPermit, completed_us: int, ending: int) -> None:
+        self.completed.add(permit.job, permit.pool, permit.tokens, permit.granted_us, completed_us, ending)
 
 
-def lent_entry(job_id: str, permits: Iterable[LentPermit]) -> list[Any]:
-    """Permits of one job, lent at once."""
-    rows = [[one.permit_id, one.pool, one.tokens, floor_us(one.granted_at), ceil_us(one.over_at)] for one in permits]
+def grant_entry(job_id: str, permits: Iterable[GrantedPermit]) -> list[Any]:
+    """Permits of one job, granted at once."""
+    rows = [
+        [one.permit_id, one.pool, one.tokens, floor_us(one.granted_at), ceil_us(one.completed_at)] for one in permits
+    ]
     return ["lent", job_id, rows]
 
 
-def over_entry(permit: LentPermit, outcome: Outcome) -> list[Any]:
+def completion_entry(permit: GrantedPermit, outcome: Outcome) -> list[Any]:
     """A permit's request is over, and how that is known."""
-    return ["over", permit.permit_id, ceil_us(permit.over_at), int(_ENDINGS[outcome])]
+    return ["over", permit.permit_id, ceil_us(permit.completed_at), int(_ENDINGS[outcome])]
 
 
 def limits_entry(limits: Iterable[RateLimit], since: float) -> list[Any]:

@@ -1,4 +1,4 @@
-"""AccountSwitchFile: an operator's order for one account, and where its limiter can be found, beside its record."""
+"""OperatorPauseFile: an operator's order for one account, and where its limiter can be found, beside its record."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from adapters.files.atomic import make_folder, replacing, storage_errors
 from adapters.files.locks import is_held
 
 
-class AccountSwitchFile:
-    """An account's switch beside its permit record; implements `domain.limits.operator_pause.AccountSwitch`.
+class OperatorPauseFile:
+    """An account's switch beside its permit record; implements `domain.limits.operator_pause.OperatorPause`.
 
     The switch is a file that is there while the account is paused, so a torn one still says so. The limiter
     that has the account announces its cluster; whether it still has it, the lock of its record tells.

@@ -18,10 +18,10 @@ from urllib.parse import quote
 from filelock import FileLock, Timeout
 
 from adapters.files.atomic import make_folder, replacing, storage_errors
-from adapters.permit_store.frames import agreement_entry, frame, lent_entry, read_frames
+from adapters.permit_store.frames import agreement_entry, frame, grant_entry, read_frames
 from adapters.permit_store.history import PermitHistory
 from domain.errors import LimiterUnavailable, StorageUnavailable
-from domain.limits.ledger import LentPermit
+from domain.limits.ledger import GrantedPermit
 from domain.limits.ports import RecordedPermits
 from domain.limits.rates import AccountLimits
 
@@ -72,30 +72,30 @@ class PermitRecordFile:
         """What is known now."""
         return self._history.recorded()
 
-    def lent(self, permits: Sequence[LentPermit]) -> None:
+    def granted(self, permits: Sequence[GrantedPermit]) -> None:
         """Write the permits down, in one frame, before they are handed out."""
         for permit in permits:
-            self._history.lend(permit)
+            self._history.grant(permit)
         try:
-            self._write(lent_entry(permits))
+            self._write(grant_entry(permits))
         except StorageUnavailable:
             for permit in permits:
-                self._history.void(permit.permit_id)
+                self._history.release(permit.permit_id)
             raise
 
-    def over(self, permit: LentPermit) -> None:
+    def completed(self, permit: GrantedPermit) -> None:
         """Note that a permit's request is over."""
         self._history.end(permit)
-        self._write(["over", permit.permit_id, permit.over_at])
+        self._write(["over", permit.permit_id, permit.completed_at])
 
-    def void(self, permit_id: str) -> None:
+    def release(self, permit_id: str) -> None:
         """Note that a permit was never used."""
-        if self._history.void(permit_id):
+        if self._history.release(permit_id):
             self._write(["void", permit_id])
 
-    def seal(self, until: float) -> None:
+    def cool_down(self, until: float) -> None:
         """Note that nothing may be granted before that moment."""
-        self._history.seal(until)
+        self._history.cool_down(until)
         self._write(["seal", until])
 
     def agree(self, limits: AccountLimits) -> None:
@@ -161,8 +161,8 @@ class PermitRecordFile:
 
     def _longest_flight_seconds(self, entries: list[list[Any]]) -> float:
         """How long what the record lost may travel: as long as ours, or as anything that it still tells of."""
-        lent = (entry for entry in entries if entry[0] == "lent")
-        flights: list[float] = [bound - granted for _, _, _, granted, bound, *_ in lent]
+        granted = (entry for entry in entries if entry[0] == "lent")
+        flights: list[float] = [bound - granted for _, _, _, granted, bound, *_ in granted]
         return max([self._limits.longest_flight_seconds, *flights])
 
     def _distrust(self, now: float, what: str, flight_seconds: float = 0.0) -> None:

@@ -47,7 +47,7 @@ class Holding:
 class CandleReader:
     """Reads a store: the folder that is `[storage] root` in the settings, or any candle repository.
 
-    `start` is inclusive, `end` exclusive; `known_at` gives the bars as they were known at that moment, the
+    `start` is inclusive, `end` exclusive; `as_of` gives the bars as they were known at that moment, the
     broker's later corrections left out. `interval` and `broker` may be left out where the store leaves no
     choice. Several symbols make one table, one after another: see `LongTable` for its columns.
     Every method raises SettingsError for a symbol that is not stored, naming those that look like it;
@@ -66,10 +66,10 @@ class CandleReader:
         end: Moment = None,
         *,
         broker: str = "",
-        known_at: Moment = None,
+        as_of: Moment = None,
     ) -> Any:
         """A `pandas.DataFrame`."""
-        return self._table(symbols, interval, broker, start, end, known_at).to_pandas()
+        return self._table(symbols, interval, broker, start, end, as_of).to_pandas()
 
     def to_polars(
         self,
@@ -79,10 +79,10 @@ class CandleReader:
         end: Moment = None,
         *,
         broker: str = "",
-        known_at: Moment = None,
+        as_of: Moment = None,
     ) -> Any:
         """A `polars.DataFrame`."""
-        return self._table(symbols, interval, broker, start, end, known_at).to_polars()
+        return self._table(symbols, interval, broker, start, end, as_of).to_polars()
 
     def to_arrow(
         self,
@@ -92,10 +92,10 @@ class CandleReader:
         end: Moment = None,
         *,
         broker: str = "",
-        known_at: Moment = None,
+        as_of: Moment = None,
     ) -> Any:
         """A `pyarrow.Table`."""
-        return self._table(symbols, interval, broker, start, end, known_at).to_arrow()
+        return self._table(symbols, interval, broker, start, end, as_of).to_arrow()
 
     def candles(
         self,
@@ -105,11 +105,11 @@ class CandleReader:
         end: Moment = None,
         *,
         broker: str = "",
-        known_at: Moment = None,
+        as_of: Moment = None,
     ) -> Candles:
         """One symbol's candles as numpy columns."""
         (dataset,) = self._wanted(symbol, interval, broker)
-        return self._repository.read(dataset, _span(start, end), _known_at_ms(known_at))
+        return self._repository.read(dataset, _span(start, end), _as_of_ms(as_of))
 
     def symbols(self, interval: str = "", broker: str = "") -> list[str]:
         """The symbols that are stored, sorted."""
@@ -142,11 +142,11 @@ class CandleReader:
         )
 
     def _table(
-        self, symbols: Wanted, interval: str, broker: str, start: Moment, end: Moment, known_at: Moment
+        self, symbols: Wanted, interval: str, broker: str, start: Moment, end: Moment, as_of: Moment
     ) -> LongTable:
-        span, known_at_ms = _span(start, end), _known_at_ms(known_at)
+        span, as_of_ms = _span(start, end), _as_of_ms(as_of)
         datasets = self._wanted(symbols, interval, broker)
-        pieces = self._repository.read_pieces(datasets, span, known_at_ms)
+        pieces = self._repository.read_pieces(datasets, span, as_of_ms)
         parts = ((dataset.symbol, piece) for dataset, piece in pieces)
         return LongTable.of(parts, self._repository.rows_at_most(datasets, span))
 
@@ -202,8 +202,8 @@ def _span(start: Moment, end: Moment) -> TimeSpan:
     return TimeSpan(start_ms, end_ms)
 
 
-def _known_at_ms(known_at: Moment) -> int | None:
-    return None if known_at is None else _milliseconds("known_at", known_at)
+def _as_of_ms(as_of: Moment) -> int | None:
+    return None if as_of is None else _milliseconds("as_of", as_of)
 
 
 def _milliseconds(name: str, moment: str | date) -> int:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from adapters.optional import require
 from domain.errors import SettingsError
-from domain.limits.audit import JobAudit, PermitTrail, WindowAudit, between, held_over_time
+from domain.limits.audit import AuditHistory, JobAudit, WindowAudit, between, held_over_time
 
 FORMATS = (".svg", ".png", ".pdf")
 _STEPS = 600
@@ -18,7 +18,7 @@ _STEPS = 600
 _JOB_COLOUR, _ALL_COLOUR, _LIMIT_COLOUR, _OVER_COLOUR = "#2a6f97", "#a9c6d9", "#222222", "#c1121f"
 
 
-def draw(trail: PermitTrail, verdict: JobAudit, path: Path) -> None:
+def draw(history: AuditHistory, verdict: JobAudit, path: Path) -> None:
     """One panel a limit; the moments count from the job's first permit.
 
     Raises SettingsError for a path that no picture can be written to, or without matplotlib.
@@ -38,7 +38,7 @@ def draw(trail: PermitTrail, verdict: JobAudit, path: Path) -> None:
             layout="constrained",
         )
         for panel, window in zip(panels[:, 0], verdict.windows, strict=True):
-            _draw_window(panel, window, trail, verdict)
+            _draw_window(panel, window, history, verdict)
         panels[0, 0].legend(loc="lower right", fontsize=8, framealpha=0.9)
         panels[-1, 0].set_xlabel("seconds since the job's first permit", fontsize=9)
         figure.suptitle(verdict.job_id, fontsize=11)
@@ -50,9 +50,9 @@ def draw(trail: PermitTrail, verdict: JobAudit, path: Path) -> None:
             pyplot.close(figure)
 
 
-def _draw_window(panel: Any, window: WindowAudit, trail: PermitTrail, verdict: JobAudit) -> None:
+def _draw_window(panel: Any, window: WindowAudit, history: AuditHistory, verdict: JobAudit) -> None:
     limit = window.limit
-    shown = between(trail, verdict.first_seconds - limit.window_seconds, verdict.last_seconds + limit.window_seconds)
+    shown = between(history, verdict.first_seconds - limit.window_seconds, verdict.last_seconds + limit.window_seconds)
     moments, held = held_over_time(limit, shown)
     own_moments, own = held_over_time(limit, shown, shown.of(verdict.job_id))
     first = verdict.first_seconds

@@ -72,13 +72,13 @@ class ArrivalLog:
     def report(self) -> dict[str, Any]:
         """The judgement: requests, the most that any window held, and how many arrivals were one too many."""
         held = {str(limit): held_at_each_arrival(self.arrivals, limit) for limit in self.limits}
-        over = [held[str(limit)] > limit.amount for limit in self.limits]
+        completed = [held[str(limit)] > limit.amount for limit in self.limits]
         return {
             "requests": len(self.arrivals),
             "lost": self.lost,
             "limits": [str(limit) for limit in self.limits],
             "most_in_window": {name: int(counts.max(initial=0)) for name, counts in held.items()},
-            "violations": int(np.logical_or.reduce(over).sum()) if over else 0,
+            "violations": int(np.logical_or.reduce(completed).sum()) if completed else 0,
             "statuses": {str(status): count for status, count in Counter(a.status for a in self.arrivals).items()},
             "first_to_last_seconds": self.arrivals[-1].at_seconds - self.arrivals[0].at_seconds if self.arrivals else 0,
             "clients": len({arrival.client for arrival in self.arrivals}),

@@ -1,4 +1,4 @@
-"""A client process of a race: many lanes that send requests through the real gateway."""
+"""A client process of a race: many slots that send requests through the real gateway."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Errand:
     builder: LimiterBuilder
     base_url: str
     requests: int
-    lanes: int
+    slots: int
     start_at: float
     actor: Any = None
     number: int = 0
@@ -49,7 +49,7 @@ class Errand:
 
 
 @dataclass
-class ClientTally:
+class ClientCounters:
     """What one client process saw; moments are on the machine's monotonic clock."""
 
     began_at: float = 0.0
@@ -61,8 +61,8 @@ class ClientTally:
     """From then to the response headers, for each request."""
     waited_seconds: list[float] = field(default_factory=list)
     """From asking for a permit to having it, for each request."""
-    lanes: list[list[float]] = field(default_factory=list)
-    """For each lane, when it got its permits."""
+    slots: list[list[float]] = field(default_factory=list)
+    """For each slot, when it got its permits."""
     lag_seconds: list[float] = field(default_factory=list)
     """How late the event loop was, sampled."""
 
@@ -80,38 +80,38 @@ class ClientProcess:
 
         return all((ccxt, limits, pyrate_limiter, redis, throttled))
 
-    async def run(self, errand: Errand) -> ClientTally:
+    async def run(self, errand: Errand) -> ClientCounters:
         """Send the requests, up to `lanes` waiting or in flight; what the server refuses is not repeated."""
-        tally = ClientTally(lanes=[[] for _ in range(errand.lanes)])
+        counters = ClientCounters(slots=[[] for _ in range(errand.slots)])
         gateway = BinanceGateway(errand.base_url)
         async with _permits(errand) as source:
             await asyncio.sleep(max(0.0, errand.start_at - time.monotonic()))
-            watcher = asyncio.create_task(_watch_lag(tally))
-            tally.began_at = time.monotonic()
+            watcher = asyncio.create_task(_watch_lag(counters))
+            counters.began_at = time.monotonic()
             symbols = iter([f"C{errand.number}N{request}" for request in range(errand.requests)])
-            await asyncio.gather(*(_lane(gateway, source, tally, lane, symbols) for lane in tally.lanes))
-            tally.ended_at = time.monotonic()
+            await asyncio.gather(*(_slot(gateway, source, counters, slot, symbols) for slot in counters.slots))
+            counters.ended_at = time.monotonic()
             watcher.cancel()
         await gateway.close()
-        return tally
+        return counters
 
 
-async def _lane(
-    gateway: BinanceGateway, source: PermitSource, tally: ClientTally, lane: list[float], symbols: Iterator[str]
+async def _slot(
+    gateway: BinanceGateway, source: PermitSource, counters: ClientCounters, slot: list[float], symbols: Iterator[str]
 ) -> None:
     for symbol in symbols:
         page = PageRequest(gateway.dataset(symbol, Interval("1d")), FUTURE_DAYS)
         try:
-            await gateway.fetch_page(page, TimedPermits(source, tally, lane, symbol))
+            await gateway.fetch_page(page, TimedPermits(source, counters, slot, symbol))
         except BrokerThrottled:
-            tally.refused += 1
+            counters.refused += 1
 
 
-async def _watch_lag(tally: ClientTally) -> None:
+async def _watch_lag(counters: ClientCounters) -> None:
     while True:
         asleep_at = time.monotonic()
         await asyncio.sleep(LAG_SAMPLE_SECONDS)
-        tally.lag_seconds.append(time.monotonic() - asleep_at - LAG_SAMPLE_SECONDS)
+        counters.lag_seconds.append(time.monotonic() - asleep_at - LAG_SAMPLE_SECONDS)
 
 
 @asynccontextmanager
@@ -146,7 +146,7 @@ class BarePermits:
         await self._take()
         yield BarePermit(tokens)
 
-    async def seal(self, retry_after_seconds: float | None, reason: str) -> None:
+    async def cool_down(self, retry_after_seconds: float | None, reason: str) -> None:
         return None
 
 
@@ -165,28 +165,28 @@ class BarePermit:
 
 
 class TimedPermits:
-    """Another source's permits for one request of a lane, with its wait and its call noted."""
+    """Another source's permits for one request of a slot, with its wait and its call noted."""
 
-    def __init__(self, source: PermitSource, tally: ClientTally, lane: list[float], symbol: str) -> None:
-        self._source, self._tally = source, tally
-        self._lane, self._symbol = lane, symbol
+    def __init__(self, source: PermitSource, counters: ClientCounters, slot: list[float], symbol: str) -> None:
+        self._source, self._counters = source, counters
+        self._slot, self._symbol = slot, symbol
 
     @asynccontextmanager
     async def acquire(self, tokens: int = 1, pool: str = "") -> AsyncIterator[Permit]:
         asked_at = time.monotonic()
         async with self._source.acquire(tokens, pool) as permit:
             granted_at = time.monotonic()
-            self._tally.waited_seconds.append(granted_at - asked_at)
-            self._lane.append(granted_at)
-            yield _TimedPermit(permit, self._tally, self._symbol)
+            self._counters.waited_seconds.append(granted_at - asked_at)
+            self._slot.append(granted_at)
+            yield _TimedPermit(permit, self._counters, self._symbol)
 
-    async def seal(self, retry_after_seconds: float | None, reason: str) -> None:
-        await self._source.seal(retry_after_seconds, reason)
+    async def cool_down(self, retry_after_seconds: float | None, reason: str) -> None:
+        await self._source.cool_down(retry_after_seconds, reason)
 
 
 class _TimedPermit:
-    def __init__(self, permit: Permit, tally: ClientTally, symbol: str) -> None:
-        self._permit, self._tally, self._symbol = permit, tally, symbol
+    def __init__(self, permit: Permit, counters: ClientCounters, symbol: str) -> None:
+        self._permit, self._counters, self._symbol = permit, counters, symbol
 
     @property
     def tokens(self) -> int:
@@ -198,8 +198,8 @@ class _TimedPermit:
 
     def sent(self) -> None:
         self._permit.sent()
-        self._tally.sent_at[self._symbol] = time.monotonic()
+        self._counters.sent_at[self._symbol] = time.monotonic()
 
     def answered(self, usage: Sequence[BrokerUsage] = ()) -> None:
         self._permit.answered(usage)
-        self._tally.call_seconds.append(time.monotonic() - self._tally.sent_at[self._symbol])
+        self._counters.call_seconds.append(time.monotonic() - self._counters.sent_at[self._symbol])

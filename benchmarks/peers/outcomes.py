@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from adapters.simulator.arrivals import Arrival, held_at_each_arrival
-from benchmarks.peers.clients import ClientTally
+from benchmarks.peers.clients import ClientCounters
 from benchmarks.peers.contestants import Contestant
 from benchmarks.peers.networks import LIMIT, Network
 from domain.limits.rates import ideal_makespan_seconds
@@ -33,7 +33,7 @@ class Outcome:
     makespan_seconds: float
     mean_call_seconds: float
     fairness: float
-    """Jain's index over the lanes: 1 if all were served alike, 1/n if one of n was served alone."""
+    """Jain's index over the slots: 1 if all were served alike, 1/n if one of n was served alone."""
     longest_wait: float
     """The longest wait for a permit as a multiple of the mean."""
     server_lag_seconds: float
@@ -63,47 +63,48 @@ class Outcome:
 def outcome(
     contestant: Contestant,
     network: Network,
-    tallies: Sequence[ClientTally],
+    all_counters: Sequence[ClientCounters],
     report: dict[str, Any],
     arrivals: Sequence[dict[str, Any]],
 ) -> Outcome:
     """What the clients and the server together say."""
-    waits = [seconds for tally in tallies for seconds in tally.waited_seconds]
+    waits = [seconds for counters in all_counters for seconds in counters.waited_seconds]
     moments = [arrival["at_seconds"] for arrival in arrivals]
-    promises = _promised_seconds(contestant, network, tallies, arrivals)
+    promises = _promised_seconds(contestant, network, all_counters, arrivals)
     return Outcome(
         contestant=contestant,
         network=network,
-        processes=len(tallies),
+        processes=len(all_counters),
         requests=report["requests"],
         violations=report["violations"],
         most_in_window=report["most_in_window"][str(LIMIT)],
-        makespan_seconds=max(tally.ended_at for tally in tallies) - min(tally.began_at for tally in tallies),
-        mean_call_seconds=statistics.fmean(seconds for tally in tallies for seconds in tally.call_seconds),
-        fairness=_fairness(tallies),
+        makespan_seconds=max(counters.ended_at for counters in all_counters)
+        - min(counters.began_at for counters in all_counters),
+        mean_call_seconds=statistics.fmean(seconds for counters in all_counters for seconds in counters.call_seconds),
+        fairness=_fairness(all_counters),
         longest_wait=max(waits) / statistics.fmean(waits),
         server_lag_seconds=_percentile_99([arrival["lag_seconds"] for arrival in arrivals]),
-        client_lag_seconds=_percentile_99([seconds for tally in tallies for seconds in tally.lag_seconds]),
+        client_lag_seconds=_percentile_99([seconds for counters in all_counters for seconds in counters.lag_seconds]),
         promises_broken=sum(arrived > promised for arrived, promised in zip(moments, promises, strict=True)),
         violations_if_kept=_violations(map(min, moments, promises)),
         arrivals_seconds=[moment - moments[0] for moment in moments],
     )
 
 
-def _fairness(tallies: Sequence[ClientTally]) -> float:
-    """Over what each lane had got when the first process ran out of requests."""
-    until = min(max(moment for lane in tally.lanes for moment in lane) for tally in tallies)
-    served = np.array([sum(moment <= until for moment in lane) for tally in tallies for lane in tally.lanes])
+def _fairness(all_counters: Sequence[ClientCounters]) -> float:
+    """Over what each slot had got when the first process ran out of requests."""
+    until = min(max(moment for slot in counters.slots for moment in slot) for counters in all_counters)
+    served = np.array([sum(moment <= until for moment in slot) for counters in all_counters for slot in counters.slots])
     return float(served.sum() ** 2 / (len(served) * (served**2).sum()))
 
 
 def _promised_seconds(
-    contestant: Contestant, network: Network, tallies: Sequence[ClientTally], arrivals: Sequence[dict[str, Any]]
+    contestant: Contestant, network: Network, all_counters: Sequence[ClientCounters], arrivals: Sequence[dict[str, Any]]
 ) -> list[float]:
     """By when each request had to be there, by the machine's monotonic clock that all share; where vouched for."""
     if not contestant.is_uplink_vouched_for or network.uplink_seconds is None:
         return [math.inf] * len(arrivals)
-    sent_at = {symbol: moment for tally in tallies for symbol, moment in tally.sent_at.items()}
+    sent_at = {symbol: moment for counters in all_counters for symbol, moment in counters.sent_at.items()}
     return [sent_at[arrival["symbol"]] + network.uplink_seconds for arrival in arrivals]
 
 

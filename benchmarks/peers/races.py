@@ -27,7 +27,7 @@ from benchmarks.peers.redis_server import redis_server
 from domain.limits.rates import AccountLimits
 
 PROCESSES = (1, 4)
-LANES = 12
+SLOTS = 12
 """Requests waiting or in flight, over all processes."""
 AT_ONCE = 5
 """How many races two cores carry at the same time, each with an exchange of its own."""
@@ -105,10 +105,10 @@ class Track:
     def _run(self, contestant: Contestant, network: Network, processes: int, exchange: SimulatorProcess) -> Outcome:
         team = self._teams.get()
         try:
-            tallies = self._send(contestant, network, team[:processes], exchange.base_url)
+            all_counters = self._send(contestant, network, team[:processes], exchange.base_url)
         finally:
             self._teams.put(team)
-        return outcome(contestant, network, tallies, exchange.report(), exchange.arrivals())
+        return outcome(contestant, network, all_counters, exchange.report(), exchange.arrivals())
 
     def _send(self, contestant: Contestant, network: Network, clients: list[Any], base_url: str) -> Any:
         import ray
@@ -123,7 +123,7 @@ class Track:
                 builder=builder,
                 base_url=base_url,
                 requests=self._lengths.of(contestant) // processes,
-                lanes=LANES // processes,
+                slots=SLOTS // processes,
                 start_at=time.monotonic() + START_SECONDS,
                 actor=actor,
             )
@@ -152,6 +152,6 @@ def _account(contestant: Contestant, network: Network, key: str) -> AccountLimit
         key,
         (LIMIT,),
         timeout_seconds=TIMEOUT_SECONDS,
-        stray_seconds=TIMEOUT_SECONDS,
+        abandoned_seconds=TIMEOUT_SECONDS,
         uplink_seconds=network.uplink_seconds if contestant.is_uplink_vouched_for else None,
     )

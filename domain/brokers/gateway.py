@@ -50,7 +50,7 @@ class BrokerGateway(Protocol):
     async def fetch_page(self, request: PageRequest, permits: PermitSource) -> CandlePage:
         """Fetch one page, taking one permit per request on the wire; never retries by itself.
 
-        Raises a BrokerError; on BrokerThrottled the account has been sealed already.
+        Raises a BrokerError; on BrokerThrottled the account has been cooling down already.
         """
 
     async def close(self) -> None:

@@ -42,7 +42,7 @@ class CandleHistory:
     replaced: ReplacedBars = field(default_factory=ReplacedBars.none)
 
     def with_answer(
-        self, asked: TimeSpan, newer: Candles, provisional_from_ms: int | None, known_at_ms: int
+        self, asked: TimeSpan, newer: Candles, provisional_from_ms: int | None, as_of_ms: int
     ) -> CandleHistory:
         """After the broker answered `asked` with these candles, all inside of it.
 
@@ -57,10 +57,10 @@ class CandleHistory:
         marked = asked.intersect(TimeSpan(first_provisional_ms, max(first_provisional_ms, asked.end_ms)))
         return CandleHistory(
             self.interval_ms,
-            self.known.answered(asked, known_at_ms).changed(late, self.interval_ms, known_at_ms),
+            self.known.answered(asked, as_of_ms).changed(late, self.interval_ms, as_of_ms),
             (self.provisional - SpanSet([asked])) | SpanSet([marked]),
             merged,
-            self.replaced.followed_by(changed, self._replaced_at(changed.open_time_ms, known_at_ms)),
+            self.replaced.followed_by(changed, self._replaced_at(changed.open_time_ms, as_of_ms)),
         )
 
     def compared_to(self, before: CandleHistory) -> SaveResult:
@@ -80,19 +80,19 @@ class CandleHistory:
         """What of the span is stored, confirmed empty or provisional."""
         return Coverage.of(span, self.known.spans, self.candles.open_time_ms, self.interval_ms, self.provisional)
 
-    def as_known_at(self, moment_ms: int) -> Candles:
+    def as_of(self, moment_ms: int) -> Candles:
         """The candles as a reader saw them at that moment."""
-        seen = self.candles.merge(self.replaced.standing_at(moment_ms))
+        seen = self.candles.merge(self.replaced.in_force_at(moment_ms))
         return seen.take(self.known.since(seen.open_time_ms) <= moment_ms)
 
     def revisions(self, span: TimeSpan) -> Revisions:
         """What was changed of the bars that open in the span."""
         return self.replaced.within(span).revisions(self.candles)
 
-    def _replaced_at(self, openings: NDArray[np.int64], known_at_ms: int) -> NDArray[np.int64]:
+    def _replaced_at(self, openings: NDArray[np.int64], as_of_ms: int) -> NDArray[np.int64]:
         if not len(openings):
             return openings
-        return np.maximum(known_at_ms, np.maximum(self.known.since(openings), self.replaced.latest(openings)))
+        return np.maximum(as_of_ms, np.maximum(self.known.since(openings), self.replaced.latest(openings)))
 
 
 def _shared(before: Candles, newer: Candles) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from domain.spans.span_set import SpanSet
 from domain.spans.time_span import TimeSpan
 
-Moments = NDArray[np.int64]
+Timestamps = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -21,9 +21,9 @@ class KnownSpans:
     Two pieces that touch differ in that moment; a job that asks page by page leaves one piece a page.
     """
 
-    start_ms: Moments
-    end_ms: Moments
-    since_ms: Moments
+    start_ms: Timestamps
+    end_ms: Timestamps
+    since_ms: Timestamps
 
     @classmethod
     def of(cls, spans: Sequence[TimeSpan], since_ms: int) -> KnownSpans:
@@ -42,27 +42,27 @@ class KnownSpans:
         """What was answered, whenever that was."""
         return SpanSet(map(TimeSpan, self.start_ms.tolist(), self.end_ms.tolist()))
 
-    def since(self, openings: Moments) -> Moments:
+    def since(self, openings: Timestamps) -> Timestamps:
         """Since when each of these openings, all of them answered, is known."""
         return self.since_ms[self._pieces_of(openings)] if len(self) else np.empty(0, np.int64)
 
-    def holds(self, openings: Moments) -> NDArray[np.bool_]:
+    def holds(self, openings: Timestamps) -> NDArray[np.bool_]:
         """Which of the openings were answered."""
         if not len(self):
             return np.zeros(len(openings), np.bool_)
         pieces = self._pieces_of(openings)
         return (pieces >= 0) & (openings < self.end_ms[pieces])
 
-    def answered(self, asked: TimeSpan, known_at_ms: int) -> KnownSpans:
+    def answered(self, asked: TimeSpan, as_of_ms: int) -> KnownSpans:
         """With one more answer: what was known already stays known since then."""
-        return KnownSpans.of([asked], known_at_ms).painted_over_by(self)
+        return KnownSpans.of([asked], as_of_ms).painted_over_by(self)
 
-    def changed(self, openings: Moments, interval_ms: int, known_at_ms: int) -> KnownSpans:
+    def changed(self, openings: Timestamps, interval_ms: int, as_of_ms: int) -> KnownSpans:
         """With bars that came only now, in spans answered before."""
         if not len(openings):
             return self
         return self.painted_over_by(
-            KnownSpans(openings, openings + interval_ms, np.full(len(openings), known_at_ms, np.int64))
+            KnownSpans(openings, openings + interval_ms, np.full(len(openings), as_of_ms, np.int64))
         )
 
     def painted_over_by(self, upper: KnownSpans) -> KnownSpans:
@@ -80,18 +80,18 @@ class KnownSpans:
         mine, theirs = self.columns(), other.columns()
         return all(np.array_equal(left, right) for left, right in zip(mine, theirs, strict=True))
 
-    def columns(self) -> tuple[Moments, Moments, Moments]:
+    def columns(self) -> tuple[Timestamps, Timestamps, Timestamps]:
         """Starts, ends and moments."""
         return self.start_ms, self.end_ms, self.since_ms
 
     def __len__(self) -> int:
         return len(self.start_ms)
 
-    def _pieces_of(self, openings: Moments) -> NDArray[np.intp]:
+    def _pieces_of(self, openings: Timestamps) -> NDArray[np.intp]:
         return np.searchsorted(self.start_ms, openings, side="right") - 1
 
 
-def _joined(starts: Moments, ends: Moments, since: Moments) -> KnownSpans:
+def _joined(starts: Timestamps, ends: Timestamps, since: Timestamps) -> KnownSpans:
     """Neighbours that touch and are known since the same moment as one piece."""
     begins = np.append(True, (starts[1:] != ends[:-1]) | (since[1:] != since[:-1]))
     first = np.flatnonzero(begins)

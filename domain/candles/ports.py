@@ -74,12 +74,12 @@ class CandleRepository(Protocol):
         asked: TimeSpan,
         candles: Candles,
         provisional_from_ms: int | None = None,
-        known_at_ms: int = ALWAYS_KNOWN_MS,
+        as_of_ms: int = ALWAYS_KNOWN_MS,
     ) -> SaveResult:
         """Add candles, all of them inside `asked`, and note that `asked` was answered in full.
 
         Bars that open at or after `provisional_from_ms` may still change: their span is provisional until
-        it is answered again. `known_at_ms` is when the answer came; the old values of a bar that comes
+        it is answered again. `as_of_ms` is when the answer came; the old values of a bar that comes
         with others are kept, see `revisions`.
         Durable and atomic when it returns; the newest wins; saving the same again writes nothing.
         """
@@ -87,14 +87,14 @@ class CandleRepository(Protocol):
     def quarantine(self, dataset: Dataset, bad: Sequence[QuarantinedCandle]) -> None:
         """Keep refused candles where a person can look at them; the same one is kept once."""
 
-    def read(self, dataset: Dataset, span: TimeSpan, known_at_ms: int | None = None) -> Candles:
+    def read(self, dataset: Dataset, span: TimeSpan, as_of_ms: int | None = None) -> Candles:
         """The stored candles of the span, or those that were known at a moment, as they were then.
 
         Raises CorruptSegment.
         """
 
     def read_pieces(
-        self, datasets: Sequence[Dataset], span: TimeSpan, known_at_ms: int | None = None
+        self, datasets: Sequence[Dataset], span: TimeSpan, as_of_ms: int | None = None
     ) -> Iterator[tuple[Dataset, CandlePiece]]:
         """The same of these datasets, one after another: each in pieces as they lie, which follow each other in time.
 

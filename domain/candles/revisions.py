@@ -16,11 +16,11 @@ from domain.spans.time_span import TimeSpan
 class Revisions:
     """Changed bars, one row a change, sorted by opening and then by when the new values came.
 
-    `old` and `new` are the bar before and after, of the same opening; `known_at_ms` is when the new one came.
+    `old` and `new` are the bar before and after, of the same opening; `as_of_ms` is when the new one came.
     A column that only one of the two had is NaN (or 0 for whole numbers) in the other.
     """
 
-    known_at_ms: NDArray[np.int64]
+    as_of_ms: NDArray[np.int64]
     old: RawCandles
     new: RawCandles
 
@@ -33,10 +33,10 @@ class Revisions:
         old, new = (
             RawCandles.from_columns(stack(side)) for side in zip(*((p.old, p.new) for p in filled), strict=True)
         )
-        return cls(np.concatenate([part.known_at_ms for part in filled]), old, new)
+        return cls(np.concatenate([part.as_of_ms for part in filled]), old, new)
 
     def __len__(self) -> int:
-        return len(self.known_at_ms)
+        return len(self.as_of_ms)
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +71,7 @@ class ReplacedBars:
         moments = np.append(self.replaced_at_ms, never)
         return np.where(after > before, moments[after - 1], never)
 
-    def standing_at(self, moment_ms: int) -> Candles:
+    def in_force_at(self, moment_ms: int) -> Candles:
         """The bars that held at that moment and have been replaced since."""
         later = np.flatnonzero(self.replaced_at_ms > moment_ms)
         _, first = np.unique(self.bars.open_time_ms[later], return_index=True)

@@ -13,7 +13,7 @@ from domain.candles.dataset import Dataset
 from domain.spans.span_set import SpanSet
 from domain.spans.time_span import TimeSpan
 
-Moments = NDArray[np.int64]
+Timestamps = NDArray[np.int64]
 
 DAY_MS = 86_400_000
 
@@ -61,10 +61,10 @@ class MarketSessions:
 
     name: str
     known: TimeSpan
-    dates_ms: Moments
-    middles_ms: Moments
-    opens_ms: Moments
-    closes_ms: Moments
+    dates_ms: Timestamps
+    middles_ms: Timestamps
+    opens_ms: Timestamps
+    closes_ms: Timestamps
 
     @classmethod
     def of(cls, name: str, known: TimeSpan, sessions: Iterable[Session]) -> MarketSessions:
@@ -101,7 +101,7 @@ class MarketSessions:
         ends = np.minimum(ends[first:last], aligned.end_ms)
         return SpanSet(map(TimeSpan, starts.tolist(), ends.tolist()))
 
-    def _bars(self, dataset: Dataset) -> tuple[Moments, Moments]:
+    def _bars(self, dataset: Dataset) -> tuple[Timestamps, Timestamps]:
         duration_ms = dataset.interval.duration_ms
         if duration_ms < DAY_MS:
             opening = (self.opens_ms - dataset.anchor_ms) // duration_ms

@@ -1,4 +1,4 @@
-"""Claims: which worker has which batch."""
+"""BatchClaims: which worker has which batch."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from domain.jobs.batches import BatchReport
 
 
-class Claims:
+class BatchClaims:
     """Batches that wait, and batches in a worker's hands; each is in one place at a time."""
 
     def __init__(self, batches: Iterable[tuple[int, tuple[str, ...]]]) -> None:
@@ -35,7 +35,7 @@ class Claims:
         """Whether the batch is in that worker's hands: whoever lost it has nothing more to say of it."""
         return self._holders.get(batch) == worker
 
-    def settle(self, report: BatchReport) -> None:
+    def resolve(self, report: BatchReport) -> None:
         """The batch was reported: it is done, or what is left of it waits again, ahead of later ones."""
         failed = {failure.symbol for failure in report.failed}
         over = failed.union(report.completed)

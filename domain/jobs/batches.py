@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from domain.jobs.timings import NOTHING_TIMED, Pace
+from domain.jobs.timings import NOTHING_TIMED, Timings
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class BatchReport:
     pages: int = 0
     requests: int = 0
     findings: Mapping[str, int] = field(default_factory=dict)
-    pace: Pace = NOTHING_TIMED
+    timings: Timings = NOTHING_TIMED
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,22 +11,22 @@ from typing import Any
 
 from domain.candles.coverage import Coverage
 from domain.errors import PermitImpossible
-from domain.jobs.simulation import Batches, Lanes, lanes_makespan_seconds, rehearsed_makespan_seconds, widened
-from domain.jobs.timings import Pace
+from domain.jobs.simulation import Batches, Slots, simulated_makespan_seconds, slots_makespan_seconds, widened
+from domain.jobs.timings import Timings
 from domain.limits.rates import RateLimit, ideal_makespan_seconds
 
-MOST_REHEARSED = 100_000
-"""Requests up to which a job is rehearsed request by request. Above, how its ends look no longer matters."""
+MOST_SIMULATED = 100_000
+"""Requests up to which a job is simulated request by request. Above, how its ends look no longer matters."""
 
 BYTES_PER_BAR = 14.0
 """What a bar takes on disk where none is stored to measure: a minute bar of a crypto exchange, with its extras."""
 
-LANES = "concurrency"
+SLOTS = "concurrency"
 """What bounds a job that no limit does: `workers` times `concurrency`, and how its symbols fall into batches."""
 
 
 @dataclass(frozen=True, slots=True)
-class SymbolsHeld:
+class StoredSymbols:
     """What is there of a job's symbols, and what is missing, in the order in which they are asked for."""
 
     pages: tuple[int, ...]
@@ -38,7 +38,7 @@ class SymbolsHeld:
     @classmethod
     def from_coverages(
         cls, coverages: Sequence[Coverage], settled_before_ms: int, interval_ms: int, bars_per_page: int
-    ) -> SymbolsHeld:
+    ) -> StoredSymbols:
         """From what is stored of each symbol: every span to ask for is cut into pages from its start."""
         page_ms = interval_ms * bars_per_page
         return cls(
@@ -72,19 +72,19 @@ class CollectionForecast:
     requests: int
     weight: int
     bound_by: str
-    """The limit that decides the time, or `LANES`; empty when there is nothing to ask."""
+    """The limit that decides the time, or `SLOTS`; empty when there is nothing to ask."""
     seconds: float
     seconds_by_limit: dict[str, float]
     """For each limit, the least time it allows whatever else there is."""
-    lanes_seconds: float
-    """The least time for so many lanes, whatever the limits; 0 where no pace is known."""
-    pace: Pace
+    slots_seconds: float
+    """The least time for so many slots, whatever the limits; 0 where no pace is known."""
+    timings: Timings
     bytes_per_bar: float
     bytes_are_measured: bool
 
     @property
     def is_lower_bound(self) -> bool:
-        return not self.pace and self.requests > 0
+        return not self.timings and self.requests > 0
 
     @property
     def bytes_expected(self) -> int:
@@ -102,12 +102,12 @@ class CollectionForecast:
             "seconds_is_lower_bound": self.is_lower_bound,
             "bound_by": self.bound_by,
             "seconds_by_limit": {limit: round(seconds, 3) for limit, seconds in self.seconds_by_limit.items()},
-            "lanes_seconds": round(self.lanes_seconds, 3),
-            "calls_timed": self.pace.requests,
-            "mean_call_seconds": round(self.pace.mean_call_seconds, 6),
-            "call_deviation_seconds": round(self.pace.call_deviation_seconds, 6),
-            "mean_page_seconds": round(self.pace.mean_page_seconds, 6),
-            "mean_handover_seconds": round(self.pace.mean_handover_seconds, 6),
+            "slots_seconds": round(self.slots_seconds, 3),
+            "calls_timed": self.timings.requests,
+            "mean_call_seconds": round(self.timings.mean_call_seconds, 6),
+            "call_deviation_seconds": round(self.timings.call_deviation_seconds, 6),
+            "mean_page_seconds": round(self.timings.mean_page_seconds, 6),
+            "mean_turnaround_seconds": round(self.timings.mean_turnaround_seconds, 6),
             "bytes_expected": self.bytes_expected,
             "bytes_per_bar": round(self.bytes_per_bar, 2),
             "bytes_per_bar_is_measured": self.bytes_are_measured,
@@ -115,11 +115,11 @@ class CollectionForecast:
 
 
 def forecast(
-    held: SymbolsHeld,
-    lanes: Lanes,
+    held: StoredSymbols,
+    slots: Slots,
     limits: Sequence[RateLimit],
     weight_per_page: int,
-    pace: Pace,
+    timings: Timings,
     bytes_per_bar: float | None,
     uplink_seconds: float | None = None,
 ) -> CollectionForecast:
@@ -132,15 +132,15 @@ def forecast(
         if limit.cost(weight_per_page) > limit.amount:
             raise PermitImpossible(weight_per_page, str(limit))
     requests = sum(held.pages)
-    batches = lanes.batches_of(held.pages)
+    batches = slots.batches_of(held.pages)
     most_held_seconds = math.inf if uplink_seconds is None else uplink_seconds
-    held_seconds = min(pace.mean_call_seconds, most_held_seconds)
+    held_seconds = min(timings.mean_call_seconds, most_held_seconds)
     by_limit = {
         str(limit): ideal_makespan_seconds(requests, widened(limit), held_seconds, weight_per_page) for limit in limits
     }
-    lanes_seconds = _lanes_seconds(batches, lanes, pace)
-    limits_seconds, slowest = max(((seconds, name) for name, seconds in by_limit.items()), default=(0.0, LANES))
-    bound_by = LANES if lanes_seconds > limits_seconds else slowest
+    slots_seconds = _slots_seconds(batches, slots, timings)
+    limits_seconds, slowest = max(((seconds, name) for name, seconds in by_limit.items()), default=(0.0, SLOTS))
+    bound_by = SLOTS if slots_seconds > limits_seconds else slowest
     return CollectionForecast(
         symbols_total=len(held.pages),
         symbols_complete=held.pages.count(0),
@@ -150,44 +150,44 @@ def forecast(
         weight=requests * weight_per_page,
         bound_by=bound_by if requests else "",
         seconds=max(
-            _seconds(batches, lanes, limits, weight_per_page, pace, most_held_seconds), lanes_seconds, limits_seconds
+            _seconds(batches, slots, limits, weight_per_page, timings, most_held_seconds), slots_seconds, limits_seconds
         ),
         seconds_by_limit=by_limit,
-        lanes_seconds=lanes_seconds,
-        pace=pace,
+        slots_seconds=slots_seconds,
+        timings=timings,
         bytes_per_bar=BYTES_PER_BAR if bytes_per_bar is None else bytes_per_bar,
         bytes_are_measured=bytes_per_bar is not None,
     )
 
 
 def _seconds(
-    batches: Batches, lanes: Lanes, limits: Sequence[RateLimit], weight: int, pace: Pace, most_held_seconds: float
+    batches: Batches, slots: Slots, limits: Sequence[RateLimit], weight: int, timings: Timings, most_held_seconds: float
 ) -> float:
-    """Rehearsed. A long job is put together: full windows one after the other, and the lanes' time for the rest.
+    """Simulated. A long job is put together: full windows one after the other, and the lanes' time for the rest.
 
-    How much longer than by their mean pages lanes need, its first batches tell.
+    How much longer than by their mean pages slots need, its first batches tell.
     """
     requests = list(accumulate(map(sum, batches)))
-    if not requests or requests[-1] <= MOST_REHEARSED:
-        return rehearsed_makespan_seconds(batches, lanes, limits, weight, pace, most_held_seconds)
-    first = batches[: bisect_right(requests, MOST_REHEARSED)]
+    if not requests or requests[-1] <= MOST_SIMULATED:
+        return simulated_makespan_seconds(batches, slots, limits, weight, timings, most_held_seconds)
+    first = batches[: bisect_right(requests, MOST_SIMULATED)]
     seconds_per_bound = 1.0
-    if first and pace:
-        seconds = rehearsed_makespan_seconds(first, lanes, [], weight, pace, most_held_seconds)
-        seconds_per_bound = seconds / _lanes_seconds(first, lanes, pace)
-    lanes_seconds = seconds_per_bound * _lanes_seconds(batches, lanes, pace)
-    held_seconds = min(pace.mean_call_seconds, most_held_seconds)
-    by_limit = (_limited_seconds(requests[-1], limit, weight, held_seconds, lanes_seconds) for limit in limits)
-    return max([lanes_seconds, *by_limit])
+    if first and timings:
+        seconds = simulated_makespan_seconds(first, slots, [], weight, timings, most_held_seconds)
+        seconds_per_bound = seconds / _slots_seconds(first, slots, timings)
+    slots_seconds = seconds_per_bound * _slots_seconds(batches, slots, timings)
+    held_seconds = min(timings.mean_call_seconds, most_held_seconds)
+    by_limit = (_limited_seconds(requests[-1], limit, weight, held_seconds, slots_seconds) for limit in limits)
+    return max([slots_seconds, *by_limit])
 
 
-def _limited_seconds(requests: int, limit: RateLimit, weight: int, held_seconds: float, lanes_seconds: float) -> float:
-    """`lanes_seconds` is what lanes need for all requests; those of the last window are done in their part of it."""
+def _limited_seconds(requests: int, limit: RateLimit, weight: int, held_seconds: float, slots_seconds: float) -> float:
+    """`slots_seconds` is what slots need for all requests; those of the last window are done in their part of it."""
     per_window = limit.amount // limit.cost(weight)
     full_windows = (requests - 1) // per_window
     cycle_seconds = widened(limit).window_seconds + held_seconds
-    return full_windows * cycle_seconds + lanes_seconds * (1 - full_windows * per_window / requests)
+    return full_windows * cycle_seconds + slots_seconds * (1 - full_windows * per_window / requests)
 
 
-def _lanes_seconds(batches: Batches, lanes: Lanes, pace: Pace) -> float:
-    return lanes_makespan_seconds(batches, lanes, pace.mean_page_seconds, pace.mean_handover_seconds)
+def _slots_seconds(batches: Batches, slots: Slots, timings: Timings) -> float:
+    return slots_makespan_seconds(batches, slots, timings.mean_page_seconds, timings.mean_turnaround_seconds)

@@ -18,7 +18,7 @@ from domain.jobs.plan import CollectionPlan, job_id_of, job_uuid, request_key_of
 from domain.jobs.request import CollectionRequest, OnTooManyFailures
 from domain.jobs.running_time import RunningTime
 from domain.jobs.status import TRANSITIONS, JobStatus
-from domain.jobs.timings import Pace
+from domain.jobs.timings import Timings
 
 __all__ = ["TOO_MANY_FAILURES", "TRANSITIONS", "CollectionJob", "JobStatus"]
 
@@ -62,7 +62,7 @@ class CollectionJob(Aggregate):
         self.pages = 0
         self.requests = 0
         self.findings: dict[str, int] = {}
-        self.paces: list[Pace] = []
+        self.timings: list[Timings] = []
         self._batches = BatchLedger(symbols_total, batch_size)
         self._running_time = RunningTime()
         self._commands_done: set[tuple[str, str]] = set()
@@ -159,15 +159,15 @@ class CollectionJob(Aggregate):
             pages=report.pages,
             requests=report.requests,
             findings=dict(report.findings),
-            pace=list(astuple(report.pace)),
+            pace=list(astuple(report.timings)),
             timestamp=timestamp,
         )
         return True
 
-    def note_seal(self, seconds: float, reason: str, *, timestamp: datetime, command_id: str) -> None:
+    def note_cooldown(self, seconds: float, reason: str, *, timestamp: datetime, command_id: str) -> None:
         """The broker takes nothing from the whole account for so long: no symbol is to blame, and nothing stops."""
-        if not self._is_done("note_seal", command_id):
-            self._check("note_seal", timestamp)
+        if not self._is_done("note_cooldown", command_id):
+            self._check("note_cooldown", timestamp)
             self._account_sealed(seconds=seconds, reason=reason, command_id=command_id, timestamp=timestamp)
 
     def pause(self, reason: str = "", *, timestamp: datetime, command_id: str = "") -> None:
@@ -249,12 +249,12 @@ class CollectionJob(Aggregate):
         self.pages += pages
         self.requests += requests
         self.findings = added(self.findings, findings or {})
-        self.paces.append(Pace(*pace))
+        self.timings.append(Timings(*pace))
         self._batches.record(batch, finished, completed, [SymbolFailure(*failure) for failure in failed])
 
     @event("AccountSealed", topic="CollectionJob.AccountSealed")
     def _account_sealed(self, seconds: float, reason: str, command_id: str, timestamp: datetime) -> None:
-        self._commands_done.add(("note_seal", command_id))
+        self._commands_done.add(("note_cooldown", command_id))
 
     @event("Paused", topic="CollectionJob.Paused")
     def _paused(self, reason: str, command_id: str, timestamp: datetime) -> None:

@@ -70,7 +70,7 @@ class JobStore(Protocol):
     Every method raises EventStoreUnavailable when the store cannot be read or written.
     """
 
-    def submit(self, request: CollectionRequest, timestamp: datetime, anew: bool = False) -> str:
+    def submit(self, request: CollectionRequest, timestamp: datetime, force_new: bool = False) -> str:
         """Store a new PENDING job and its plan, both or neither; the id of a job that exists is only returned.
 
         A cancelled job is left as it is: its successor gets an id of its own. So does, with `anew`, that of

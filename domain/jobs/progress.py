@@ -36,9 +36,9 @@ class Progress:
     requests_per_second: float = 0.0
     mean_call_seconds: float = 0.0
     limits: tuple[str, ...] = ()
-    sealed_seconds: float = 0.0
-    """For how long nothing may be sent, because of `sealed_reason`; without a reason, because the broker refused."""
-    sealed_reason: str = ""
+    cooldown_seconds: float = 0.0
+    """For how long nothing may be sent, because of `cooldown_reason`; without a reason, because the broker refused."""
+    cooldown_reason: str = ""
     findings: dict[str, int] = field(default_factory=dict)
     """Bars by what was noticed of them: the reasons of refused ones, and what the calendar did not explain."""
     is_account_paused: bool = False

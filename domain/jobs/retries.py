@@ -30,7 +30,7 @@ class RetryPolicy:
     def should_retry(self, error: BaseException, attempt: int) -> bool:
         """Whether to try again after attempt number `attempt` (the first is 1) ended in that error.
 
-        A throttled request is always tried again: the account was sealed, and the symbol is not to blame.
+        A throttled request is always tried again: the account was cooling down, and the symbol is not to blame.
         """
         if isinstance(error, BrokerThrottled):
             return True

@@ -1,4 +1,4 @@
-"""A job gone through in the head: its lanes, its batches and its permits, with calls as they were recorded."""
+"""A job gone through in the head: its slots, its batches and its permits, with calls as they were recorded."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from domain.jobs.timings import Pace
+from domain.jobs.timings import Timings
 from domain.limits.rates import RateLimit
 from domain.limits.windows import CLOCK_DRIFT_SHARE, CLOSED_EDGE_SECONDS
 
@@ -23,7 +23,7 @@ _DRAWN_AT_ONCE = 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Lanes:
+class Slots:
     """How a job's work is spread: so many symbols at a time in each of so many workers, batch by batch."""
 
     workers: int
@@ -44,50 +44,50 @@ def widened(limit: RateLimit) -> RateLimit:
     return replace(limit, window_seconds=limit.window_seconds * (1 + CLOCK_DRIFT_SHARE) + CLOSED_EDGE_SECONDS)
 
 
-def lanes_makespan_seconds(batches: Batches, lanes: Lanes, page_seconds: float, handover_seconds: float) -> float:
-    """How long the lanes need when permits are there at once and every page takes as long."""
-    workers = [0.0] * lanes.workers
+def slots_makespan_seconds(batches: Batches, slots: Slots, page_seconds: float, turnaround_seconds: float) -> float:
+    """How long the slots need when permits are there at once and every page takes as long."""
+    workers = [0.0] * slots.workers
     for batch in batches:
         free_at = heapq.heappop(workers)
-        ends = [free_at] * min(lanes.concurrency, len(batch))
+        ends = [free_at] * min(slots.concurrency, len(batch))
         for pages in batch:
             heapq.heapreplace(ends, ends[0] + pages * page_seconds)
-        heapq.heappush(workers, max(ends) + handover_seconds)
+        heapq.heappush(workers, max(ends) + turnaround_seconds)
     return max(workers)
 
 
-def rehearsed_makespan_seconds(
-    batches: Batches, lanes: Lanes, limits: Sequence[RateLimit], weight: int, pace: Pace, most_held_seconds: float
+def simulated_makespan_seconds(
+    batches: Batches, slots: Slots, limits: Sequence[RateLimit], weight: int, timings: Timings, most_held_seconds: float
 ) -> float:
-    """From the first request to the last batch reported, if calls, pages and handovers are as in the pace.
+    """From the first request to the last batch reported, if calls, pages and turnarounds are as in the pace.
 
     A token is out for as long as its call lasts, `most_held_seconds` at most, and one window more. So a
-    window of `amount` requests makes a request wait, beside its lane and the request before it, until
+    window of `amount` requests makes a request wait, beside its slot and the request before it, until
     all but `amount - 1` of those before it are that far over.
     """
     windows = [(limit.amount // limit.cost(weight), widened(limit).window_seconds, list[float]()) for limit in limits]
-    saving_seconds = pace.mean_page_seconds - pace.mean_call_seconds
-    calls = calls_like(pace)
+    saving_seconds = timings.mean_page_seconds - timings.mean_call_seconds
+    calls = calls_like(timings)
     granted_at = 0.0
-    work = _Work(batches, lanes, pace.mean_handover_seconds)
+    work = _Work(batches, slots, timings.mean_turnaround_seconds)
     while work.ready:
         granted_at = max(granted_at, work.ready[0][0])
-        for amount, _, over_at in windows:
-            if len(over_at) == amount:
-                granted_at = max(granted_at, heapq.heappop(over_at))
+        for amount, _, completed_at in windows:
+            if len(completed_at) == amount:
+                granted_at = max(granted_at, heapq.heappop(completed_at))
         call_seconds = next(calls)
-        for _, window_seconds, over_at in windows:
-            heapq.heappush(over_at, granted_at + min(call_seconds, most_held_seconds) + window_seconds)
+        for _, window_seconds, completed_at in windows:
+            heapq.heappush(completed_at, granted_at + min(call_seconds, most_held_seconds) + window_seconds)
         work.first_is_saved(granted_at + call_seconds + saving_seconds)
     return work.reported_at
 
 
-def calls_like(pace: Pace) -> Iterator[float]:
+def calls_like(timings: Timings) -> Iterator[float]:
     """The seconds of one call after the other, as recorded in mean and deviation: the same ones every time.
 
-    Lanes wait for the slowest of a batch: calls that all took the mean would end sooner than real ones do.
+    Slots wait for the slowest of a batch: calls that all took the mean would end sooner than real ones do.
     """
-    mean, deviation = pace.mean_call_seconds, pace.call_deviation_seconds
+    mean, deviation = timings.mean_call_seconds, timings.call_deviation_seconds
     if not deviation:
         yield from repeat(mean)
     shape = (mean / deviation) ** 2
@@ -97,28 +97,28 @@ def calls_like(pace: Pace) -> Iterator[float]:
 
 
 class _Work:
-    """Which lane of which worker asks next.
+    """Which slot of which worker asks next.
 
     `ready` is a heap of (when, after which grant, number, worker, pages left): who is ready at the same
     moment asks in the order in which the pages before were granted.
     """
 
-    def __init__(self, batches: Batches, lanes: Lanes, handover_seconds: float) -> None:
+    def __init__(self, batches: Batches, slots: Slots, turnaround_seconds: float) -> None:
         self.ready: list[tuple[float, int, int, int, int]] = []
         self.reported_at = 0.0
         """When the last batch so far is."""
-        self._handover_seconds = handover_seconds
+        self._turnaround_seconds = turnaround_seconds
         self._batches = deque(batches)
-        self._concurrency = lanes.concurrency
-        self._symbols: list[deque[int]] = [deque() for _ in range(lanes.workers)]
-        self._busy_lanes = [0] * lanes.workers
+        self._concurrency = slots.concurrency
+        self._symbols: list[deque[int]] = [deque() for _ in range(slots.workers)]
+        self._busy_slots = [0] * slots.workers
         self._grants = 0
         self._numbers = count()
-        for worker in range(lanes.workers):
+        for worker in range(slots.workers):
             self._claim(worker, 0.0, 0)
 
     def first_is_saved(self, moment: float) -> None:
-        """The page that the head asks for will be saved at the moment; then another lane is the head."""
+        """The page that the head asks for will be saved at the moment; then another slot is the head."""
         self._grants += 1
         *_, worker, pages_left = heapq.heappop(self.ready)
         self._push(moment, self._grants, worker, pages_left - 1)
@@ -127,21 +127,21 @@ class _Work:
             self._end_symbol(worker, moment, grant)
 
     def _end_symbol(self, worker: int, moment: float, grant: int) -> None:
-        """The lane goes on with the worker's next symbol; the last one hands the batch over for another."""
+        """The slot goes on with the worker's next symbol; the last one hands the batch over for another."""
         if self._symbols[worker]:
             self._push(moment, grant, worker, self._symbols[worker].popleft())
             return
-        self._busy_lanes[worker] -= 1
-        if not self._busy_lanes[worker]:
-            self.reported_at = max(self.reported_at, moment + self._handover_seconds)
-            self._claim(worker, moment + self._handover_seconds, grant)
+        self._busy_slots[worker] -= 1
+        if not self._busy_slots[worker]:
+            self.reported_at = max(self.reported_at, moment + self._turnaround_seconds)
+            self._claim(worker, moment + self._turnaround_seconds, grant)
 
     def _claim(self, worker: int, moment: float, grant: int) -> None:
         if not self._batches:
             return
         self._symbols[worker].extend(self._batches.popleft())
-        self._busy_lanes[worker] = min(self._concurrency, len(self._symbols[worker]))
-        for _ in range(self._busy_lanes[worker]):
+        self._busy_slots[worker] = min(self._concurrency, len(self._symbols[worker]))
+        for _ in range(self._busy_slots[worker]):
             self._push(moment, grant, worker, self._symbols[worker].popleft())
 
     def _push(self, moment: float, grant: int, worker: int, pages: int) -> None:

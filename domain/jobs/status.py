@@ -29,7 +29,7 @@ TRANSITIONS: Mapping[str, Mapping[JobStatus, JobStatus]] = MappingProxyType(
         "resume": {JobStatus.PAUSED: JobStatus.RUNNING},
         "take_over": {JobStatus.RUNNING: JobStatus.RUNNING},
         "record_batch": {JobStatus.RUNNING: JobStatus.RUNNING, JobStatus.PAUSED: JobStatus.PAUSED},
-        "note_seal": {JobStatus.RUNNING: JobStatus.RUNNING, JobStatus.PAUSED: JobStatus.PAUSED},
+        "note_cooldown": {JobStatus.RUNNING: JobStatus.RUNNING, JobStatus.PAUSED: JobStatus.PAUSED},
         "pause": {JobStatus.RUNNING: JobStatus.PAUSED},
         "complete": {JobStatus.RUNNING: JobStatus.COMPLETED},
         "fail": {JobStatus.RUNNING: JobStatus.FAILED},

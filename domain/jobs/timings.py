@@ -1,4 +1,4 @@
-"""Pace: how long a broker's answers, a lane's pages and the turns between batches took, added up."""
+"""Timings: how long a broker's answers, a slot's pages and the turns between batches took, added up."""
 
 from __future__ import annotations
 
@@ -14,31 +14,31 @@ ENOUGH_CALLS = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class Timings:
     """Seconds over a number of requests and of batches; two paces add up to one over both.
 
     `call_seconds` run from having a permit to the answer's headers: while they run, a token is out;
     `squared_call_seconds` are the sum of their squares.
-    `lane_seconds` are what lanes (a worker's `concurrency`) spent on pages in all, waits for the limits left out.
-    `handover_seconds` are what workers spent between batches, on the report of one and the claim of the next;
-    `batches` counts the warm ones, before which there was a handover. A worker's first batch is cold: it pays
+    `slot_seconds` are what slots (a worker's `concurrency`) spent on pages in all, waits for the limits left out.
+    `turnaround_seconds` are what workers spent between batches, on the report of one and the claim of the next;
+    `batches` counts the warm ones, before which there was a turnaround. A worker's first batch is cold: it pays
     for what is used for the first time, connections and imports.
     """
 
     requests: int = 0
     call_seconds: float = 0.0
-    lane_seconds: float = 0.0
+    slot_seconds: float = 0.0
     squared_call_seconds: float = 0.0
     batches: int = 0
-    handover_seconds: float = 0.0
+    turnaround_seconds: float = 0.0
 
     @classmethod
-    def of_call(cls, seconds: float) -> Pace:
+    def of_call(cls, seconds: float) -> Timings:
         """That of one call."""
         return cls(1, seconds, squared_call_seconds=seconds**2)
 
-    def __add__(self, other: Pace) -> Pace:
-        return Pace(*(mine + theirs for mine, theirs in zip(astuple(self), astuple(other), strict=True)))
+    def __add__(self, other: Timings) -> Timings:
+        return Timings(*(mine + theirs for mine, theirs in zip(astuple(self), astuple(other), strict=True)))
 
     def __bool__(self) -> bool:
         """Whether anything was timed: what was recorded before times were kept says nothing."""
@@ -59,39 +59,39 @@ class Pace:
 
     @property
     def mean_page_seconds(self) -> float:
-        """What a lane needs for a page once it has a permit: never less than the call."""
-        return max(self.lane_seconds / self.requests, self.mean_call_seconds) if self.requests else 0.0
+        """What a slot needs for a page once it has a permit: never less than the call."""
+        return max(self.slot_seconds / self.requests, self.mean_call_seconds) if self.requests else 0.0
 
     @property
-    def mean_handover_seconds(self) -> float:
+    def mean_turnaround_seconds(self) -> float:
         """What a worker spends between two batches."""
-        return self.handover_seconds / self.batches if self.batches else 0.0
+        return self.turnaround_seconds / self.batches if self.batches else 0.0
 
 
-NOTHING_TIMED = Pace()
+NOTHING_TIMED = Timings()
 
 
-def last_calls(newest_first: Iterable[Pace]) -> Iterator[Pace]:
+def last_calls(newest_first: Iterable[Timings]) -> Iterator[Timings]:
     """The newest batches, as many as it takes to make `ENOUGH_CALLS`; no more are looked at."""
     calls_left = ENOUGH_CALLS
-    for pace in newest_first:
-        yield pace
-        calls_left -= pace.requests
+    for timings in newest_first:
+        yield timings
+        calls_left -= timings.requests
         if calls_left <= 0:
             return
 
 
-def typical_pace(paces: Iterable[Pace]) -> Pace:
+def typical_timings(timings: Iterable[Timings]) -> Timings:
     """What is to be expected of batches to come: the mean over warm ones, or over all where these made few calls."""
-    timed = [pace for pace in paces if pace]
-    warm = [pace for pace in timed if pace.batches]
-    chosen = warm if sum(pace.requests for pace in warm) >= FEW_CALLS else timed
+    timed = [timings for timings in timings if timings]
+    warm = [timings for timings in timed if timings.batches]
+    chosen = warm if sum(timings.requests for timings in warm) >= FEW_CALLS else timed
     total = sum(chosen, NOTHING_TIMED)
     # The oldest batches have no squares: they would pull the spread towards zero.
-    spread = sum((pace for pace in chosen if pace.squared_call_seconds), NOTHING_TIMED)
+    spread = sum((timings for timings in chosen if timings.squared_call_seconds), NOTHING_TIMED)
     squares = (
         total.requests * total.mean_call_seconds**2 + max(0, total.requests - 1) * spread.call_deviation_seconds**2
     )
-    # One handover may be long for reasons of its own: a worker may wait for what another gives back.
-    handover_seconds = median_low([pace.mean_handover_seconds for pace in warm] or [0.0])
-    return replace(total, squared_call_seconds=squares, handover_seconds=total.batches * handover_seconds)
+    # One turnaround may be long for reasons of its own: a worker may wait for what another gives back.
+    turnaround_seconds = median_low([timings.mean_turnaround_seconds for timings in warm] or [0.0])
+    return replace(total, squared_call_seconds=squares, turnaround_seconds=total.batches * turnaround_seconds)

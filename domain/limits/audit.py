@@ -18,7 +18,7 @@ class Ending(IntEnum):
     """Nothing more was heard of it: it is over at the latest moment it could still arrive."""
     ANSWERED = 1
     """Its response headers came in."""
-    STRAY = 2
+    ABANDONED = 2
     """It was given up after it was sent, and is counted for as long as it may still arrive."""
 
 
@@ -31,7 +31,7 @@ class LimitsInForce:
 
 
 @dataclass(frozen=True, slots=True)
-class Doubt:
+class EvidenceGap:
     """What the record cannot tell, and of which time."""
 
     first_seconds: float
@@ -40,14 +40,14 @@ class Doubt:
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class PermitTrail:
+class AuditHistory:
     """Every permit of an account that was used or may have been, as columns in order of grant.
 
     Moments are seconds since 1970; `job` and `pool` hold places in `jobs` and `pools`.
     """
 
     granted_seconds: NDArray[np.float64]
-    over_seconds: NDArray[np.float64]
+    completed_seconds: NDArray[np.float64]
     tokens: NDArray[np.int64]
     job: NDArray[np.int64]
     pool: NDArray[np.int64]
@@ -55,7 +55,7 @@ class PermitTrail:
     jobs: tuple[str, ...]
     pools: tuple[str, ...]
     limits: tuple[LimitsInForce, ...]
-    doubts: tuple[Doubt, ...] = ()
+    evidence_gaps: tuple[EvidenceGap, ...] = ()
 
     def __len__(self) -> int:
         return len(self.granted_seconds)
@@ -103,22 +103,22 @@ class JobAudit:
     permits: int
     of_other_jobs: int
     answered: int
-    stray: int
+    abandoned: int
     unheard: int
     first_seconds: float
     last_seconds: float
-    doubts: tuple[str, ...]
+    evidence_gaps: tuple[str, ...]
 
     @property
     def is_proven(self) -> bool:
         """Whether no window can have held more than its limit, and nothing is missing from the record."""
-        return not self.doubts and not any(window.excesses for window in self.windows)
+        return not self.evidence_gaps and not any(window.excesses for window in self.windows)
 
 
 def held_at_grants(
     window_seconds: float,
     granted: NDArray[np.float64],
-    over: NDArray[np.float64],
+    completed: NDArray[np.float64],
     costs: NDArray[np.int64],
     moments: NDArray[np.float64] | None = None,
 ) -> NDArray[np.int64]:
@@ -131,76 +131,80 @@ def held_at_grants(
     """
     ends = granted if moments is None else moments
     had_come = _total_until(np.sort(granted), costs[np.argsort(granted, kind="stable")], ends, "right")
-    was_over = _total_until(np.sort(over), costs[np.argsort(over, kind="stable")], ends - window_seconds, "left")
-    return had_come - was_over
+    had_completed = _total_until(
+        np.sort(completed), costs[np.argsort(completed, kind="stable")], ends - window_seconds, "left"
+    )
+    return had_come - had_completed
 
 
-def audit(trail: PermitTrail, job_id: str, began_seconds: float = float("inf")) -> JobAudit:
+def audit(history: AuditHistory, job_id: str, began_seconds: float = float("inf")) -> JobAudit:
     """Judge a job by every window its requests can have been in, the permits of the account's other jobs included.
 
     Each grant is judged by the limits that were in force when it was made. A job that began before its first
-    permit in the record is doubted where the record says that it forgot. Raises ValueError when the trail has
+    permit in the record is not proven where the record says that it forgot. Raises ValueError when the history has
     no permit of that job.
     """
-    own = trail.of(job_id)
+    own = history.of(job_id)
     if not own.any():
         raise ValueError(f"no permit of job {job_id} is in the record")
-    first, last = float(trail.granted_seconds[own].min()), float(trail.over_seconds[own].max())
+    first, last = float(history.granted_seconds[own].min()), float(history.completed_seconds[own].max())
     began = min(first, began_seconds)
-    windows = [_judge(limit, trail, own, first, last) for limit in _limits_between(trail, first, last)]
-    endings = np.bincount(trail.ending[own], minlength=len(Ending))
-    beside = (trail.granted_seconds <= last) & (trail.over_seconds >= first) & ~own
+    windows = [_judge(limit, history, own, first, last) for limit in _limits_between(history, first, last)]
+    endings = np.bincount(history.ending[own], minlength=len(Ending))
+    beside = (history.granted_seconds <= last) & (history.completed_seconds >= first) & ~own
     return JobAudit(
         job_id=job_id,
         windows=tuple(window for window in windows if window is not None),
         permits=int(own.sum()),
         of_other_jobs=int(beside.sum()),
         answered=int(endings[Ending.ANSWERED]),
-        stray=int(endings[Ending.STRAY]),
+        abandoned=int(endings[Ending.ABANDONED]),
         unheard=int(endings[Ending.BOUND]),
         first_seconds=first,
         last_seconds=last,
-        doubts=tuple(
-            doubt.sentence for doubt in trail.doubts if doubt.first_seconds <= last and doubt.last_seconds > began
+        evidence_gaps=tuple(
+            gap.sentence for gap in history.evidence_gaps if gap.first_seconds <= last and gap.last_seconds > began
         ),
     )
 
 
 def held_over_time(
-    limit: RateLimit, trail: PermitTrail, only: NDArray[np.bool_] | None = None
+    limit: RateLimit, history: AuditHistory, only: NDArray[np.bool_] | None = None
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """The most that the window ending at each moment can have held: a staircase, its moments and its heights."""
-    leaving = trail.over_seconds + limit.window_seconds
-    moments = np.unique(np.concatenate([trail.granted_seconds, np.nextafter(leaving, np.inf)]))
-    costs = trail.costs(limit) if only is None else np.where(only, trail.costs(limit), 0)
-    held = held_at_grants(limit.window_seconds, trail.granted_seconds, trail.over_seconds, costs, moments)
+    leaving = history.completed_seconds + limit.window_seconds
+    moments = np.unique(np.concatenate([history.granted_seconds, np.nextafter(leaving, np.inf)]))
+    costs = history.costs(limit) if only is None else np.where(only, history.costs(limit), 0)
+    held = held_at_grants(limit.window_seconds, history.granted_seconds, history.completed_seconds, costs, moments)
     return moments, held
 
 
-def between(trail: PermitTrail, first: float, last: float) -> PermitTrail:
+def between(history: AuditHistory, first: float, last: float) -> AuditHistory:
     """The permits that were granted by `last` and not over before `first`."""
-    inside = (trail.granted_seconds <= last) & (trail.over_seconds >= first)
-    columns = ("granted_seconds", "over_seconds", "tokens", "job", "pool", "ending")
-    return replace(trail, **{name: getattr(trail, name)[inside] for name in columns})
+    inside = (history.granted_seconds <= last) & (history.completed_seconds >= first)
+    columns = ("granted_seconds", "completed_seconds", "tokens", "job", "pool", "ending")
+    return replace(history, **{name: getattr(history, name)[inside] for name in columns})
 
 
 def _judge(
-    limit: RateLimit, trail: PermitTrail, own: NDArray[np.bool_], first: float, last: float
+    limit: RateLimit, history: AuditHistory, own: NDArray[np.bool_], first: float, last: float
 ) -> WindowAudit | None:
-    granted = trail.granted_seconds
-    judged = trail.held_to(limit) & (granted >= first) & (granted <= last + limit.window_seconds)
+    granted = history.granted_seconds
+    judged = history.held_to(limit) & (granted >= first) & (granted <= last + limit.window_seconds)
     if not judged.any():
         return None
-    costs = trail.costs(limit)
-    held = np.where(judged, held_at_grants(limit.window_seconds, granted, trail.over_seconds, costs), 0)
+    costs = history.costs(limit)
+    held = np.where(judged, held_at_grants(limit.window_seconds, granted, history.completed_seconds, costs), 0)
     at = int(held.argmax())
     at_seconds = granted[at : at + 1]
-    of_job = held_at_grants(limit.window_seconds, granted, trail.over_seconds, np.where(own, costs, 0), at_seconds)
+    of_job = held_at_grants(
+        limit.window_seconds, granted, history.completed_seconds, np.where(own, costs, 0), at_seconds
+    )
     return WindowAudit(limit, int(held[at]), int(of_job[0]), float(granted[at]), int((held > limit.amount).sum()))
 
 
-def _limits_between(trail: PermitTrail, first: float, last: float) -> list[RateLimit]:
-    eras = trail.limits
+def _limits_between(history: AuditHistory, first: float, last: float) -> list[RateLimit]:
+    eras = history.limits
     ends = [*(era.since_seconds for era in eras[1:]), float("inf")]
     held_to = [era.limits for era, end in zip(eras, ends, strict=True) if era.since_seconds <= last and end > first]
     return sorted({limit for limits in held_to for limit in limits}, key=lambda limit: limit.window_seconds)

@@ -1,9 +1,9 @@
-"""RefusalStreak: for how long to send nothing after a broker refused."""
+"""CooldownStreak: for how long to send nothing after a broker refused."""
 
 from __future__ import annotations
 
 
-class RefusalStreak:
+class CooldownStreak:
     """Tells how long to keep silent: what the broker asks for, or a time that doubles in a row of refusals.
 
     A refusal during a silence comes from a request that left before it: it doubles nothing. One that comes
@@ -15,12 +15,12 @@ class RefusalStreak:
         self._length = 0
         self._remembered_until = float("-inf")
 
-    def silence_seconds(self, retry_after_seconds: float | None, now: float, silent_until: float) -> float:
-        """How long from now; `silent_until` is the end of the silence that holds already."""
-        if silent_until <= now:
+    def cooldown_seconds(self, retry_after_seconds: float | None, now: float, cooling_until: float) -> float:
+        """How long from now; `cooling_until` is the end of the silence that holds already."""
+        if cooling_until <= now:
             self._length = self._length + 1 if now <= self._remembered_until else 1
         self._length = max(self._length, 1)
         seconds = self._base_seconds * 2.0 ** (self._length - 1) if retry_after_seconds is None else retry_after_seconds
-        ends_at = max(now + seconds, silent_until)
+        ends_at = max(now + seconds, cooling_until)
         self._remembered_until = ends_at + max(ends_at - now, self._memory_seconds)
         return seconds

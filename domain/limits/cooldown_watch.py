@@ -1,4 +1,4 @@
-"""SealWatch: which of a limiter's seals a job has still to record."""
+"""CooldownWatch: which of a limiter's cooldowns a job has still to record."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from domain.limits.messages import LimiterStatus
 
 
 @dataclass(frozen=True, slots=True)
-class Seal:
-    """The broker refused the whole account for so long. `seal_id` tells one seal from another."""
+class Cooldown:
+    """The broker refused the whole account for so long. `cooldown_id` tells one cooldown from another."""
 
     seconds: float
     reason: str
-    seal_id: str = field(default_factory=lambda: uuid4().hex)
+    cooldown_id: str = field(default_factory=lambda: uuid4().hex)
 
 
-class SealWatch:
-    """Looks at a limiter's status now and then, and finds each of its seals once.
+class CooldownWatch:
+    """Looks at a limiter's status now and then, and finds each of its cooldowns once.
 
     One that holds at the first look is found, one that had ended before is not.
     """
@@ -26,9 +26,9 @@ class SealWatch:
     def __init__(self) -> None:
         self._seen: int | None = None
 
-    def look(self, status: LimiterStatus) -> Seal | None:
-        """The seal that is new since the last look; the latest, if there were several."""
-        seen, self._seen = self._seen, status.seals
-        began_anew = seen is None or status.seals < seen
-        is_new = status.seals > 0 and status.sealed_seconds > 0 if began_anew else status.seals != seen
-        return Seal(round(status.seal_seconds, 3), status.sealed_reason) if is_new else None
+    def look(self, status: LimiterStatus) -> Cooldown | None:
+        """The cooldown that is new since the last look; the latest, if there were several."""
+        seen, self._seen = self._seen, status.cooldowns
+        began_anew = seen is None or status.cooldowns < seen
+        is_new = status.cooldowns > 0 and status.cooldown_seconds > 0 if began_anew else status.cooldowns != seen
+        return Cooldown(round(status.cooldown_length_seconds, 3), status.cooldown_reason) if is_new else None

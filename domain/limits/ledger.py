@@ -12,29 +12,29 @@ from domain.limits.windows import Marks, PermitWindow
 
 
 @dataclass(frozen=True, slots=True)
-class LentPermit:
+class GrantedPermit:
     """A permit as the ledger keeps it; moments are seconds on one monotonic clock.
 
-    `over_at` is when its request is known to be over, or, while that is not known, the latest moment
+    `completed_at` is when its request is known to be over, or, while that is not known, the latest moment
     at which the request could still arrive.
     """
 
     permit_id: str
     tokens: int
     granted_at: float
-    over_at: float
-    is_over: bool = False
+    completed_at: float
+    has_completed: bool = False
     pool: str = ""
 
-    def ended(self, over_at: float) -> LentPermit:
+    def ended(self, completed_at: float) -> GrantedPermit:
         """The same permit, its request known to be over since then."""
-        return LentPermit(self.permit_id, self.tokens, self.granted_at, over_at, True, self.pool)
+        return GrantedPermit(self.permit_id, self.tokens, self.granted_at, completed_at, True, self.pool)
 
 
 class PermitLedger:
     """Grants permits so that no window of the broker can ever hold more than its limit.
 
-    A permit is lent, not spent: it counts against every window of its pool from its grant until one window
+    A permit is granted, not spent: it counts against every window of its pool from its grant until one window
     length after its request is known to be over. A new one is granted only if, in each window,
     counted + asked <= limit.
 
@@ -48,14 +48,14 @@ class PermitLedger:
     Nothing in this speaks of other limits, so it holds for each of several at once. QED
 
     The order of grants is the order of the calls of `lend`, whatever moments come with them: `now` never goes
-    back. A successor knows every permit of its predecessor that could count (`restore`), or is sealed until
+    back. A successor knows every permit of its predecessor that could count (`restore`), or is cooling down until
     none can; limits that get stricter midway hold from the next grant, since every permit is counted anew.
 
-    What this rests on: `over_at` is never too early.
+    What this rests on: `completed_at` is never too early.
     - An answered request is over when its headers are in: it had arrived.
-    - One that was given up, however soon, is over `timeout_seconds + stray_seconds` after it was sent: it
+    - One that was given up, however soon, is over `timeout_seconds + abandoned_seconds` after it was sent: it
       arrives by then, or never.
-    - One of which nothing is heard is over at the bound it was lent with: permits are checked right before
+    - One of which nothing is heard is over at the bound it was granted with: permits are checked right before
       the first byte and useless after `permit_valid_seconds`, and it is given up `timeout_seconds` later.
       A later word does not extend the bound.
     - Only where the user vouches for it, one that was sent is over `uplink_seconds` later, answered or not.
@@ -65,18 +65,18 @@ class PermitLedger:
     What other programs on the account use is outside the claim. What the broker tells of it (`see`) is
     counted on top of our own permits, so it can only delay a grant, and the proof stands as it is.
 
-    Source: the argument is that of a lease with an upper bound on its holder's last action
-    (C. Gray and D. Cheriton, "Leases", SOSP 1989), applied to a sliding window.
+    Source: the argument is that of a permit bundle with an upper bound on its holder's last action
+    (C. Gray and D. Cheriton, "Permit bundles", SOSP 1989), applied to a sliding window.
     """
 
     def __init__(self, limits: Sequence[RateLimit]) -> None:
         if not limits:
             raise ValueError("a ledger needs at least one limit")
         self._windows = [PermitWindow(limit) for limit in limits]
-        self._lent: dict[str, LentPermit] = {}
+        self._outstanding: dict[str, GrantedPermit] = {}
         self._marks: dict[str, list[Marks]] = {}
         self._bounds: list[tuple[float, str]] = []
-        self._sealed_until = float("-inf")
+        self._cooldown_until = float("-inf")
         self._now = float("-inf")
 
     @property
@@ -93,10 +93,10 @@ class PermitLedger:
     def wait_seconds(self, tokens: int, now: float, pool: str = "", permits: int = 1) -> float:
         """How long until so many such permits may be granted together; 0 means now.
 
-        What is lent is taken to last until its bound: when a request ends sooner, ask again.
+        What is granted is taken to last until its bound: when a request ends sooner, ask again.
         """
         self._advance(now)
-        free_at = max([self._sealed_until, *(window.free_at(tokens, pool, permits) for window in self._windows)])
+        free_at = max([self._cooldown_until, *(window.free_at(tokens, pool, permits) for window in self._windows)])
         return max(0.0, free_at - self._now)
 
     def is_contended(self, tokens: int, now: float, pool: str, permits: int, other_pool: str) -> bool:
@@ -105,36 +105,36 @@ class PermitLedger:
         full = [window for window in self._windows if not window.has_room(tokens, pool, permits)]
         return bool(full) and all(window.limit.cost(1, other_pool) for window in full)
 
-    def lend(self, permit_id: str, tokens: int, now: float, over_by: float, pool: str = "") -> LentPermit:
-        """Grant a permit whose request arrives by `over_by` at the latest, whatever happens.
+    def grant(self, permit_id: str, tokens: int, now: float, complete_by: float, pool: str = "") -> GrantedPermit:
+        """Grant a permit whose request arrives by `complete_by` at the latest, whatever happens.
 
-        Raises ValueError when it may not be granted now (ask `wait_seconds` first), or is lent already.
+        Raises ValueError when it may not be granted now (ask `wait_seconds` first), or is granted already.
         """
-        return self.lend_all([permit_id], tokens, now, over_by, pool)[0]
+        return self.grant_all([permit_id], tokens, now, complete_by, pool)[0]
 
-    def lend_all(
-        self, permit_ids: Sequence[str], tokens: int, now: float, over_by: float, pool: str = ""
-    ) -> tuple[LentPermit, ...]:
+    def grant_all(
+        self, permit_ids: Sequence[str], tokens: int, now: float, complete_by: float, pool: str = ""
+    ) -> tuple[GrantedPermit, ...]:
         """Grant several permits of one weight, all or none; each is settled on its own. Raises as `lend` does."""
-        if not self._lent.keys().isdisjoint(permit_ids):
+        if not self._outstanding.keys().isdisjoint(permit_ids):
             raise ValueError(f"a permit of {', '.join(permit_ids)} is lent already")
         if self.wait_seconds(tokens, now, pool, len(permit_ids)) > 0:
             raise ValueError(f"{', '.join(permit_ids)} may not be granted yet")
-        marks, over_at = [window.marks() for window in self._windows], max(over_by, self._now)
-        permits = tuple(LentPermit(each, tokens, self._now, over_at, pool=pool) for each in permit_ids)
+        marks, completed_at = [window.marks() for window in self._windows], max(complete_by, self._now)
+        permits = tuple(GrantedPermit(each, tokens, self._now, completed_at, pool=pool) for each in permit_ids)
         for permit in permits:
             self._marks[permit.permit_id] = marks
             self._count(permit)
         return permits
 
-    def restore(self, permits: Iterable[LentPermit], sealed_until: float) -> None:
+    def restore(self, permits: Iterable[GrantedPermit], cooldown_until: float) -> None:
         """Count permits that an earlier ledger granted, whether or not they fit the limits."""
         for permit in permits:
             self._count(permit)
-        self.seal(sealed_until)
+        self.cool_down(cooldown_until)
 
-    def settle(self, permit_id: str, over_at: float, now: float) -> LentPermit | None:
-        """Note that the permit's request was over at `over_at`; None if it was settled before or is unknown.
+    def complete(self, permit_id: str, completed_at: float, now: float) -> GrantedPermit | None:
+        """Note that the permit's request was over at `completed_at`; None if it was settled before or is unknown.
 
         A moment later than its bound, or before its grant, is taken as that bound or that grant.
         """
@@ -142,15 +142,15 @@ class PermitLedger:
         permit = self._forget(permit_id)
         if permit is None:
             return None
-        return self._end(permit, min(max(over_at, permit.granted_at), permit.over_at))
+        return self._end(permit, min(max(completed_at, permit.granted_at), permit.completed_at))
 
-    def void(self, permit_id: str, now: float) -> LentPermit | None:
+    def release(self, permit_id: str, now: float) -> GrantedPermit | None:
         """Note that the permit will never be used: it counts no more. None if unknown."""
         self._advance(now)
         permit = self._forget(permit_id)
         if permit is not None:
             for window, cost in self._costs(permit):
-                window.void(cost, permit.over_at)
+                window.release(cost, permit.completed_at)
         return permit
 
     def see(self, permit_id: str, usage: BrokerUsage, answered_at: float, now: float) -> None:
@@ -171,17 +171,17 @@ class PermitLedger:
                 if earlier.limit.window == window.limit.window:
                     window.inherit_others(earlier)
 
-    def seal(self, until: float) -> None:
+    def cool_down(self, until: float) -> None:
         """Grant nothing before that moment; an earlier one than already set changes nothing."""
-        self._sealed_until = max(self._sealed_until, until)
+        self._cooldown_until = max(self._cooldown_until, until)
 
     @property
-    def sealed_until(self) -> float:
-        return self._sealed_until
+    def cooldown_until(self) -> float:
+        return self._cooldown_until
 
-    def lent(self, permit_id: str) -> LentPermit | None:
+    def outstanding(self, permit_id: str) -> GrantedPermit | None:
         """The permit, while its request is not known to be over."""
-        return self._lent.get(permit_id)
+        return self._outstanding.get(permit_id)
 
     def counted(self, now: float) -> tuple[int, ...]:
         """What each window counts, in the order of `limits`."""
@@ -198,37 +198,37 @@ class PermitLedger:
         """The longest window, as widened."""
         return max(window.length_seconds for window in self._windows)
 
-    def _costs(self, permit: LentPermit) -> Iterable[tuple[PermitWindow, int]]:
+    def _costs(self, permit: GrantedPermit) -> Iterable[tuple[PermitWindow, int]]:
         return ((window, window.limit.cost(permit.tokens, permit.pool)) for window in self._windows)
 
-    def _count(self, permit: LentPermit) -> None:
+    def _count(self, permit: GrantedPermit) -> None:
         for window, cost in self._costs(permit):
-            window.lend(cost, permit.over_at)
-        if permit.is_over:
-            self._end(permit, permit.over_at)
+            window.grant(cost, permit.completed_at)
+        if permit.has_completed:
+            self._end(permit, permit.completed_at)
         else:
-            self._lent[permit.permit_id] = permit
-            heapq.heappush(self._bounds, (permit.over_at, permit.permit_id))
+            self._outstanding[permit.permit_id] = permit
+            heapq.heappush(self._bounds, (permit.completed_at, permit.permit_id))
 
     def _advance(self, now: float) -> None:
         self._now = max(self._now, now)
         while self._bounds and (self._bounds[0][0] <= self._now or not self._holds(*self._bounds[0])):
             bound, permit_id = heapq.heappop(self._bounds)
             if self._holds(bound, permit_id):
-                self._end(self._lent[permit_id], bound)
+                self._end(self._outstanding[permit_id], bound)
                 self._forget(permit_id)
         for window in self._windows:
             window.advance(self._now)
 
     def _holds(self, bound: float, permit_id: str) -> bool:
-        permit = self._lent.get(permit_id)
-        return permit is not None and permit.over_at == bound
+        permit = self._outstanding.get(permit_id)
+        return permit is not None and permit.completed_at == bound
 
-    def _forget(self, permit_id: str) -> LentPermit | None:
+    def _forget(self, permit_id: str) -> GrantedPermit | None:
         self._marks.pop(permit_id, None)
-        return self._lent.pop(permit_id, None)
+        return self._outstanding.pop(permit_id, None)
 
-    def _end(self, permit: LentPermit, over_at: float) -> LentPermit:
+    def _end(self, permit: GrantedPermit, completed_at: float) -> GrantedPermit:
         for window, cost in self._costs(permit):
-            window.end(cost, permit.over_at, over_at)
-        return permit.ended(over_at)
+            window.end(cost, permit.completed_at, completed_at)
+        return permit.ended(completed_at)

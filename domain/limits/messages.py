@@ -35,7 +35,7 @@ class PermitRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class Lease:
+class PermitBundle:
     """Permits granted `granted_after_seconds` from the call that asked, each usable for `valid_seconds` then.
 
     As many as were asked for, or fewer, never none; each has its own id and is settled on its own.
@@ -57,12 +57,12 @@ class Outcome(StrEnum):
     """The response headers came: the request had arrived."""
     UNUSED = "unused"
     """Not a byte was written."""
-    STRAY = "stray"
+    ABANDONED = "stray"
     """Written, then given up: it may still arrive."""
 
 
 @dataclass(frozen=True, slots=True)
-class Settlement:
+class Completion:
     """The end of a permit, `seconds_ago` before this was sent.
 
     `call_seconds` is how long before that end its request was sent, `usage` what the broker's answer
@@ -75,13 +75,13 @@ class Settlement:
     call_seconds: float | None = None
     usage: tuple[BrokerUsage, ...] = ()
 
-    def sent_after(self, seconds: float) -> Settlement:
+    def sent_after(self, seconds: float) -> Completion:
         """The same, sent so long after the end."""
-        return Settlement(self.permit_id, self.outcome, seconds, self.call_seconds, self.usage)
+        return Completion(self.permit_id, self.outcome, seconds, self.call_seconds, self.usage)
 
     def __reduce__(self) -> tuple[Any, ...]:
         # A hundred of these ride on one call: what dataclasses do by themselves takes four times as long.
-        return Settlement, (self.permit_id, self.outcome, self.seconds_ago, self.call_seconds, self.usage)
+        return Completion, (self.permit_id, self.outcome, self.seconds_ago, self.call_seconds, self.usage)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,16 +113,16 @@ class LimiterStatus:
     windows: tuple[WindowStatus, ...]
     waiting: int
     paused: bool
-    sealed_seconds: float
-    sealed_reason: str
+    cooldown_seconds: float
+    cooldown_reason: str
     granted: int
     waited_seconds: float
     mean_call_seconds: float
     note: str
     jobs: tuple[JobWaiting, ...] = ()
-    seals: int = 0
+    cooldowns: int = 0
     """How often the broker has refused the account since this limiter began; refusals of one burst are one."""
-    seal_seconds: float = 0.0
-    """How long the latest of these seals is, from its beginning to its end."""
+    cooldown_length_seconds: float = 0.0
+    """How long the latest of these cooldowns is, from its beginning to its end."""
     mean_wait_seconds: float = 0.0
     """How long a call waited for its permits, from when it was asked first."""

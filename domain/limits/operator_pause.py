@@ -1,4 +1,4 @@
-"""AccountSwitch: the port through which an operator reaches a broker account, and how a new limiter heeds it."""
+"""OperatorPause: the port through which an operator reaches a broker account, and how a new limiter heeds it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Protocol
 from domain.limits.messages import LimiterStatus
 
 
-class AccountSwitch(Protocol):
+class OperatorPause(Protocol):
     """Whether an operator lets an account be used; outlives every process, and is there before the first.
 
     Changing it raises StorageUnavailable when that cannot be written.
@@ -29,7 +29,7 @@ class AccountSwitch(Protocol):
         """The cluster where the limiter runs that has the account; None when nobody has it."""
 
 
-class FoundLimiter(Protocol):
+class RunningLimiter(Protocol):
     """A limiter that runs somewhere; its methods block until they are carried out."""
 
     def pause(self) -> None: ...
@@ -42,7 +42,7 @@ class FoundLimiter(Protocol):
     def status(self) -> LimiterStatus: ...
 
 
-def heed(switch: AccountSwitch, limiter: FoundLimiter) -> None:
+def sync_pause_state(switch: OperatorPause, limiter: RunningLimiter) -> None:
     """Bring a limiter that was just begun in line with the switch, whatever an operator does to both meanwhile.
 
     The switch is set before the limiter is told: when it still says the same after our order, no

@@ -1,4 +1,4 @@
-"""Leases: how many permits may be taken in one call, and what they are called."""
+"""Permit bundles: how many permits may be taken in one call, and what they are called."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from dataclasses import dataclass
 from domain.limits.rates import AccountLimits, RateLimit
 
 WINDOW_SHARE = 0.01
-"""A lease is at most this part of every window: while it is gathered its permits idle, on the mean half of that."""
-PACE_SECONDS = 0.1
-"""A lease is at most what the limits let through in this time, so that nobody waits long behind one."""
+"""A bundle is at most this part of every window: while it is gathered its permits idle, half of that on average."""
+GATHER_SECONDS = 0.1
+"""A bundle is at most what the limits let through in this time, so that nobody waits long behind one."""
 MOST_PERMITS = 100
 
 
 @dataclass(frozen=True, slots=True)
-class LeaseTerms:
+class BundleTerms:
     """What a worker may take and keep under these limits; without any, one permit a call.
 
-    A lease costs at most half of `WINDOW_SHARE` of the utilisation to gather and as much to keep, so low limits
+    A permit bundle costs at most half of `WINDOW_SHARE` of the utilisation to gather and as much to keep, so low limits
     allow none: at 15/1s it is one permit a call, at 1000/1s ten, at 6000w/60s ten of weight 1. What
     lies unused with a worker for `spare_seconds` goes back.
     """
@@ -26,10 +26,10 @@ class LeaseTerms:
     spare_seconds: float = 0.0
 
     @classmethod
-    def of(cls, account: AccountLimits) -> LeaseTerms:
+    def of(cls, account: AccountLimits) -> BundleTerms:
         """What holds for the account: a spare permit goes back long before its validity ends."""
         spare_seconds = min(
-            account.shortest.window_seconds * WINDOW_SHARE, PACE_SECONDS, account.permit_valid_seconds / 4
+            account.shortest.window_seconds * WINDOW_SHARE, GATHER_SECONDS, account.permit_valid_seconds / 4
         )
         return cls(account.limits, spare_seconds)
 
@@ -46,4 +46,4 @@ def permit_ids(ticket: str, permits: int) -> list[str]:
 
 
 def _in_pace(limit: RateLimit) -> float:
-    return limit.amount / limit.window_seconds * PACE_SECONDS
+    return limit.amount / limit.window_seconds * GATHER_SECONDS

@@ -7,7 +7,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
-from domain.limits.ledger import LentPermit
+from domain.limits.ledger import GrantedPermit
 from domain.limits.messages import Outcome, Priority
 from domain.limits.rates import AccountLimits, RateLimit
 from domain.limits.usage import BrokerUsage
@@ -42,14 +42,14 @@ class PermitSource(Protocol):
     def acquire(self, tokens: int = 1, pool: str = "") -> AbstractAsyncContextManager[Permit]:
         """Wait for a permit of the broker's budget `pool`.
 
-        Leaving the context gives it back: unused if never `sent`, and as a stray (counted longer, it
+        Leaving the context gives it back: unused if never `sent`, and as a abandoned (counted longer, it
         may still arrive) if sent but never `answered`.
 
         Raises PermitImpossible when a window is smaller than `tokens`, LimiterUnavailable when the
         limiter is shut down.
         """
 
-    async def seal(self, retry_after_seconds: float | None, reason: str) -> None:
+    async def cool_down(self, retry_after_seconds: float | None, reason: str) -> None:
         """Say that the broker refused (429, 418): nobody on the account sends until the time is over.
 
         Without a time the limiter chooses: one window, doubling with each refusal in a row.
@@ -74,8 +74,8 @@ class RecordedPermits:
     agreed on, None when there was nothing to agree.
     """
 
-    permits: tuple[LentPermit, ...]
-    sealed_until: float
+    permits: tuple[GrantedPermit, ...]
+    cooldown_until: float
     complete_since: float
     agreed: AccountLimits | None
     note: str
@@ -96,16 +96,16 @@ class PermitRecord(Protocol):
     def known(self) -> RecordedPermits:
         """What is known now."""
 
-    def lent(self, permits: Sequence[LentPermit]) -> None:
+    def granted(self, permits: Sequence[GrantedPermit]) -> None:
         """Note permits that were granted together, all or none; they survive this process once this returns."""
 
-    def over(self, permit: LentPermit) -> None:
+    def completed(self, permit: GrantedPermit) -> None:
         """Note that a permit's request is over."""
 
-    def void(self, permit_id: str) -> None:
+    def release(self, permit_id: str) -> None:
         """Note that a permit was never used."""
 
-    def seal(self, until: float) -> None:
+    def cool_down(self, until: float) -> None:
         """Note that nothing may be granted before that moment."""
 
     def agree(self, limits: AccountLimits) -> None:
@@ -123,18 +123,18 @@ class PermitLog(Protocol):
     """
 
     def open(self, known: RecordedPermits, now: float) -> None:
-        """Go on with the log, and agree with the permit record about what was lent when the last writer ended."""
+        """Go on with the log, and agree with the permit record about what was granted when the last writer ended."""
 
-    def hold_to(self, limits: Sequence[RateLimit], now: float) -> None:
+    def note_limits(self, limits: Sequence[RateLimit], now: float) -> None:
         """Note the limits that hold from now on."""
 
-    def lent(self, job_id: str, permits: Sequence[LentPermit]) -> None:
+    def granted(self, job_id: str, permits: Sequence[GrantedPermit]) -> None:
         """Note permits, one at least, before the permit record does and before they are handed out."""
 
-    def over(self, permit: LentPermit, outcome: Outcome, now: float) -> None:
+    def completed(self, permit: GrantedPermit, outcome: Outcome, now: float) -> None:
         """Note that a permit's request is over, answered or given up, before the permit record does."""
 
-    def void(self, permit_id: str, now: float) -> None:
+    def release(self, permit_id: str, now: float) -> None:
         """Note that a permit was never used."""
 
     def close(self) -> None:

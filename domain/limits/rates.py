@@ -78,7 +78,7 @@ class AccountLimits:
     """What holds for one broker account: its limits, and how long a request can be on its way.
 
     A permit may be used for `permit_valid_seconds`, and its client gives up within `timeout_seconds` of
-    sending. Assumed, and the guarantee rests on it: a request arrives within `timeout_seconds + stray_seconds` of
+    sending. Assumed, and the guarantee rests on it: a request arrives within `timeout_seconds + abandoned_seconds` of
     being sent, however soon it was given up, or never.
     `uplink_seconds`, where the user vouches for it: no request is counted by the broker later than this after it
     was sent, answered or not. Nothing measured may stand in for it: see docs/rate-guarantee.md.
@@ -88,14 +88,14 @@ class AccountLimits:
     account: str
     limits: tuple[RateLimit, ...]
     timeout_seconds: float
-    stray_seconds: float
+    abandoned_seconds: float
     permit_valid_seconds: float = 2.0
     uplink_seconds: float | None = None
 
     @property
     def longest_flight_seconds(self) -> float:
         """The longest time from a grant to the arrival of its request."""
-        on_its_way_seconds = self.timeout_seconds + self.stray_seconds
+        on_its_way_seconds = self.timeout_seconds + self.abandoned_seconds
         if self.uplink_seconds is not None:
             on_its_way_seconds = min(on_its_way_seconds, self.uplink_seconds)
         return self.permit_valid_seconds + on_its_way_seconds
@@ -119,7 +119,7 @@ class AccountLimits:
             self.account,
             tuple(limits.values()),
             max(self.timeout_seconds, other.timeout_seconds),
-            max(self.stray_seconds, other.stray_seconds),
+            max(self.abandoned_seconds, other.abandoned_seconds),
             max(self.permit_valid_seconds, other.permit_valid_seconds),
             None if None in uplinks else max(seconds for seconds in uplinks if seconds is not None),
         )

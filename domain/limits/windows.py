@@ -97,25 +97,25 @@ class PermitWindow:
         """How it stands."""
         return Marks(self.ended, self.left)
 
-    def lend(self, cost: int, over_by: float) -> None:
+    def grant(self, cost: int, complete_by: float) -> None:
         """Count a permit whose request arrives by then."""
         if cost:
             self.granted += cost
-            self._departures.add(over_by + self.length_seconds, cost)
+            self._departures.add(complete_by + self.length_seconds, cost)
 
-    def end(self, cost: int, over_by: float, over_at: float) -> None:
-        """A request that would have arrived by `over_by` was over at `over_at`."""
+    def end(self, cost: int, complete_by: float, completed_at: float) -> None:
+        """A request that would have arrived by `complete_by` was over at `completed_at`."""
         if cost:
             self.ended += cost
-            if over_at != over_by:
-                self._departures.remove(over_by + self.length_seconds, cost)
-                self._departures.add(over_at + self.length_seconds, cost)
+            if completed_at != complete_by:
+                self._departures.remove(complete_by + self.length_seconds, cost)
+                self._departures.add(completed_at + self.length_seconds, cost)
 
-    def void(self, cost: int, over_by: float) -> None:
+    def release(self, cost: int, complete_by: float) -> None:
         """A permit was never used: it counts no more."""
         if cost:
             self.granted -= cost
-            self._departures.remove(over_by + self.length_seconds, cost)
+            self._departures.remove(complete_by + self.length_seconds, cost)
 
     def advance(self, now: float) -> None:
         """Let go of what has left by now."""

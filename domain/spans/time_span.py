@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+UNIX_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 
 
@@ -14,7 +14,7 @@ def to_milliseconds(moment: datetime) -> int:
     """Milliseconds since 1970 UTC; a moment without a zone raises ValueError."""
     if moment.tzinfo is None:
         raise ValueError(f"{moment.isoformat()} has no time zone: write it with one, e.g. {moment.isoformat()}Z")
-    milliseconds, rest = divmod(moment - EPOCH, _MILLISECOND)
+    milliseconds, rest = divmod(moment - UNIX_EPOCH, _MILLISECOND)
     if rest:
         raise ValueError(f"{moment.isoformat()} is finer than a millisecond")
     return milliseconds
@@ -22,7 +22,7 @@ def to_milliseconds(moment: datetime) -> int:
 
 def from_milliseconds(milliseconds: int) -> datetime:
     """The UTC moment that many milliseconds after 1970."""
-    return EPOCH + timedelta(milliseconds=int(milliseconds))
+    return UNIX_EPOCH + timedelta(milliseconds=int(milliseconds))
 
 
 @dataclass(frozen=True, order=True, slots=True)

@@ -19,12 +19,12 @@ from actors.settings.model import Settings
 from actors.settings.state_folder import state_folder
 from adapters.brokers.binance.gateway import BinanceGateway
 from adapters.candle_store.repository import CandleFiles
-from adapters.permit_store.log_reader import read_trail
+from adapters.permit_store.log_reader import read_audit_history
 from adapters.simulator import SimulatorProcess
 from adapters.simulator.market import KlinesQuery, Market
 from domain.candles.dataset import Dataset, Interval
 from domain.jobs.progress import Progress
-from domain.limits.audit import PermitTrail
+from domain.limits.audit import AuditHistory
 from domain.spans.time_span import TimeSpan
 
 TREE = Path(__file__).resolve().parents[2]
@@ -142,9 +142,9 @@ class CollectionBench:
         with self.service() as service:
             return service.jobs()
 
-    def trail(self) -> PermitTrail:
+    def history(self) -> AuditHistory:
         """Every permit of the account that was used or may have been, as the limiter logged it."""
-        return read_trail(state_folder(), BinanceGateway.name, self.account)
+        return read_audit_history(state_folder(), BinanceGateway.name, self.account)
 
     def assert_limit_kept(self) -> None:
         """The exchange counted at most what it allows, in every sliding window."""

@@ -29,11 +29,11 @@ def test_a_refusal_seals_the_account_for_its_time_is_recorded_once_and_another_p
         status: LimiterStatus = ray.get(limiter.status.remote(), timeout=10)
     [window] = [each for each in status.windows if each.limit == "200w/60s"]
     assert 30 <= window.others <= 60
-    assert (status.seals, status.seal_seconds) == (1, 1.0)
+    assert (status.cooldowns, status.cooldown_length_seconds) == (1, 1.0)
     assert bench.simulator.report()["violations"] == 0
 
     shown = bench.run("history", job.job_id, "--json")
 
-    [sealed] = [entry for entry in json.loads(shown.stdout)["events"] if entry["event"] == "AccountSealed"]
-    assert sealed["reason"] == "binance: HTTP 429: too many requests"
-    assert sealed["details"] == {"seconds": 1.0}
+    [cooled_down] = [entry for entry in json.loads(shown.stdout)["events"] if entry["event"] == "AccountSealed"]
+    assert cooled_down["reason"] == "binance: HTTP 429: too many requests"
+    assert cooled_down["details"] == {"seconds": 1.0}

@@ -77,7 +77,7 @@ def test_frozen_workers_send_nothing_with_permits_from_before_they_thawed(
 ) -> None:
     with bench.service() as service:
         job = service.submit()
-        until(lambda: len(bench.trail()) >= AMOUNT, "the first window is used up")
+        until(lambda: len(bench.history()) >= AMOUNT, "the first window is used up")
         until(lambda: len(actor_processes("worker-")) == WORKERS, "every worker is there to be frozen")
         workers = actor_processes("worker-")
 
@@ -115,13 +115,13 @@ def frozen(processes: list[psutil.Process]) -> Iterator[None]:
 
 def when_there_is_room(bench: CollectionBench) -> float:
     """When the limiter will next grant, if it grants nothing now; in seconds since 1970."""
-    trail, limit = bench.trail(), RateLimit.parse(LIMIT)
-    free_at = np.sort(trail.over_seconds + limit.window_seconds * 1.001 + 0.001)
+    history, limit = bench.history(), RateLimit.parse(LIMIT)
+    free_at = np.sort(history.completed_seconds + limit.window_seconds * 1.001 + 0.001)
     counted = free_at[free_at > time.time()]
     return float(counted[0]) if len(counted) >= limit.amount else float("inf")
 
 
 def permits_granted(bench: CollectionBench, since: float, until: float) -> int:
     """Permits granted in that time that were used, or still may be."""
-    granted = bench.trail().granted_seconds
+    granted = bench.history().granted_seconds
     return int(((since < granted) & (granted < until)).sum())

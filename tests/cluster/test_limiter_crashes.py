@@ -58,7 +58,7 @@ def test_a_second_run_at_once_takes_the_room_that_the_record_shows_and_no_more(e
     bench.until_requests(36)
     moments = [arrival["at_seconds"] for arrival in bench.simulator.arrivals()]
     assert moments[35] - moments[0] < MINUTE_SECONDS, "it did not wait the first run's window out"
-    until(lambda: len(bench.trail()) >= 40, "all the room is used")
+    until(lambda: len(bench.history()) >= 40, "all the room is used")
     (job,) = bench.stored_jobs()
     assert "RUNNING" in bench.run("status", job.job_id).stdout, "it waits, and whoever asks is answered meanwhile"
     assert bench.requests <= 40
@@ -80,8 +80,8 @@ def test_a_limiter_whose_record_is_torn_waits_it_out_and_says_so_to_whoever_watc
         with (state_folder() / f"binance@{bench.account}.permits").open("ab") as record:
             record.write(b"\x00\x00")
         kill_all([actor_process(f"limiter:binance:{bench.account}")])
-        until(lambda: "the permit record is torn" in job.progress().sealed_reason, "the watcher is told why")
-        assert job.progress().sealed_seconds > 60.0
+        until(lambda: "the permit record is torn" in job.progress().cooldown_reason, "the watcher is told why")
+        assert job.progress().cooldown_seconds > 60.0
         assert "nothing is sent for" in bench.run("status", job.job_id).stdout
         job.shutdown()
     assert bench.requests == 20

@@ -6,11 +6,11 @@ import time
 from pathlib import Path
 
 from adapters.permit_store.record import PermitRecordFile
-from domain.limits.ledger import LentPermit
+from domain.limits.ledger import GrantedPermit
 from domain.limits.rates import AccountLimits, RateLimit
 
 LIMITS = AccountLimits(
-    "binance", "default", (RateLimit.parse("15/1s"),), timeout_seconds=10, stray_seconds=5, permit_valid_seconds=2
+    "binance", "default", (RateLimit.parse("15/1s"),), timeout_seconds=10, abandoned_seconds=5, permit_valid_seconds=2
 )
 FLIGHT_SECONDS = 17.0
 FRACTIONAL = LIMITS.stricter(
@@ -22,10 +22,10 @@ def file_record(folder: Path, holder: str = "the first run", session: str = "one
     return PermitRecordFile(folder, LIMITS, holder, session, **more)
 
 
-def permit(name: str, granted_at: float | None = None, tokens: int = 2) -> LentPermit:
+def permit(name: str, granted_at: float | None = None, tokens: int = 2) -> GrantedPermit:
     granted_at = time.monotonic() if granted_at is None else granted_at
-    return LentPermit(name, tokens, granted_at, granted_at + FLIGHT_SECONDS)
+    return GrantedPermit(name, tokens, granted_at, granted_at + FLIGHT_SECONDS)
 
 
-def ended(lent: LentPermit, over_at: float) -> LentPermit:
-    return LentPermit(lent.permit_id, lent.tokens, lent.granted_at, over_at, is_over=True)
+def ended(granted: GrantedPermit, completed_at: float) -> GrantedPermit:
+    return GrantedPermit(granted.permit_id, granted.tokens, granted.granted_at, completed_at, has_completed=True)

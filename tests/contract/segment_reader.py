@@ -31,7 +31,7 @@ class ReadSegment:
     known: list[tuple[int, int, int]]
     replaced: Bars
 
-    def as_known_at(self, moment_ms: int) -> Bars:
+    def as_of(self, moment_ms: int) -> Bars:
         """The bars as they were known then."""
         found: list[tuple[Any, ...]] = []
         older = list(zip(*self.replaced.values(), strict=True))
@@ -150,14 +150,14 @@ def undone(record: Any, left: list[int], values: Bars, rows: int) -> list[int]:
             last = wrap(last + number)
             whole.append(last)
         return whole
-    over, under = prediction
-    return [wrap(number + product(over, under, decimals, values, row)) for row, number in enumerate(left)]
+    completed, under = prediction
+    return [wrap(number + product(completed, under, decimals, values, row)) for row, number in enumerate(left)]
 
 
-def product(over: list[str], under: list[str], decimals: int, values: Bars, row: int) -> int:
+def product(completed: list[str], under: list[str], decimals: int, values: Bars, row: int) -> int:
     with np.errstate(all="ignore"):
-        result = operand(over[0], values, row)
-        for name in over[1:]:
+        result = operand(completed[0], values, row)
+        for name in completed[1:]:
             result = result * operand(name, values, row)
         for name in under:
             result = result / operand(name, values, row)

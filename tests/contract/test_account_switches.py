@@ -1,4 +1,4 @@
-"""What every account switch keeps to, the fake included: `domain.limits.operator_pause.AccountSwitch`."""
+"""What every account switch keeps to, the fake included: `domain.limits.operator_pause.OperatorPause`."""
 
 from __future__ import annotations
 
@@ -8,35 +8,35 @@ from pathlib import Path
 
 import pytest
 
-from adapters.in_memory import InMemoryAccountSwitch, InMemoryPermitRecord
+from adapters.in_memory import InMemoryOperatorPause, InMemoryPermitRecord
 from adapters.in_memory.permits import PermitMemory
-from adapters.permit_store.operator_pause import AccountSwitchFile
+from adapters.permit_store.operator_pause import OperatorPauseFile
 from adapters.permit_store.record import PermitRecordFile
 from domain.errors import StorageUnavailable
-from domain.limits.operator_pause import AccountSwitch
+from domain.limits.operator_pause import OperatorPause
 from domain.limits.ports import PermitRecord
 from domain.limits.rates import AccountLimits, RateLimit
 
-LIMITS = AccountLimits("binance", "my/main @ home", (RateLimit.parse("15/1s"),), timeout_seconds=1, stray_seconds=1)
+LIMITS = AccountLimits("binance", "my/main @ home", (RateLimit.parse("15/1s"),), timeout_seconds=1, abandoned_seconds=1)
 
 
 @dataclass
 class Subject:
     """Makes switches of one account, and the record by which a limiter holds it."""
 
-    switch: Callable[[], AccountSwitch]
+    switch: Callable[[], OperatorPause]
     record: PermitRecord
 
 
-@pytest.fixture(params=["InMemoryAccountSwitch", "AccountSwitchFile"])
+@pytest.fixture(params=["InMemoryOperatorPause", "OperatorPauseFile"])
 def subject(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Subject]:
-    if request.param == "AccountSwitchFile":
+    if request.param == "OperatorPauseFile":
         folder = tmp_path / "not yet there"
         record: PermitRecord = PermitRecordFile(folder, LIMITS, "a test", "session")
-        built = Subject(lambda: AccountSwitchFile(folder, LIMITS.broker, LIMITS.account), record)
+        built = Subject(lambda: OperatorPauseFile(folder, LIMITS.broker, LIMITS.account), record)
     else:
         memory = PermitMemory()
-        switch = InMemoryAccountSwitch(memory)
+        switch = InMemoryOperatorPause(memory)
         built = Subject(lambda: switch, InMemoryPermitRecord(LIMITS, memory))
     yield built
     built.record.close()
@@ -76,12 +76,12 @@ def test_looking_for_a_limiter_takes_the_account_from_nobody(subject: Subject) -
 
 
 def test_accounts_are_paused_one_by_one(tmp_path: Path) -> None:
-    AccountSwitchFile(tmp_path, "binance", "a").pause()
-    assert not AccountSwitchFile(tmp_path, "binance", "b").is_paused()
-    assert not AccountSwitchFile(tmp_path, "kraken", "a").is_paused()
+    OperatorPauseFile(tmp_path, "binance", "a").pause()
+    assert not OperatorPauseFile(tmp_path, "binance", "b").is_paused()
+    assert not OperatorPauseFile(tmp_path, "kraken", "a").is_paused()
 
 
 def test_a_pause_that_cannot_be_written_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StorageUnavailable):
-        AccountSwitchFile(tmp_path / "file", "binance", "a").pause()
+        OperatorPauseFile(tmp_path / "file", "binance", "a").pause()

@@ -7,15 +7,15 @@ import pytest
 
 from adapters.reports.audit_plot import FORMATS, draw
 from domain.errors import SettingsError
-from domain.limits.audit import LimitsInForce, PermitTrail, audit
+from domain.limits.audit import AuditHistory, LimitsInForce, audit
 from domain.limits.rates import RateLimit
 
 pytest.importorskip("matplotlib")
 
 GRANTED = np.arange(0.0, 40.0, 0.1)
-TRAIL = PermitTrail(
+TRAIL = AuditHistory(
     granted_seconds=GRANTED,
-    over_seconds=GRANTED + 0.05,
+    completed_seconds=GRANTED + 0.05,
     tokens=np.ones(len(GRANTED), np.int64),
     job=np.arange(len(GRANTED)) % 2,
     pool=np.zeros(len(GRANTED), np.int64),

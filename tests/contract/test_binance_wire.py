@@ -187,7 +187,7 @@ async def test_each_kind_of_trouble_has_its_error(kind: FaultKind, error: type[B
         with pytest.raises(error, match=message) as caught:
             await gateway.fetch_page(page_of(gateway), permits)
         assert (caught.value.broker, caught.value.symbol) == ("binance", "SIM001")
-        assert len(permits.seals) == isinstance(caught.value, BrokerThrottled)
+        assert len(permits.cooldowns) == isinstance(caught.value, BrokerThrottled)
 
 
 @pytest.mark.parametrize(
@@ -216,7 +216,7 @@ async def test_a_throttle_without_a_time_lets_the_limiter_choose() -> None:
         permits = InMemoryRateLimiter()
         with pytest.raises(BrokerThrottled) as caught:
             await gateway.fetch_page(page_of(gateway), permits)
-        assert permits.seals == [(None, "binance: HTTP 429: too many requests")]
+        assert permits.cooldowns == [(None, "binance: HTTP 429: too many requests")]
         assert caught.value.retry_after_seconds == 0.0
 
 

@@ -46,7 +46,7 @@ async def test_a_refusal_tells_it_too() -> None:
             await gateway.fetch_page(page_of(gateway), permits)
         await gateway.close()
     assert permits.usage == [used(2)]
-    assert len(permits.seals) == 1
+    assert len(permits.cooldowns) == 1
 
 
 async def test_an_answer_without_a_count_tells_nothing() -> None:

@@ -136,7 +136,7 @@ async def test_being_throttled_seals_the_account_before_anyone_hears_of_it(subje
     with pytest.raises(BrokerThrottled) as caught:
         await subject.gateway.fetch_page(subject.page("THROTTLED"), subject.permits)
     assert caught.value.retry_after_seconds == 1.0
-    assert [seconds for seconds, _ in subject.permits.seals] == [1.0]
+    assert [seconds for seconds, _ in subject.permits.cooldowns] == [1.0]
 
 
 async def test_nothing_is_retried_inside_a_gateway(subject: Subject) -> None:

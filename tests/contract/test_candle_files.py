@@ -129,7 +129,7 @@ def test_a_kill_at_any_step_of_a_save_leaves_each_file_as_before_or_as_after_wit
     seen = set()
     for step in range(7):
         files = CandleFiles(tmp_path / str(step))
-        files.save(DATASET, march, candles(range(25)), known_at_ms=1)
+        files.save(DATASET, march, candles(range(25)), as_of_ms=1)
         returned, said = run(KILLED_AT_A_STEP.format(step), files.root)
         assert (returned, said.strip()) == ((0, "6") if step == 6 else (-signal.SIGKILL, ""))
         halves = [len(files.read(DATASET, half)) for half in (february, march)]

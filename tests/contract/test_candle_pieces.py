@@ -100,7 +100,7 @@ def test_files_that_are_decoded_at_once_in_several_threads_do_not_disturb_each_o
     cut = TimeSpan(10 * MINUTE_MS, 5 * MONTH_MS + 30_000 * MINUTE_MS)
     for _ in range(5):
         assert files.read(DATASET, cut).identical(whole.within(cut))
-        assert files.read(DATASET, SPAN, known_at_ms=MONTH_MS).identical(whole)
+        assert files.read(DATASET, SPAN, as_of_ms=MONTH_MS).identical(whole)
 
 
 def test_a_file_without_bars_in_the_span_adds_no_column(files: CandleFiles) -> None:

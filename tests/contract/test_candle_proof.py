@@ -83,7 +83,7 @@ def test_the_fingerprint_does_not_depend_on_how_the_bars_came(files: CandleFiles
     random.Random(1).shuffle(parts)
     for first, end in parts:
         other.save(DATASET, span_of(first, end), hours(first, end))
-    other.save(DATASET, span_of(5, 6), hours(5, 6), known_at_ms=START_MS)
+    other.save(DATASET, span_of(5, 6), hours(5, 6), as_of_ms=START_MS)
     assert certificate(other).content_hash == certificate(files).content_hash
 
 

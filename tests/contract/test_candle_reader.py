@@ -205,12 +205,12 @@ def test_bars_can_be_read_as_they_were_known_at_a_moment(repository: Repository)
     for day, price in ((2, 1.0), (4, 2.0)):
         values = np.array([price])
         candles = Candles(np.array([NEW_YEAR_MS]), values, values, values, values, values)
-        repository.save(dataset, span, candles, known_at_ms=NEW_YEAR_MS + day * 24 * HOUR_MS)
+        repository.save(dataset, span, candles, as_of_ms=NEW_YEAR_MS + day * 24 * HOUR_MS)
     reader = CandleReader(repository)
     assert reader.to_pandas("BTCUSDT")["close"].tolist() == [2.0]
-    assert reader.to_pandas("BTCUSDT", known_at="2024-01-04")["close"].tolist() == [1.0]
-    assert reader.candles("BTCUSDT", known_at="2024-01-06").close.tolist() == [2.0]
-    assert len(reader.to_polars("BTCUSDT", known_at="2024-01-01")) == 0
+    assert reader.to_pandas("BTCUSDT", as_of="2024-01-04")["close"].tolist() == [1.0]
+    assert reader.candles("BTCUSDT", as_of="2024-01-06").close.tolist() == [2.0]
+    assert len(reader.to_polars("BTCUSDT", as_of="2024-01-01")) == 0
 
 
 def test_pieces_of_several_datasets_come_as_one_read_after_the_other_would_give_them(

@@ -93,7 +93,7 @@ def test_any_sequence_of_saves_leaves_what_dictionaries_would_now_and_at_every_m
         changes += [(hour, moment, bars[hour], new[hour]) for hour in changed]
         unsettled_from = data.draw(st.none() | st.integers(first - 2, last + 2))
         provisional_from_ms = None if unsettled_from is None else hours(unsettled_from, unsettled_from).start_ms
-        result = repository.save(DATASET, hours(first, last), candles(new), provisional_from_ms, known_at_ms=moment)
+        result = repository.save(DATASET, hours(first, last), candles(new), provisional_from_ms, as_of_ms=moment)
         assert result == SaveResult(len(new.keys() - bars.keys()), len(changed))
         bars = {**bars, **new}
         asked |= set(range(first, last))
@@ -101,7 +101,7 @@ def test_any_sequence_of_saves_leaves_what_dictionaries_would_now_and_at_every_m
         provisional |= set() if unsettled_from is None else set(range(max(first, unsettled_from), last))
         seen.append(bars)
     for moment, then in enumerate(seen):
-        assert repr(as_dict(repository.read(DATASET, WINDOW, known_at_ms=moment))) == repr(dict(sorted(then.items())))
+        assert repr(as_dict(repository.read(DATASET, WINDOW, as_of_ms=moment))) == repr(dict(sorted(then.items())))
     assert repr(as_dict(repository.read(DATASET, WINDOW))) == repr(dict(sorted(bars.items())))
     coverage = repository.coverage(DATASET, WINDOW)
     assert hours_in(coverage.provisional) == provisional
@@ -116,7 +116,7 @@ def as_changes(revisions: Revisions) -> list[tuple[int, int, float, float]]:
     """Hour, moment, old close, new close."""
     assert revisions.old.open_time_ms.tolist() == revisions.new.open_time_ms.tolist()
     stored_hours = ((revisions.old.open_time_ms - NEW_YEAR_MS) // HOUR_MS).tolist()
-    columns = (revisions.known_at_ms, revisions.old.close, revisions.new.close)
+    columns = (revisions.as_of_ms, revisions.old.close, revisions.new.close)
     return list(zip(stored_hours, *(column.tolist() for column in columns), strict=True))
 
 
@@ -224,10 +224,10 @@ def test_a_moment_inside_a_bar_makes_the_next_one_the_first_provisional(reposito
 
 
 def test_a_changed_bar_is_recorded_and_read_as_it_was_known(repository: Repository) -> None:
-    repository.save(DATASET, hours(-1, 1), candles({-1: 1.0, 0: 1.0}), known_at_ms=100)
-    repository.save(DATASET, hours(-1, 1), candles({-1: 2.0, 0: 1.0}), known_at_ms=200)
-    repository.save(DATASET, hours(-1, 1), candles({-1: 3.0, 0: 1.0}), known_at_ms=300)
-    repository.save(DATASET, hours(-1, 1), candles({-1: 3.0, 0: 1.0}), known_at_ms=400)
+    repository.save(DATASET, hours(-1, 1), candles({-1: 1.0, 0: 1.0}), as_of_ms=100)
+    repository.save(DATASET, hours(-1, 1), candles({-1: 2.0, 0: 1.0}), as_of_ms=200)
+    repository.save(DATASET, hours(-1, 1), candles({-1: 3.0, 0: 1.0}), as_of_ms=300)
+    repository.save(DATASET, hours(-1, 1), candles({-1: 3.0, 0: 1.0}), as_of_ms=400)
     assert as_changes(repository.revisions(DATASET, WINDOW)) == [(-1, 200, 1.0, 2.0), (-1, 300, 2.0, 3.0)]
     assert len(repository.revisions(DATASET, hours(0, 5))) == 0
     read = {moment: as_dict(repository.read(DATASET, WINDOW, moment)) for moment in (99, 100, 200, 299, 300)}
@@ -236,16 +236,16 @@ def test_a_changed_bar_is_recorded_and_read_as_it_was_known(repository: Reposito
 
 
 def test_a_bar_that_came_late_was_not_known_before(repository: Repository) -> None:
-    repository.save(DATASET, hours(0, 3), candles({0: 1.0}), known_at_ms=100)
-    repository.save(DATASET, hours(0, 3), candles({0: 1.0, 2: 2.0}), known_at_ms=200)
+    repository.save(DATASET, hours(0, 3), candles({0: 1.0}), as_of_ms=100)
+    repository.save(DATASET, hours(0, 3), candles({0: 1.0, 2: 2.0}), as_of_ms=200)
     assert as_dict(repository.read(DATASET, WINDOW, 199)) == {0: 1.0}
     assert as_dict(repository.read(DATASET, WINDOW, 200)) == {0: 1.0, 2: 2.0}
     assert len(repository.revisions(DATASET, WINDOW)) == 0
 
 
 def test_a_clock_that_steps_back_replaces_no_bar_before_it_was_known(repository: Repository) -> None:
-    for known_at_ms, value in ((500, 1.0), (400, 2.0), (600, 3.0), (450, 4.0)):
-        repository.save(DATASET, hours(0, 1), candles({0: value}), known_at_ms=known_at_ms)
+    for as_of_ms, value in ((500, 1.0), (400, 2.0), (600, 3.0), (450, 4.0)):
+        repository.save(DATASET, hours(0, 1), candles({0: value}), as_of_ms=as_of_ms)
     changes = [(0, 500, 1.0, 2.0), (0, 600, 2.0, 3.0), (0, 600, 3.0, 4.0)]
     assert as_changes(repository.revisions(DATASET, WINDOW)) == changes
     assert as_dict(repository.read(DATASET, WINDOW, 499)) == {}

@@ -137,7 +137,7 @@ def test_an_export_that_fails_leaves_the_older_file_and_no_temporary(
     before = path.read_bytes()
 
     class Unreadable(InMemoryCandleRepository):
-        def read(self, dataset: Dataset, span: TimeSpan, known_at_ms: int | None = None) -> Candles:
+        def read(self, dataset: Dataset, span: TimeSpan, as_of_ms: int | None = None) -> Candles:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

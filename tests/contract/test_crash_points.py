@@ -100,16 +100,16 @@ def test_a_permit_record_cut_short_forgets_no_permit(tmp_path: Path, at_every_st
     def prepare(place: Path) -> None:
         record = file_record(place)
         record.open()
-        record.lent([permit("before")])
+        record.granted([permit("before")])
         record.close()
 
     def act(place: Path) -> None:
         record = file_record(place, session="two")
         record.open()
-        record.lent([first := permit("first")])
+        record.granted([first := permit("first")])
         note(place, "first")
-        record.over(ended(first, first.granted_at + 1))
-        record.lent([permit("second")])
+        record.completed(ended(first, first.granted_at + 1))
+        record.granted([permit("second")])
         note(place, "second")
 
     def check(place: Path) -> None:
@@ -117,7 +117,7 @@ def test_a_permit_record_cut_short_forgets_no_permit(tmp_path: Path, at_every_st
         known = record.open()
         granted = {name for name in ("first", "second") if (place / f"{name} was granted").exists()}
         is_complete = known.complete_since == float("-inf")
-        assert not is_complete or {"before", *granted} <= {lent.permit_id for lent in known.permits}
+        assert not is_complete or {"before", *granted} <= {granted.permit_id for granted in known.permits}
         record.close()
 
     assert at_every_step(tmp_path, prepare, act, check) > 10

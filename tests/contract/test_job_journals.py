@@ -46,12 +46,12 @@ def test_submitting_again_changes_nothing(store: JobStore) -> None:
 
 def test_a_request_is_run_anew_only_after_its_job_has_ended(store: JobStore) -> None:
     job = started(store)
-    assert store.submit(REQUEST, later(2), anew=True) == job.job_id
+    assert store.submit(REQUEST, later(2), force_new=True) == job.job_id
     job.fail("it broke", timestamp=later(3))
     store.save(job)
     assert store.submit(REQUEST, later(4)) == job.job_id
-    assert store.submit(REQUEST, later(4), anew=True) == f"{job.job_id}-2"
-    assert store.submit(REQUEST, later(5), anew=True) == f"{job.job_id}-2"
+    assert store.submit(REQUEST, later(4), force_new=True) == f"{job.job_id}-2"
+    assert store.submit(REQUEST, later(5), force_new=True) == f"{job.job_id}-2"
 
 
 def test_a_plan_keeps_whether_gaps_are_to_be_asked_again(store: JobStore) -> None:

@@ -56,10 +56,10 @@ def test_nobody_is_found_before_a_claim_and_after_its_release(owners: JobOwners)
 
 
 def test_who_looks_for_an_owner_never_keeps_another_from_becoming_it(tmp_path: Path) -> None:
-    owners, is_over = OwnershipFiles(tmp_path), threading.Event()
+    owners, has_completed = OwnershipFiles(tmp_path), threading.Event()
 
     def look() -> None:
-        while not is_over.is_set():
+        while not has_completed.is_set():
             owners.find("job")
 
     lookers = [threading.Thread(target=look) for _ in range(4)]
@@ -71,7 +71,7 @@ def test_who_looks_for_an_owner_never_keeps_another_from_becoming_it(tmp_path: P
             assert ownership is not None, "a look was taken for an owner"
             ownership.release()
     finally:
-        is_over.set()
+        has_completed.set()
         for looker in lookers:
             looker.join()
 

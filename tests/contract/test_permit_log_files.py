@@ -12,13 +12,13 @@ import pytest
 
 from adapters.permit_store import log as permit_log
 from adapters.permit_store.log import PermitLogFile
-from adapters.permit_store.log_reader import read_trail
-from domain.limits.audit import Ending, PermitTrail, audit
-from domain.limits.ledger import LentPermit
+from adapters.permit_store.log_reader import read_audit_history
+from domain.limits.audit import AuditHistory, Ending, audit
+from domain.limits.ledger import GrantedPermit
 from domain.limits.messages import Outcome
 from domain.limits.ports import RecordedPermits
 from domain.limits.rates import RateLimit
-from tests.contract.test_permit_logs import NOTHING, over, permit, recorded
+from tests.contract.test_permit_logs import NOTHING, completed, permit, recorded
 
 JOB = "a job"
 LIMITS = (RateLimit.parse("15/1s"),)
@@ -34,26 +34,26 @@ def small_files(monkeypatch: pytest.MonkeyPatch) -> int:
 def opened(folder: Path, known: RecordedPermits = NOTHING, boot: str = "this boot", **more: float) -> PermitLogFile:
     log = PermitLogFile(folder, "binance", "default", boot, **more)  # type: ignore[arg-type]
     log.open(known, time.monotonic())
-    log.hold_to(LIMITS, time.monotonic() - 1000)
+    log.note_limits(LIMITS, time.monotonic() - 1000)
     return log
 
 
-def trail_of(folder: Path) -> PermitTrail:
-    return read_trail(folder, "binance", "default")
+def trail_of(folder: Path) -> AuditHistory:
+    return read_audit_history(folder, "binance", "default")
 
 
-def filled(folder: Path, permits: int, **more: float) -> list[LentPermit]:
-    """A log with so many permits, each lent and answered, the last of them lent only."""
+def filled(folder: Path, permits: int, **more: float) -> list[GrantedPermit]:
+    """A log with so many permits, each granted and answered, the last of them granted only."""
     log = opened(folder, **more)
     begin = time.monotonic() - 15
     moments = [begin + 14 * number / permits for number in range(permits)]
-    lent = [LentPermit(str(number), 2, moment, moment + 22.0) for number, moment in enumerate(moments)]
-    for number, one in enumerate(lent):
-        log.lent(JOB, [one])
+    granted = [GrantedPermit(str(number), 2, moment, moment + 22.0) for number, moment in enumerate(moments)]
+    for number, one in enumerate(granted):
+        log.granted(JOB, [one])
         if number:
-            log.over(over(lent[number - 1], 0.05), Outcome.ANSWERED, time.monotonic())
+            log.completed(completed(granted[number - 1], 0.05), Outcome.ANSWERED, time.monotonic())
     log.close()
-    return lent
+    return granted
 
 
 def packed_files(folder: Path) -> list[Path]:
@@ -61,36 +61,36 @@ def packed_files(folder: Path) -> list[Path]:
 
 
 def test_many_permits_are_packed_and_none_is_lost_or_doubled(tmp_path: Path, small_files: int) -> None:
-    lent = filled(tmp_path, permits=10 * small_files)
+    granted = filled(tmp_path, permits=10 * small_files)
     assert len(packed_files(tmp_path)) > 10
-    trail = trail_of(tmp_path)
-    assert len(trail) == len(lent)
-    assert np.allclose(np.diff(trail.granted_seconds), 14 / len(lent), atol=1e-3)
-    assert (trail.ending[:-1] == Ending.ANSWERED).all()
-    assert audit(trail, JOB).doubts == ()
+    history = trail_of(tmp_path)
+    assert len(history) == len(granted)
+    assert np.allclose(np.diff(history.granted_seconds), 14 / len(granted), atol=1e-3)
+    assert (history.ending[:-1] == Ending.ANSWERED).all()
+    assert audit(history, JOB).evidence_gaps == ()
 
 
 def test_packed_permits_take_few_bytes_and_moments_keep_their_microsecond(tmp_path: Path) -> None:
-    lent = filled(tmp_path, permits=30_000)
+    granted = filled(tmp_path, permits=30_000)
     opened(tmp_path, boot="the next boot").close()
-    assert sum(file.stat().st_size for file in packed_files(tmp_path)) < 10 * len(lent)
+    assert sum(file.stat().st_size for file in packed_files(tmp_path)) < 10 * len(granted)
     wall = time.time() - time.monotonic()
-    trail = trail_of(tmp_path)
-    moments = np.array([one.granted_at for one in lent])
-    assert np.ptp(trail.granted_seconds - moments) < 2e-6
-    assert abs((trail.granted_seconds - moments)[0] - wall) < 2.0
+    history = trail_of(tmp_path)
+    moments = np.array([one.granted_at for one in granted])
+    assert np.ptp(history.granted_seconds - moments) < 2e-6
+    assert abs((history.granted_seconds - moments)[0] - wall) < 2.0
 
 
 def test_a_crash_between_packing_and_the_new_file_leaves_every_permit_once(tmp_path: Path, small_files: int) -> None:
-    lent = filled(tmp_path, permits=small_files // 2)
+    granted = filled(tmp_path, permits=small_files // 2)
     newest = tmp_path / "binance@default.log"
     before = newest.read_bytes()
-    opened(tmp_path, recorded(lent[-1])).close()
+    opened(tmp_path, recorded(granted[-1])).close()
     assert len(packed_files(tmp_path)) == 1
     newest.write_bytes(before)
-    assert len(trail_of(tmp_path)) == len(lent)
-    opened(tmp_path, recorded(lent[-1])).close()
-    assert len(trail_of(tmp_path)) == len(lent)
+    assert len(trail_of(tmp_path)) == len(granted)
+    opened(tmp_path, recorded(granted[-1])).close()
+    assert len(trail_of(tmp_path)) == len(granted)
 
 
 def test_the_oldest_go_when_there_is_too_much_and_the_audit_says_so(tmp_path: Path, small_files: int) -> None:
@@ -98,10 +98,10 @@ def test_the_oldest_go_when_there_is_too_much_and_the_audit_says_so(tmp_path: Pa
     filled(tmp_path, permits=10 * small_files, kept_bytes=2_000)
     space = sum(file.stat().st_size for file in packed_files(tmp_path))
     assert space <= 2_000
-    trail = trail_of(tmp_path)
-    assert 0 < len(trail) < 10 * small_files
-    assert "begins later" in audit(trail, JOB, began_seconds=began).doubts[0]
-    assert audit(trail, JOB).doubts == (), "a job that began after that is none the worse"
+    history = trail_of(tmp_path)
+    assert 0 < len(history) < 10 * small_files
+    assert "begins later" in audit(history, JOB, began_seconds=began).evidence_gaps[0]
+    assert audit(history, JOB).evidence_gaps == (), "a job that began after that is none the worse"
 
 
 def test_what_is_too_old_goes_too(tmp_path: Path, small_files: int) -> None:
@@ -113,20 +113,20 @@ def test_permits_of_before_the_reboot_are_over_and_the_next_ones_stand_after_the
     filled(tmp_path, permits=5)
     log = PermitLogFile(tmp_path, "binance", "default", "the next boot")
     log.open(NOTHING, now=30.0)
-    log.hold_to(LIMITS, 30.0)
-    log.lent(JOB, [LentPermit("first of this boot", 1, 31.0, 53.0)])
-    trail = trail_of(tmp_path)
-    assert len(trail) == 6
-    assert trail.granted_seconds[-1] == pytest.approx(time.time() + 1, abs=5)
-    assert trail.ending.tolist() == [Ending.ANSWERED] * 4 + [Ending.BOUND] * 2
+    log.note_limits(LIMITS, 30.0)
+    log.granted(JOB, [GrantedPermit("first of this boot", 1, 31.0, 53.0)])
+    history = trail_of(tmp_path)
+    assert len(history) == 6
+    assert history.granted_seconds[-1] == pytest.approx(time.time() + 1, abs=5)
+    assert history.ending.tolist() == [Ending.ANSWERED] * 4 + [Ending.BOUND] * 2
 
 
 def test_a_wall_clock_that_is_set_back_moves_no_permit_against_another(tmp_path: Path) -> None:
     before, after = permit("before", 9), permit("after", 1)
-    opened(tmp_path).lent(JOB, [before])
+    opened(tmp_path).granted(JOB, [before])
     log = PermitLogFile(tmp_path, "binance", "default", "this boot", wall_clock=lambda: time.time() - 7200)
     log.open(recorded(before), time.monotonic())
-    log.lent(JOB, [after])
+    log.granted(JOB, [after])
     moments = trail_of(tmp_path).granted_seconds
     assert moments[1] - moments[0] == pytest.approx(after.granted_at - before.granted_at, abs=1e-4)
 
@@ -137,47 +137,47 @@ def flip(data: bytes) -> bytes:
 
 @pytest.mark.parametrize("damage", [flip, lambda data: data[:-3], lambda data: b"rubbish"])
 def test_a_damaged_log_is_gone_on_with_and_leaves_a_doubt(tmp_path: Path, damage: Callable[[bytes], bytes]) -> None:
-    lent = filled(tmp_path, permits=20)
+    granted = filled(tmp_path, permits=20)
     newest = tmp_path / "binance@default.log"
     newest.write_bytes(damage(newest.read_bytes()))
-    log = opened(tmp_path, recorded(lent[-1]))
-    log.lent(JOB, [permit("after the damage")])
+    log = opened(tmp_path, recorded(granted[-1]))
+    log.granted(JOB, [permit("after the damage")])
     verdict = audit(trail_of(tmp_path), JOB, began_seconds=time.time() - 510)
-    assert any("damaged" in doubt for doubt in verdict.doubts)
+    assert any("damaged" in gap for gap in verdict.evidence_gaps)
 
 
 def test_a_damaged_packed_file_is_a_doubt_for_the_jobs_of_its_time_only(tmp_path: Path, small_files: int) -> None:
     filled(tmp_path, permits=5 * small_files)
     damaged = packed_files(tmp_path)[1]
     damaged.write_bytes(flip(damaged.read_bytes()))
-    assert damaged.name in audit(trail_of(tmp_path), JOB).doubts[0]
+    assert damaged.name in audit(trail_of(tmp_path), JOB).evidence_gaps[0]
     log = opened(tmp_path)
-    log.lent("a later job", [permit("1")])
-    assert audit(trail_of(tmp_path), "a later job").doubts == ()
+    log.granted("a later job", [permit("1")])
+    assert audit(trail_of(tmp_path), "a later job").evidence_gaps == ()
 
 
 def test_permits_that_only_the_record_knows_are_taken_over_from_it(tmp_path: Path) -> None:
-    logged, unlogged = permit("1", 9), (permit("2", 5), over(permit("3", 4), 0.5))
-    opened(tmp_path).lent(JOB, [logged])
+    logged, unlogged = permit("1", 9), (permit("2", 5), completed(permit("3", 4), 0.5))
+    opened(tmp_path).granted(JOB, [logged])
     successor = opened(tmp_path, recorded(logged, *unlogged))
-    successor.lent(JOB, [permit("4", 0)])
-    trail = trail_of(tmp_path)
-    assert len(trail) == 4
-    assert "of 2 permits it is not known which job" in audit(trail, JOB).doubts[0]
+    successor.granted(JOB, [permit("4", 0)])
+    history = trail_of(tmp_path)
+    assert len(history) == 4
+    assert "of 2 permits it is not known which job" in audit(history, JOB).evidence_gaps[0]
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="the device that is always full is Linux's")
 def test_a_full_disk_hinders_nobody_and_is_caught_up_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     log = opened(tmp_path)
-    log.lent(JOB, [permit("before", 3)])
+    log.granted(JOB, [permit("before", 3)])
     full = os.open("/dev/full", os.O_WRONLY)
     os.dup2(full, log._file)
-    log.lent(JOB, [permit("meanwhile", 2)])
+    log.granted(JOB, [permit("meanwhile", 2)])
     assert len(trail_of(tmp_path)) == 1
     monkeypatch.setattr(permit_log, "PATIENCE_SECONDS", 0.0)
-    log.lent(JOB, [permit("too soon to try again", 1)])
+    log.granted(JOB, [permit("too soon to try again", 1)])
     assert len(trail_of(tmp_path)) == 1
-    log.over(over(permit("meanwhile", 2), 1.0), Outcome.ANSWERED, time.monotonic() + 10)
+    log.completed(completed(permit("meanwhile", 2), 1.0), Outcome.ANSWERED, time.monotonic() + 10)
     assert len(trail_of(tmp_path)) == 3
     os.close(full)
 
@@ -186,7 +186,7 @@ def test_a_folder_that_cannot_be_written_hinders_nobody(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     log = PermitLogFile(tmp_path / "file" / "folder", "binance", "default", "this boot")
     log.open(NOTHING, time.monotonic())
-    log.lent(JOB, [permit("1")])
+    log.granted(JOB, [permit("1")])
     log.close()
 
 

@@ -16,7 +16,7 @@ from adapters.permit_store import history as permit_history
 from adapters.permit_store.history import KEPT_SECONDS
 from adapters.permit_store.record import FRAMES_BEFORE_COMPACTION, PermitRecordFile, boot_identity
 from domain.errors import LimiterUnavailable, StorageUnavailable
-from domain.limits.ledger import LentPermit
+from domain.limits.ledger import GrantedPermit
 from domain.limits.rates import AccountLimits
 from tests.contract.permit_record_examples import FLIGHT_SECONDS, LIMITS, ended, file_record, permit
 
@@ -31,7 +31,7 @@ from tests.contract.permit_record_examples import file_record, permit
 record = file_record(Path(sys.argv[1]), holder="the killed run")
 record.open()
 for number in range(100):
-    record.lent([permit(f"permit {number}")])
+    record.granted([permit(f"permit {number}")])
     print(number, flush=True)
 time.sleep(60)
 """
@@ -53,8 +53,8 @@ def filled(folder: Path, permits: int = 20) -> Path:
     record = file_record(folder)
     record.open()
     for number in range(permits):
-        record.lent([permit(str(number))])
-    record.seal(time.monotonic() + 500)
+        record.granted([permit(str(number))])
+    record.cool_down(time.monotonic() + 500)
     record.close()
     return folder / "binance@default.permits"
 
@@ -89,12 +89,12 @@ def test_a_damaged_record_is_not_trusted_and_says_so(tmp_path: Path, damage: Cal
 def test_a_torn_record_still_tells_what_can_be_read(tmp_path: Path) -> None:
     path = filled(tmp_path)
     record = file_record(tmp_path)
-    sealed_until = record.open().sealed_until
+    cooldown_until = record.open().cooldown_until
     record.close()
     with path.open("ab") as file:
         file.write(b"\x00\x00")
     torn = file_record(tmp_path).open()
-    assert torn.sealed_until == sealed_until
+    assert torn.cooldown_until == cooldown_until
     assert len(torn.permits) == 20
 
 
@@ -131,8 +131,8 @@ def test_what_is_not_known_of_a_run_with_longer_timeouts_is_waited_out_by_those(
     record = file_record(tmp_path)
     record.open()
     granted_at = time.monotonic()
-    record.lent([LentPermit("patient", 2, granted_at, granted_at + 500.0)])
-    record.lent([permit("quick")])
+    record.granted([GrantedPermit("patient", 2, granted_at, granted_at + 500.0)])
+    record.granted([permit("quick")])
     record.close()
     path = tmp_path / "binance@default.permits"
     path.write_bytes(path.read_bytes()[:-1])
@@ -156,25 +156,25 @@ def test_thousands_of_permits_are_compacted_and_what_counts_is_kept(tmp_path: Pa
     record.open()
     now = time.monotonic()
     until = now + 500
-    record.seal(until)
+    record.cool_down(until)
     record.agree(LIMITS)
     long_ago = now - KEPT_SECONDS - 100
     lost = permit("never heard of again", long_ago)
-    record.lent([lost])
+    record.granted([lost])
     for number in range(3 * FRAMES_BEFORE_COMPACTION):
         old = permit(f"old {number}", long_ago)
-        record.lent([old])
-        record.over(ended(old, long_ago + 1))
+        record.granted([old])
+        record.completed(ended(old, long_ago + 1))
     fresh = [permit(f"fresh {number}", now) for number in range(50)]
     for each in fresh:
-        record.lent([each])
-    record.over(ended(fresh[0], now + 1))
+        record.granted([each])
+    record.completed(ended(fresh[0], now + 1))
     record.close()
     assert (tmp_path / "binance@default.permits").stat().st_size < 200 * FRAMES_BEFORE_COMPACTION
     known = file_record(tmp_path).open()
     assert {ended(fresh[0], now + 1), *fresh[1:]} == set(known.permits)
-    assert lost.over_at <= known.complete_since < now, "what was dropped is owned up to"
-    assert known.sealed_until == until
+    assert lost.completed_at <= known.complete_since < now, "what was dropped is owned up to"
+    assert known.cooldown_until == until
     assert known.agreed == LIMITS
 
 
@@ -185,14 +185,14 @@ def test_a_quick_account_keeps_what_counts_and_owns_up_to_what_it_dropped(
     record = file_record(tmp_path)
     record.open()
     now = time.monotonic()
-    lent = [permit(str(number), now - 60 + number / 10) for number in range(600)]
-    for each in lent:
-        record.lent([each])
-        record.over(ended(each, each.granted_at + 0.05))
+    granted = [permit(str(number), now - 60 + number / 10) for number in range(600)]
+    for each in granted:
+        record.granted([each])
+        record.completed(ended(each, each.granted_at + 0.05))
     record.close()
     known = file_record(tmp_path).open()
-    assert {each.permit_id for each in known.permits} == {each.permit_id for each in lent[-100:]}
-    assert lent[-101].granted_at < known.complete_since < now - 2, "a run with the same windows waits for nothing"
+    assert {each.permit_id for each in known.permits} == {each.permit_id for each in granted[-100:]}
+    assert granted[-101].granted_at < known.complete_since < now - 2, "a run with the same windows waits for nothing"
 
 
 def test_a_folder_that_cannot_be_written_grants_nothing(tmp_path: Path) -> None:
@@ -213,12 +213,12 @@ def test_an_account_is_free_again_when_its_record_could_not_be_read(tmp_path: Pa
 def test_a_full_disk_takes_no_permit_and_a_disk_with_room_again_has_everything_else(tmp_path: Path) -> None:
     record = file_record(tmp_path)
     record.open()
-    record.lent([permit("before")])
+    record.granted([permit("before")])
     with FullDisk(record):
         with pytest.raises(StorageUnavailable, match="No space left"):
-            record.lent([permit("not granted")])
+            record.granted([permit("not granted")])
         assert {each.permit_id for each in record.known().permits} == {"before"}
-    record.lent([permit("after")])
+    record.granted([permit("after")])
     record.close()
     known = file_record(tmp_path).open()
     assert {each.permit_id for each in known.permits} == {"before", "after"}

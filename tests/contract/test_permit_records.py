@@ -30,7 +30,7 @@ def make_record(request: pytest.FixtureRequest, tmp_path: Path) -> MakeRecord:
 
 def test_the_first_use_waits_for_nothing(make_record: MakeRecord) -> None:
     known = make_record().open()
-    assert (known.permits, known.sealed_until, known.complete_since) == ((), float("-inf"), float("-inf"))
+    assert (known.permits, known.cooldown_until, known.complete_since) == ((), float("-inf"), float("-inf"))
     assert known.agreed is None
     assert known.note
 
@@ -38,23 +38,23 @@ def test_the_first_use_waits_for_nothing(make_record: MakeRecord) -> None:
 def test_what_was_noted_is_known_at_once_and_to_the_next_record(make_record: MakeRecord) -> None:
     record = make_record()
     record.open()
-    lent, over, void = permit("lent"), permit("over"), permit("void")
-    for each in (lent, over, void):
-        record.lent([each])
-    over = ended(over, over.granted_at + 0.5)
-    record.over(over)
-    record.void("void")
-    record.void("never heard of")
+    granted, completed, release = permit("lent"), permit("over"), permit("void")
+    for each in (granted, completed, release):
+        record.granted([each])
+    completed = ended(completed, completed.granted_at + 0.5)
+    record.completed(completed)
+    record.release("void")
+    record.release("never heard of")
     until = time.monotonic() + 60
-    record.seal(until)
-    record.seal(until - 30)
+    record.cool_down(until)
+    record.cool_down(until - 30)
     known = record.known()
-    assert set(known.permits) == {lent, over}
-    assert known.sealed_until == until
+    assert set(known.permits) == {granted, completed}
+    assert known.cooldown_until == until
     record.close()
     again = make_record().open()
-    assert set(again.permits) == {lent, over}
-    assert again.sealed_until == until
+    assert set(again.permits) == {granted, completed}
+    assert again.cooldown_until == until
 
 
 def test_an_account_belongs_to_one_record_and_the_second_is_told_to_whom(make_record: MakeRecord) -> None:
@@ -75,17 +75,17 @@ def test_a_record_that_was_let_go_takes_no_note(make_record: MakeRecord) -> None
     record.close()
     for _ in range(2):
         with pytest.raises(StorageUnavailable):
-            record.lent([permit("late")])
+            record.granted([permit("late")])
     assert make_record().open().permits == ()
 
 
 def test_a_record_opened_again_tells_everything_once(make_record: MakeRecord) -> None:
     record = make_record()
     record.open()
-    lent, over = permit("lent"), permit("over")
-    record.lent([lent])
-    record.lent([over])
-    record.over(ended(over, over.granted_at))
+    granted, completed = permit("lent"), permit("over")
+    record.granted([granted])
+    record.granted([completed])
+    record.completed(ended(completed, completed.granted_at))
     record.close()
     assert len(record.open().permits) == 2
 

@@ -15,7 +15,7 @@ from domain.limits.ports import IRateLimiter
 from domain.limits.rates import AccountLimits, Counts, RateLimit
 from domain.limits.usage import BrokerUsage
 
-LIMITS = AccountLimits("binance", "default", (RateLimit.parse("1000/1s"),), timeout_seconds=1, stray_seconds=1)
+LIMITS = AccountLimits("binance", "default", (RateLimit.parse("1000/1s"),), timeout_seconds=1, abandoned_seconds=1)
 
 
 @dataclass
@@ -133,7 +133,7 @@ async def test_errors_inside_the_context_pass(subject: Subject) -> None:
 
 
 async def test_a_seal_is_taken_with_and_without_a_time_and_closing_twice_is_closing_once(subject: Subject) -> None:
-    await subject.limiter.bound_to("job").seal(None, "HTTP 429")
-    await subject.limiter.seal(0.01, "HTTP 418")
+    await subject.limiter.bound_to("job").cool_down(None, "HTTP 429")
+    await subject.limiter.cool_down(0.01, "HTTP 418")
     await subject.limiter.close()
     await subject.limiter.close()

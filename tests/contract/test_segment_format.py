@@ -41,7 +41,7 @@ def described(found: segment_reader.ReadSegment) -> dict[str, Any]:
         "bars": as_bits(found.bars),
         "known": [list(piece) for piece in found.known],
         "replaced": as_bits(found.replaced),
-        "as_known_at": {str(moment): as_bits(found.as_known_at(moment)) for moment in MOMENTS},
+        "as_known_at": {str(moment): as_bits(found.as_of(moment)) for moment in MOMENTS},
     }
 
 
@@ -49,7 +49,7 @@ def told_by_us(segment: Segment) -> dict[str, Any]:
     """The same from our own objects."""
     dataset, history = segment.dataset, segment.history
     identity = [dataset.broker, dataset.symbol, str(dataset.interval), dataset.adjustment, dataset.anchor_ms]
-    then = {str(moment): history.as_known_at(moment) for moment in MOMENTS}
+    then = {str(moment): history.as_of(moment) for moment in MOMENTS}
     return {
         "dataset": identity,
         "asked": [[span.start_ms, span.end_ms] for span in history.known.spans],
@@ -104,11 +104,11 @@ def golden_segment() -> Segment:
     dataset = Dataset("binance", "BRK/B ü", Interval("1m"), adjustment="split", anchor_ms=MARCH_MS % MINUTE_MS)
     rng = np.random.default_rng(20240301)
     history = CandleHistory(MINUTE_MS)
-    for first, skipped, known_at_ms in ((0, 7, 1000), (100, 150, 1500)):
+    for first, skipped, as_of_ms in ((0, 7, 1000), (100, 150, 1500)):
         span = TimeSpan(MARCH_MS + first * MINUTE_MS, MARCH_MS + (first + 60) * MINUTE_MS)
         whole = _bars(rng, first)
         history = history.with_answer(
-            span, whole.take(whole.open_time_ms != MARCH_MS + skipped * MINUTE_MS), None, known_at_ms
+            span, whole.take(whole.open_time_ms != MARCH_MS + skipped * MINUTE_MS), None, as_of_ms
         )
     late = TimeSpan(MARCH_MS, MARCH_MS + 10 * MINUTE_MS)
     history = history.with_answer(late, _bars(rng, 0).within(late), None, 2000)

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from actors.cli.text.progress import duration_text, moment_text
+from actors.cli.text.progress import duration_text, timestamp_text
 from domain.limits.messages import LimiterStatus
 
 WINDOW_HEADS = ("WINDOW", "COUNTED", "OF", "BY OTHERS")
@@ -30,9 +30,9 @@ def state_text(status: LimiterStatus) -> str:
     states = []
     if status.paused:
         states.append("paused by an operator")
-    if status.sealed_seconds > 0:
-        until = moment_text(datetime.now(UTC) + timedelta(seconds=status.sealed_seconds))
-        states.append(f"sealed for {duration_text(status.sealed_seconds)}, until {until} ({status.sealed_reason})")
+    if status.cooldown_seconds > 0:
+        until = timestamp_text(datetime.now(UTC) + timedelta(seconds=status.cooldown_seconds))
+        states.append(f"sealed for {duration_text(status.cooldown_seconds)}, until {until} ({status.cooldown_reason})")
     return " and ".join(states) or "granting"
 
 
@@ -49,6 +49,6 @@ def job_rows(status: LimiterStatus) -> Iterable[tuple[str, ...]]:
 
 
 def as_json(status: LimiterStatus) -> dict[str, Any]:
-    """The same as plain JSON types, with the moment at which a seal ends."""
-    until = datetime.now(UTC) + timedelta(seconds=status.sealed_seconds)
-    return asdict(status) | {"sealed_until": until.isoformat() if status.sealed_seconds > 0 else None}
+    """The same as plain JSON types, with the moment at which a cooldown ends."""
+    until = datetime.now(UTC) + timedelta(seconds=status.cooldown_seconds)
+    return asdict(status) | {"cooldown_until": until.isoformat() if status.cooldown_seconds > 0 else None}

@@ -27,7 +27,7 @@ def duration_text(seconds: float) -> str:
     return f"{whole // 60} m {whole % 60:02d} s"
 
 
-def moment_text(moment: datetime | None) -> str:
+def timestamp_text(moment: datetime | None) -> str:
     """A moment to the second, in UTC; "-" for none."""
     return moment.strftime("%Y-%m-%d %H:%M:%SZ") if moment else "-"
 
@@ -64,9 +64,9 @@ def state_text(progress: Progress) -> str:
         state = f"{state} ({one_line(progress.reason)})"
     if progress.status is JobStatus.RUNNING and progress.is_account_paused:
         return f"{state}, but an operator paused the account: `candles limiter resume` lets it go on"
-    if progress.status is JobStatus.RUNNING and progress.sealed_seconds > 0:
-        seconds = duration_text(progress.sealed_seconds)
-        reason = one_line(progress.sealed_reason)
+    if progress.status is JobStatus.RUNNING and progress.cooldown_seconds > 0:
+        seconds = duration_text(progress.cooldown_seconds)
+        reason = one_line(progress.cooldown_reason)
         silence = f"nothing is sent for {seconds} ({reason})" if reason else f"sealed by the broker for {seconds}"
         state = f"{state}, {silence}"
     return state

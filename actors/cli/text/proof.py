@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from math import isfinite
 from typing import Any
 
-from actors.cli.text.progress import moment_text
+from actors.cli.text.progress import timestamp_text
 from domain.candles.certificates import Certificate, hash_of_all
 from domain.candles.completeness import Completeness
 from domain.candles.dataset import Dataset
@@ -33,7 +33,7 @@ def gap_rows(one: Completeness, show_all: bool) -> Iterator[tuple[str, ...]]:
         yield (*head, "damaged", "", "", "", f"{damage.path}: {damage.reason}")
     for name, what, note in (*LISTED, *(LISTED_ON_REQUEST if show_all else ())):
         for span, bars in _runs(one, name):
-            yield (*head, what, moment_text(span.start), moment_text(span.end), f"{bars:,}", note)
+            yield (*head, what, timestamp_text(span.start), timestamp_text(span.end), f"{bars:,}", note)
 
 
 def gaps_summary(judged: Sequence[Completeness]) -> str:
@@ -67,8 +67,8 @@ def certificate_row(certificate: Certificate) -> tuple[str, ...]:
     return (
         "yes" if certificate.is_proven else "NO",
         f"{dataset.broker} {dataset.symbol} {dataset.interval} {dataset.adjustment}",
-        moment_text(one.span.start),
-        moment_text(one.span.end),
+        timestamp_text(one.span.start),
+        timestamp_text(one.span.end),
         one.calendar,
         f"{certificate.bars:,}",
         f"{one.bars(one.expected):,}",
@@ -121,7 +121,7 @@ def refused_json(dataset: Dataset, candle: QuarantinedCandle) -> dict[str, Any]:
 
 def _opening_text(candle: QuarantinedCandle) -> str:
     try:
-        return moment_text(from_milliseconds(candle.open_time_ms))
+        return timestamp_text(from_milliseconds(candle.open_time_ms))
     except OverflowError:
         return f"{candle.open_time_ms} ms"
 

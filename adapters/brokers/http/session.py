@@ -72,7 +72,7 @@ class HttpSession:
     ) -> HttpAnswer:
         """Wait for a permit however long that takes, then get the answer within the timeout.
 
-        Raises BrokerUnavailable, BrokerThrottled (the account is sealed by then), CredentialsRefused,
+        Raises BrokerUnavailable, BrokerThrottled (the account is cooling down by then), CredentialsRefused,
         MalformedResponse, or SettingsError when the base URL is none; whatever the permits raise passes.
         """
         wire = WireAttempts(
@@ -133,7 +133,7 @@ class HttpSession:
     async def _throttled(self, response: aiohttp.ClientResponse, permits: PermitSource, symbol: str) -> NoReturn:
         wait_seconds = retry_after_seconds(response.headers, self._clock())
         message = f"HTTP {response.status}: too many requests"
-        await permits.seal(wait_seconds, f"{self._broker}: {message}")
+        await permits.cool_down(wait_seconds, f"{self._broker}: {message}")
         raise BrokerThrottled(self._broker, symbol, message, wait_seconds or 0.0)
 
     def _parse(self, body: bytes, status: int, symbol: str) -> Any:

@@ -9,7 +9,7 @@ from datetime import datetime
 from email.utils import parsedate_to_datetime
 
 LONGEST_RETRY_SECONDS = 30 * 86_400.0
-"""A broker that asks for more has made a slip: nobody could lift such a seal."""
+"""A broker that asks for more has made a slip: nobody could lift such a cooldown."""
 
 _SECONDS = re.compile(r"^\s*\d+(\.\d+)?\s*$")
 

@@ -12,8 +12,8 @@ from domain.limits.usage import BrokerUsage
 _USED_WEIGHT = re.compile(r"^x-mbx-used-weight-(\d{1,4})([smhd])$", re.IGNORECASE)
 _LETTER_SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _COUNT = re.compile(r"^\s*(\d{1,15})\s*$")
-_FIRST_EPOCH_SECOND = 1_000_000_000
-_FIRST_EPOCH_MILLISECOND = 100_000_000_000
+_FIRST_UNIX_SECOND = 1_000_000_000
+_FIRST_UNIX_MILLISECOND = 100_000_000_000
 
 
 def used_weights(headers: Mapping[str, str], documented: Sequence[RateLimit] = ()) -> tuple[BrokerUsage, ...]:
@@ -51,9 +51,9 @@ def remaining_quota(headers: Mapping[str, str], window: RateLimit, now_seconds: 
 
 def _reset_seconds(lowered: Mapping[str, str], now_seconds: float) -> float | None:
     reset = _count(lowered.get("ratelimit-reset"))
-    if reset is None or reset < _FIRST_EPOCH_SECOND:
+    if reset is None or reset < _FIRST_UNIX_SECOND:
         return reset
-    moment = reset / 1000 if reset >= _FIRST_EPOCH_MILLISECOND else reset
+    moment = reset / 1000 if reset >= _FIRST_UNIX_MILLISECOND else reset
     answered = http_date(lowered.get("date", ""))
     return max(0.0, moment - (answered.timestamp() if answered else now_seconds))
 

@@ -100,19 +100,19 @@ def _candidates(
     if decimals is None:
         return
     available = known.keys() | ({MEAN_PRICE} if known.keys() >= set(PRICE_COLUMNS) else set())
-    for over, under in _PRODUCTS.get(name, ()):
-        if available >= {*over, *under}:
-            yield (over, under), integers - _product((over, under), decimals, known, Scratch())
+    for completed, under in _PRODUCTS.get(name, ()):
+        if available >= {*completed, *under}:
+            yield (completed, under), integers - _product((completed, under), decimals, known, Scratch())
 
 
 def _product(names: Product, decimals: int, known: Mapping[str, Column], scratch: Scratch) -> Integers:
     """The columns of the first list multiplied, then divided by those of the second, in order, and rounded."""
-    over, under = names
+    completed, under = names
     with np.errstate(all="ignore"):
-        first = _floats(over[0], known, scratch)
+        first = _floats(completed[0], known, scratch)
         product = scratch.array("product", len(first), np.float64)
         np.copyto(product, first)
-        for name in over[1:]:
+        for name in completed[1:]:
             product *= _floats(name, known, scratch)
         for name in under:
             product /= _floats(name, known, scratch)

@@ -19,8 +19,8 @@ from domain.candles.findings import ABSENT, UNEXPECTED
 from domain.candles.sessions import DAY_MS, MarketSessions, Session
 from domain.jobs.retries import RetryPolicy
 from domain.spans.time_span import TimeSpan
-from tests.unit.virtual_time import VirtualTimeLoop
 from tests.unit.collecting.worker_bench import MINUTE_MS, Bench, bars, minutes
+from tests.unit.virtual_time import VirtualTimeLoop
 
 Answering = Callable[[int, Candles], Candles]
 """From the number of the request, counted from 1, and the true answer to what is sent."""

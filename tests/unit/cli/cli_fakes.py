@@ -76,8 +76,8 @@ LIMITER_STATUS = LimiterStatus(
     windows=(WindowStatus("15/1s", 15, 12), WindowStatus("6000w/60s", 6000, 1400, others=200)),
     waiting=32,
     paused=False,
-    sealed_seconds=0.0,
-    sealed_reason="",
+    cooldown_seconds=0.0,
+    cooldown_reason="",
     granted=700,
     waited_seconds=70.0,
     mean_call_seconds=0.05,
@@ -94,7 +94,7 @@ class FakeLimiter:
 
     def __init__(self) -> None:
         self.orders: list[str] = []
-        self.standing = LIMITER_STATUS
+        self.current = LIMITER_STATUS
         self.error: Exception | None = None
 
     def pause(self) -> None:
@@ -107,7 +107,7 @@ class FakeLimiter:
         self._order("shutdown")
 
     def status(self) -> LimiterStatus:
-        return self.standing
+        return self.current
 
     def _order(self, order: str) -> None:
         if self.error:

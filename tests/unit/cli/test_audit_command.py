@@ -20,8 +20,8 @@ from adapters.in_memory.permit_log import InMemoryPermitLog, LoggedPermits
 from adapters.job_store.journal import JobJournal
 from adapters.reports.audit_plot import draw
 from domain.errors import SettingsError
-from domain.limits.audit import PermitTrail, audit
-from domain.limits.ledger import LentPermit
+from domain.limits.audit import AuditHistory, audit
+from domain.limits.ledger import GrantedPermit
 from domain.limits.messages import Outcome
 from domain.limits.rates import RateLimit
 from tests.job_examples import REQUEST
@@ -31,30 +31,30 @@ JOB = RUNNING.job_id
 SERVER = {"requests": 5, "violations": 0, "most_in_window": {"3/10s": 3}}
 
 
-def trail(limit: str = "3/10s") -> PermitTrail:
+def history(limit: str = "3/10s") -> AuditHistory:
     log = InMemoryPermitLog(LoggedPermits())
-    log.hold_to([RateLimit.parse(limit), RateLimit.parse("100/60s")], 0.0)
+    log.note_limits([RateLimit.parse(limit), RateLimit.parse("100/60s")], 0.0)
     for number, moment in enumerate((1_700_000_000.0, 1_700_000_001.0, 1_700_000_002.0, 1_700_000_013.0)):
-        permit = LentPermit(str(number), 1, moment, moment + 5)
-        log.lent("another job" if number == 1 else JOB, [permit])
+        permit = GrantedPermit(str(number), 1, moment, moment + 5)
+        log.granted("another job" if number == 1 else JOB, [permit])
         if number < 3:
-            outcome = Outcome.STRAY if number == 2 else Outcome.ANSWERED
-            log.over(replace(permit, over_at=moment + 0.5, is_over=True), outcome, moment + 1)
-    return log.memory.trail()
+            outcome = Outcome.ABANDONED if number == 2 else Outcome.ANSWERED
+            log.completed(replace(permit, completed_at=moment + 0.5, has_completed=True), outcome, moment + 1)
+    return log.memory.history()
 
 
 class AuditedService(FakeService):
-    """Has one job, audited from a trail."""
+    """Has one job, audited from a history."""
 
-    def __init__(self, trail: PermitTrail, server: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, history: AuditHistory, server: Mapping[str, Any] | None = None) -> None:
         super().__init__()
-        self.trail, self.server = trail, server
+        self.history, self.server = history, server
 
     def audit(self, job: str, plot: Path | None = None) -> AuditReport:
         self._find(job, f"audit {job}")
-        verdict = audit(self.trail, JOB)
+        verdict = audit(self.history, JOB)
         if plot:
-            draw(self.trail, verdict, plot)
+            draw(self.history, verdict, plot)
         return AuditReport(verdict, self.server)
 
 
@@ -72,7 +72,7 @@ def run(service: FakeService, settings_file: Path, *words: str) -> Result:
 
 
 def test_a_job_that_kept_its_limits_is_proven_with_every_limit_beside_its_fullest_window(settings_file: Path) -> None:
-    result = run(AuditedService(trail(), SERVER), settings_file, JOB[:8])
+    result = run(AuditedService(history(), SERVER), settings_file, JOB[:8])
     assert result.exit_code == 0
     assert "proven: no window can have held more than its limit" in result.stdout
     assert "3 from 2023-11-14 22:13:20Z on" in result.stdout
@@ -84,7 +84,7 @@ def test_a_job_that_kept_its_limits_is_proven_with_every_limit_beside_its_fulles
 
 
 def test_a_window_too_full_is_not_proven_and_exits_with_1(settings_file: Path) -> None:
-    result = run(AuditedService(trail("2/10s")), settings_file, JOB)
+    result = run(AuditedService(history("2/10s")), settings_file, JOB)
     assert result.exit_code == 1
     assert "NOT PROVEN: a window could have held more" in result.stdout
     assert "3 of 2" in result.stdout
@@ -92,11 +92,11 @@ def test_a_window_too_full_is_not_proven_and_exits_with_1(settings_file: Path) -
 
 
 def test_a_violation_that_only_the_server_saw_exits_with_1(settings_file: Path) -> None:
-    assert run(AuditedService(trail(), {**SERVER, "violations": 1}), settings_file, JOB).exit_code == 1
+    assert run(AuditedService(history(), {**SERVER, "violations": 1}), settings_file, JOB).exit_code == 1
 
 
 def test_as_json_everything_is_there(settings_file: Path) -> None:
-    result = run(AuditedService(trail(), SERVER), settings_file, JOB, "--json")
+    result = run(AuditedService(history(), SERVER), settings_file, JOB, "--json")
     told = json.loads(result.stdout)
     assert told["is_proven"] is True
     assert told["server"] == SERVER
@@ -114,13 +114,13 @@ def test_as_json_everything_is_there(settings_file: Path) -> None:
 @pytest.mark.parametrize("ending", ["svg", "png"])
 def test_a_plot_is_drawn(settings_file: Path, tmp_path: Path, ending: str) -> None:
     picture = tmp_path / f"audit.{ending}"
-    result = run(AuditedService(trail("2/10s")), settings_file, JOB, "--plot", str(picture))
+    result = run(AuditedService(history("2/10s")), settings_file, JOB, "--plot", str(picture))
     assert f"drawn to {picture}" in result.stdout
     assert picture.read_bytes()[:5] in (b"<?xml", b"\x89PNG\r")
 
 
 def test_a_plot_of_an_unknown_kind_is_refused_in_a_sentence(settings_file: Path, tmp_path: Path) -> None:
-    result = run(AuditedService(trail()), settings_file, JOB, "--plot", str(tmp_path / "audit.gif"))
+    result = run(AuditedService(history()), settings_file, JOB, "--plot", str(tmp_path / "audit.gif"))
     assert result.exit_code == 2
     assert "let it end in .svg, .png" in result.stderr
 
@@ -128,11 +128,11 @@ def test_a_plot_of_an_unknown_kind_is_refused_in_a_sentence(settings_file: Path,
 def test_a_plot_of_very_many_permits_stays_small(tmp_path: Path) -> None:
     granted = np.arange(20_000) / 10.0
     many = replace(
-        trail(),
+        history(),
         granted_seconds=granted,
-        over_seconds=granted + 0.05,
+        completed_seconds=granted + 0.05,
         tokens=np.ones(len(granted), np.int64),
-        job=np.full(len(granted), trail().jobs.index(JOB)),
+        job=np.full(len(granted), history().jobs.index(JOB)),
         pool=np.zeros(len(granted), np.int64),
         ending=np.ones(len(granted), np.uint8),
     )
@@ -143,9 +143,9 @@ def test_a_plot_of_very_many_permits_stays_small(tmp_path: Path) -> None:
 def test_a_job_is_audited_by_the_log_of_its_own_account_and_one_without_a_permit_there_says_so() -> None:
     asked: list[tuple[str, str]] = []
 
-    def read(broker: str, account: str) -> PermitTrail:
+    def read(broker: str, account: str) -> AuditHistory:
         asked.append((broker, account))
-        return trail()
+        return history()
 
     catalog = JobCatalog(JobJournal.in_memory(), candles_per_page=1000)
     job_id = catalog.find_or_submit(REQUEST)

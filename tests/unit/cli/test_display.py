@@ -48,7 +48,7 @@ def test_the_line_of_a_running_job_has_bar_symbols_candles_rate_and_eta() -> Non
 
 
 def test_failures_quarantine_and_a_seal_are_said_only_when_there_are_any() -> None:
-    troubled = replace(RUNNING, symbols_failed=2, candles_quarantined=7, sealed_seconds=12.0, eta_seconds=None)
+    troubled = replace(RUNNING, symbols_failed=2, candles_quarantined=7, cooldown_seconds=12.0, eta_seconds=None)
     line = progress_text.progress_line(troubled)
     assert line.startswith("RUNNING, sealed by the broker for 12.0 s | ")
     assert "12 of 100 symbols, 2 failed" in line
@@ -58,7 +58,7 @@ def test_failures_quarantine_and_a_seal_are_said_only_when_there_are_any() -> No
 
 def test_a_silence_that_is_not_the_brokers_says_why() -> None:
     reason = "the permit record is torn: waiting until nothing sent before can count any more"
-    line = progress_text.progress_line(replace(RUNNING, sealed_seconds=66.0, sealed_reason=reason))
+    line = progress_text.progress_line(replace(RUNNING, cooldown_seconds=66.0, cooldown_reason=reason))
     assert line.startswith(f"RUNNING, nothing is sent for 1 m 06 s ({reason}) | ")
 
 

@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 from actors.cli.main import commands
 from actors.cli.support import App
 from actors.use_cases.limiter_operator import LimiterOperator
-from adapters.in_memory import InMemoryAccountSwitch
+from adapters.in_memory import InMemoryOperatorPause
 from domain.errors import LimiterUnavailable
 from tests.unit.cli.cli_fakes import LIMITER_STATUS, FakeLimiter
 
@@ -35,7 +35,7 @@ class Accounts:
 
     def __init__(self) -> None:
         self.limiter: FakeLimiter | None = FakeLimiter()
-        self.switch = InMemoryAccountSwitch()
+        self.switch = InMemoryOperatorPause()
         self.opened: list[tuple[str, str, str | None]] = []
 
     def open(self, broker: str, account: str, cluster: str | None) -> LimiterOperator:
@@ -96,7 +96,7 @@ def test_a_shutdown_ends_the_limiter(run: Run, accounts: Accounts) -> None:
 
 def test_status_shows_windows_seal_pause_and_who_waits_with_what_share(run: Run, accounts: Accounts) -> None:
     assert accounts.limiter is not None
-    accounts.limiter.standing = replace(LIMITER_STATUS, paused=True, sealed_seconds=65.0, sealed_reason="HTTP 429")
+    accounts.limiter.current = replace(LIMITER_STATUS, paused=True, cooldown_seconds=65.0, cooldown_reason="HTTP 429")
     lines = run("status", "binance").stdout.splitlines()
     assert lines[0].startswith("binance/default: paused by an operator and sealed for 1 m 05 s, until 20")
     assert lines[0].endswith("(HTTP 429)")
@@ -113,7 +113,7 @@ def test_status_shows_windows_seal_pause_and_who_waits_with_what_share(run: Run,
 
 def test_status_as_json_has_all_of_it_and_says_whether_a_limiter_runs(run: Run, accounts: Accounts) -> None:
     shown = json.loads(run("status", "binance", "--json").stdout)
-    assert (shown["running"], shown["paused"], shown["sealed_until"]) == (True, False, None)
+    assert (shown["running"], shown["paused"], shown["cooldown_until"]) == (True, False, None)
     assert shown["windows"][1] == {"limit": "6000w/60s", "amount": 6000, "counted": 1400, "others": 200}
     assert shown["jobs"][0]["share"] == 0.95
     accounts.limiter = None

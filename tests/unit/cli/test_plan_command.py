@@ -14,11 +14,11 @@ from actors.cli.support import App
 from actors.use_cases.planner import JobPlan
 from adapters.reading.parquet_mirror import MirrorReport
 from domain.candles.dataset import Interval
-from domain.jobs.forecast import SymbolsHeld, forecast
+from domain.jobs.forecast import StoredSymbols, forecast
 from domain.jobs.job import JobStatus
 from domain.jobs.request import CollectionRequest
-from domain.jobs.simulation import Lanes
-from domain.jobs.timings import NOTHING_TIMED, Pace
+from domain.jobs.simulation import Slots
+from domain.jobs.timings import NOTHING_TIMED, Timings
 from domain.limits.rates import RateLimit
 from domain.spans.time_span import TimeSpan
 from tests.unit.cli.cli_fakes import FakeService, ended
@@ -28,15 +28,15 @@ LIMITS = [RateLimit.parse("2/1s"), RateLimit.parse("6000w/60s")]
 DAMAGED = {"/data/x.candles": "/data/x.candles is corrupt"}
 
 
-def plan_of(held: SymbolsHeld, pace: Pace = NOTHING_TIMED, bytes_per_bar: float | None = None) -> JobPlan:
-    return JobPlan(REQUEST, forecast(held, Lanes(2, 4, 10), LIMITS, 2, pace, bytes_per_bar), None)
+def plan_of(held: StoredSymbols, timings: Timings = NOTHING_TIMED, bytes_per_bar: float | None = None) -> JobPlan:
+    return JobPlan(REQUEST, forecast(held, Slots(2, 4, 10), LIMITS, 2, timings, bytes_per_bar), None)
 
 
-FRESH = plan_of(SymbolsHeld((3, 3, 3), 0, 0, 9_000))
+FRESH = plan_of(StoredSymbols((3, 3, 3), 0, 0, 9_000))
 PARTLY = replace(
-    plan_of(SymbolsHeld((3, 0, 2), 4_000, 0, 5_000), Pace(10, 1.0, 2.0), 8.91), job=ended(JobStatus.PAUSED)
+    plan_of(StoredSymbols((3, 0, 2), 4_000, 0, 5_000), Timings(10, 1.0, 2.0), 8.91), job=ended(JobStatus.PAUSED)
 )
-FINISHED = replace(plan_of(SymbolsHeld((0, 0, 0), 9_000, 0, 0)), job=ended(JobStatus.COMPLETED))
+FINISHED = replace(plan_of(StoredSymbols((0, 0, 0), 9_000, 0, 0)), job=ended(JobStatus.COMPLETED))
 
 
 class PlanningService(FakeService):

@@ -77,9 +77,9 @@ class StoreService(FakeService):
     def proof(self) -> JobProof:
         return JobProof(Settings.load(self.path), self.catalog, self.candle_proof(), self.gateway.dataset)
 
-    def submit(self, request: CollectionRequest | None = None, anew: bool = False) -> FakeHandle:
+    def submit(self, request: CollectionRequest | None = None, force_new: bool = False) -> FakeHandle:
         if request is not None:
-            assert anew
+            assert force_new
             self.submitted.append(request)
             self.healing()
         return super().submit()

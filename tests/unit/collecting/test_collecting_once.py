@@ -13,8 +13,8 @@ from domain.candles.candles import Candles
 from domain.errors import BrokerUnavailable
 from domain.jobs.batches import WorkerOutcome
 from domain.spans.time_span import TimeSpan
-from tests.unit.virtual_time import VirtualTimeLoop
 from tests.unit.collecting.worker_bench import MINUTE_MS, Bench, bars, minutes, names
+from tests.unit.virtual_time import VirtualTimeLoop
 
 MARKET = {symbol: bars(60) for symbol in names(3)}
 
@@ -145,10 +145,10 @@ async def test_bars_that_had_not_settled_are_asked_again_once_they_have_and_a_ch
     assert later.asked == [("S00", minutes(7, 10))]
     assert first.candles.coverage(dataset, first.span).stored == (minutes(0, 10),)
     revisions = first.candles.revisions(dataset, first.span)
-    assert (revisions.known_at_ms.tolist(), revisions.old.close.tolist(), revisions.new.close.tolist()) == (
+    assert (revisions.as_of_ms.tolist(), revisions.old.close.tolist(), revisions.new.close.tolist()) == (
         [780_000], [108.0], [500.0],
     )  # fmt: skip
-    assert first.candles.read(dataset, first.span, known_at_ms=779_999).close[8] == 108.0
+    assert first.candles.read(dataset, first.span, as_of_ms=779_999).close[8] == 108.0
     again = Bench(candles=first.candles, settle_seconds=180, clock=lambda: 10_000.0)
     await again.run()
     assert again.asked == []

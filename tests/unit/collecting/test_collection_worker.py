@@ -173,7 +173,7 @@ async def test_a_throttled_request_is_nobodys_failure_however_often_it_happens()
     await bench.run()
     assert bench.jobs.reports[0].completed == ("S00",)
     assert bench.jobs.reports[0].failed == ()
-    assert bench.limiter.seals == [(7.0, "429")] * 20
+    assert bench.limiter.cooldowns == [(7.0, "429")] * 20
 
 
 async def test_refused_credentials_stop_the_worker_and_blame_no_symbol() -> None:

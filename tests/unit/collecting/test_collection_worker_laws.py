@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.unit.virtual_time import VirtualTimeLoop
 from tests.unit.collecting.worker_bench import Bench, names
+from tests.unit.virtual_time import VirtualTimeLoop
 
 PAGES = 6 * 4
 commands = st.lists(

@@ -8,8 +8,8 @@ import pytest
 
 from actors.collecting.permit_client import PermitClient
 from domain.errors import LimiterUnavailable, PermitExpired, PermitImpossible
-from domain.limits.messages import Lease, Outcome, PermitRequest, Priority, Settlement
-from domain.limits.permit_bundles import LeaseTerms, permit_ids
+from domain.limits.messages import Completion, Outcome, PermitBundle, PermitRequest, Priority
+from domain.limits.permit_bundles import BundleTerms, permit_ids
 from domain.limits.rates import Counts, RateLimit
 from domain.limits.usage import BrokerUsage
 
@@ -22,40 +22,40 @@ class NotedCalls:
 
     def __init__(self) -> None:
         self.asked: list[PermitRequest] = []
-        self.settled: list[tuple[float, str, list[Settlement]]] = []
-        self.seals: list[tuple[float | None, str]] = []
+        self.completions: list[tuple[float, str, list[Completion]]] = []
+        self.cooldowns: list[tuple[float | None, str]] = []
         self.answer_seconds = 0.0
         self.granted_after_seconds = 0.0
         self.nones = 0
         self.errors: list[Exception] = []
 
-    async def acquire(self, request: PermitRequest, settled: Sequence[Settlement] = ()) -> Lease | None:
+    async def acquire(self, request: PermitRequest, completions: Sequence[Completion] = ()) -> PermitBundle | None:
         assert request.ticket is not None
         self.asked.append(request)
-        await self._transmit("acquire", settled)
+        await self._transmit("acquire", completions)
         if self.nones:
             self.nones -= 1
             return None
         ids = tuple(permit_ids(request.ticket, request.permits))
-        return Lease(ids, request.tokens, self.granted_after_seconds, VALID_SECONDS)
+        return PermitBundle(ids, request.tokens, self.granted_after_seconds, VALID_SECONDS)
 
-    async def settle(self, settled: Sequence[Settlement]) -> None:
-        await self._transmit("settle", settled)
+    async def complete(self, completions: Sequence[Completion]) -> None:
+        await self._transmit("settle", completions)
 
-    async def seal(self, retry_after_seconds: float | None, reason: str) -> float:
-        self.seals.append((retry_after_seconds, reason))
+    async def cool_down(self, retry_after_seconds: float | None, reason: str) -> float:
+        self.cooldowns.append((retry_after_seconds, reason))
         return retry_after_seconds or 1.0
 
     @property
     def outcomes(self) -> list[Outcome]:
-        return [settlement.outcome for _, _, settled in self.settled for settlement in settled]
+        return [completion.outcome for _, _, completions in self.completions for completion in completions]
 
-    async def _transmit(self, call: str, settled: Sequence[Settlement]) -> None:
+    async def _transmit(self, call: str, completions: Sequence[Completion]) -> None:
         if self.errors:
             raise self.errors.pop(0)
         await asyncio.sleep(self.answer_seconds)
-        if settled:
-            self.settled.append((now(), call, list(settled)))
+        if completions:
+            self.completions.append((now(), call, list(completions)))
 
 
 def now() -> float:
@@ -120,7 +120,7 @@ async def test_what_became_of_a_permit_is_told(client: PermitClient, calls: Note
     with pytest.raises(ZeroDivisionError):
         await send_and_fail(client)
     await client.close()
-    assert calls.outcomes == [Outcome.UNUSED, Outcome.ANSWERED, Outcome.STRAY, Outcome.STRAY]
+    assert calls.outcomes == [Outcome.UNUSED, Outcome.ANSWERED, Outcome.ABANDONED, Outcome.ABANDONED]
 
 
 async def test_a_cancelled_request_is_a_stray(client: PermitClient, calls: NotedCalls) -> None:
@@ -133,7 +133,7 @@ async def test_a_cancelled_request_is_a_stray(client: PermitClient, calls: Noted
     await asyncio.sleep(1)
     task.cancel()
     await asyncio.sleep(FLUSH_SECONDS + 0.01)
-    assert calls.outcomes == [Outcome.STRAY]
+    assert calls.outcomes == [Outcome.ABANDONED]
 
 
 async def test_settlements_ride_on_the_next_acquire_and_say_how_long_ago_the_answer_came_and_what_it_told(
@@ -148,9 +148,9 @@ async def test_settlements_ride_on_the_next_acquire_and_say_how_long_ago_the_ans
         await asyncio.sleep(0.2)  # the body is read
     await asyncio.sleep(0.1)
     await use(client)
-    [(_, call, [settlement])] = calls.settled
+    [(_, call, [completion])] = calls.completions
     assert call == "acquire"
-    assert settlement == Settlement(
+    assert completion == Completion(
         calls.asked[0].ticket, Outcome.ANSWERED, pytest.approx(0.3), call_seconds=pytest.approx(0.7), usage=(usage,)
     )
 
@@ -159,9 +159,9 @@ async def test_settlements_go_alone_when_no_acquire_follows(client: PermitClient
     await use(client)
     await use(client)
     await asyncio.sleep(0.1)
-    assert len(calls.settled) == 1, "the first rode on the second's acquire"
+    assert len(calls.completions) == 1, "the first rode on the second's acquire"
     await asyncio.sleep(FLUSH_SECONDS)
-    assert [(at, call) for at, call, _ in calls.settled][1:] == [(pytest.approx(FLUSH_SECONDS), "settle")]
+    assert [(at, call) for at, call, _ in calls.completions][1:] == [(pytest.approx(FLUSH_SECONDS), "settle")]
 
 
 async def test_close_tells_what_is_still_to_be_told_even_while_a_flush_is_on_its_way(
@@ -174,7 +174,7 @@ async def test_close_tells_what_is_still_to_be_told_even_while_a_flush_is_on_its
     await client.close()
     assert calls.outcomes == [Outcome.ANSWERED]
     await client.close()
-    assert len(calls.settled) == 1
+    assert len(calls.completions) == 1
 
 
 async def test_a_failed_call_keeps_its_settlements(client: PermitClient, calls: NotedCalls) -> None:
@@ -198,8 +198,8 @@ async def test_a_cancelled_acquire_gives_its_ticket_back_and_keeps_what_rode_on_
     with pytest.raises(asyncio.CancelledError):
         await task
     await client.close()
-    [(_, _, settled)] = calls.settled
-    assert [(each.permit_id, each.outcome) for each in settled] == [
+    [(_, _, completions)] = calls.completions
+    assert [(each.permit_id, each.outcome) for each in completions] == [
         (calls.asked[0].ticket, Outcome.ANSWERED),
         (calls.asked[1].ticket, Outcome.UNUSED),
     ]
@@ -212,7 +212,7 @@ async def test_what_a_limiter_that_is_shut_down_cannot_be_told_is_let_go(
     calls.errors = [LimiterUnavailable("shut down")]
     await client.close()
     await client.close()
-    assert calls.settled == []
+    assert calls.completions == []
 
 
 async def test_a_permit_held_too_long_is_refused_right_before_the_write_and_goes_back_unused(
@@ -269,15 +269,15 @@ async def test_no_answer_comes_before_its_request(client: PermitClient) -> None:
 
 
 async def test_a_seal_is_passed_on(client: PermitClient, calls: NotedCalls) -> None:
-    await client.bound_to("job").seal(30.0, "HTTP 429")
-    await client.seal(None, "HTTP 418")
-    assert calls.seals == [(30.0, "HTTP 429"), (None, "HTTP 418")]
+    await client.bound_to("job").cool_down(30.0, "HTTP 429")
+    await client.cool_down(None, "HTTP 418")
+    assert calls.cooldowns == [(30.0, "HTTP 429"), (None, "HTTP 418")]
 
 
 async def test_where_leases_are_allowed_those_who_wait_share_a_call_and_spare_permits_go_back_at_once(
     calls: NotedCalls,
 ) -> None:
-    terms = LeaseTerms((RateLimit.parse("1000/1s"),), spare_seconds=0.01)
+    terms = BundleTerms((RateLimit.parse("1000/1s"),), spare_seconds=0.01)
     client = PermitClient(calls, FLUSH_SECONDS, asyncio.get_running_loop().time, terms)
     calls.answer_seconds = 0.1
     users = [asyncio.create_task(use(client)) for _ in range(4)]
@@ -291,14 +291,14 @@ async def test_where_leases_are_allowed_those_who_wait_share_a_call_and_spare_pe
 
 
 async def test_a_refusal_gives_back_the_spare_permits_which_nobody_may_use_any_more(calls: NotedCalls) -> None:
-    terms = LeaseTerms((RateLimit.parse("1000/1s"),), spare_seconds=0.1)
+    terms = BundleTerms((RateLimit.parse("1000/1s"),), spare_seconds=0.1)
     client = PermitClient(calls, FLUSH_SECONDS, asyncio.get_running_loop().time, terms)
     calls.answer_seconds = 0.01
     users = [asyncio.create_task(use(client)) for _ in range(2)]
     await asyncio.sleep(0.005)
     users[1].cancel()
     await asyncio.wait(users)
-    await client.seal(30.0, "HTTP 429")
+    await client.cool_down(30.0, "HTTP 429")
     await use(client)
     assert [request.permits for request in calls.asked] == [2, 1], "the spare permit is not there any more"
     await client.close()

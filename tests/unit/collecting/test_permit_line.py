@@ -24,7 +24,7 @@ class Ticked:
 
 @dataclass
 class Source:
-    """Grants leases a round trip later, as many as asked unless `at_most` says less; notes what it is asked."""
+    """Grants permit bundles a round trip later, as many as asked unless `at_most` says less; notes what it is asked."""
 
     asked: list[int] = field(default_factory=list)
     cancelled: int = 0
@@ -34,7 +34,7 @@ class Source:
     errors: list[Exception] = field(default_factory=list)
     made: int = 0
 
-    async def take_lease(self, permits: int) -> list[Ticked]:
+    async def take_bundle(self, permits: int) -> list[Ticked]:
         self.asked.append(permits)
         try:
             await asyncio.sleep(ROUND_TRIP_SECONDS)
@@ -62,7 +62,7 @@ def source() -> Source:
 
 @pytest.fixture
 async def line(source: Source) -> PermitLine[Ticked]:
-    return PermitLine(MOST, SPARE_SECONDS, source.take_lease, source.give_back, now)
+    return PermitLine(MOST, SPARE_SECONDS, source.take_bundle, source.give_back, now)
 
 
 async def take(line: PermitLine[Ticked], count: int) -> list[int]:
@@ -159,7 +159,7 @@ async def test_no_permit_is_lost_on_a_waiter_that_is_cancelled_in_whatever_turn_
     line: PermitLine[Ticked], source: Source, turns: int
 ) -> None:
     tasks = [asyncio.create_task(line.take()) for _ in range(2)]
-    await asyncio.sleep(ROUND_TRIP_SECONDS)  # the lease comes in this very turn
+    await asyncio.sleep(ROUND_TRIP_SECONDS)  # the permit bundle comes in this very turn
     for _ in range(turns):
         await asyncio.sleep(0)
     tasks[0].cancel()

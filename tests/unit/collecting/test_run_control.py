@@ -15,9 +15,9 @@ async def forever() -> None:
 
 async def test_passage_is_free_until_paused_and_again_after_resume() -> None:
     control = RunControl()
-    await control.passage()
+    await control.wait_until_resumed()
     control.pause()
-    passing = asyncio.create_task(control.passage())
+    passing = asyncio.create_task(control.wait_until_resumed())
     await asyncio.sleep(60)
     assert not passing.done()
     control.resume()
@@ -27,7 +27,7 @@ async def test_passage_is_free_until_paused_and_again_after_resume() -> None:
 async def test_shutdown_opens_the_pause_gate_and_nothing_closes_it_again() -> None:
     control = RunControl()
     control.pause()
-    passing = asyncio.create_task(control.passage())
+    passing = asyncio.create_task(control.wait_until_resumed())
     await asyncio.sleep(1)
     control.shutdown()
     control.shutdown()
@@ -35,7 +35,7 @@ async def test_shutdown_opens_the_pause_gate_and_nothing_closes_it_again() -> No
     with pytest.raises(Interrupted):
         await passing
     with pytest.raises(Interrupted):
-        await control.passage()
+        await control.wait_until_resumed()
 
 
 async def test_shutdown_cuts_what_is_under_guard() -> None:
@@ -114,7 +114,7 @@ async def test_work_that_is_seen_through_outlasts_a_pause_at_once_and_a_short_sh
         await asyncio.sleep(3)
         return "saved"
 
-    work = asyncio.create_task(control.see_through(save(), grace_seconds=2))
+    work = asyncio.create_task(control.shield(save(), grace_seconds=2))
     await asyncio.sleep(1.5)
     control.pause(now=True)
     control.shutdown()
@@ -129,7 +129,7 @@ async def test_work_that_outlasts_the_grace_is_left_alone_to_its_end() -> None:
         await asyncio.sleep(30)
         saved.set()
 
-    work = asyncio.create_task(control.see_through(save(), grace_seconds=2))
+    work = asyncio.create_task(control.shield(save(), grace_seconds=2))
     await asyncio.sleep(1)
     control.shutdown()
     with pytest.raises(Interrupted):

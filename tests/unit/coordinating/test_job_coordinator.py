@@ -11,8 +11,8 @@ from domain.jobs.batches import BatchReport, WorkerOutcome
 from domain.jobs.job import JobStatus
 from domain.jobs.ports import ProgressEvent
 from domain.jobs.request import FailureAllowance, OnTooManyFailures
-from tests.unit.coordinating.coordinator_bench import CoordinatorBench, LocalWorker
 from tests.unit.collecting.worker_bench import names
+from tests.unit.coordinating.coordinator_bench import CoordinatorBench, LocalWorker
 
 
 def rejected(*symbols: str) -> dict[str, list[SymbolRejected]]:

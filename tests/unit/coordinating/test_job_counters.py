@@ -3,7 +3,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from actors.coordinating.job_counters import JobTally, pages_in
+from actors.coordinating.job_counters import JobCounters, pages_in
 from domain.candles.dataset import Interval
 from domain.jobs.batches import BatchReport
 from domain.jobs.job import CollectionJob
@@ -25,28 +25,28 @@ class Clock:
 
 
 class Watched:
-    """A running job of 4 symbols, 3 pages each, and its tally."""
+    """A running job of 4 symbols, 3 pages each, and its counters."""
 
     def __init__(self) -> None:
         self.clock = Clock()
         self.job = CollectionJob.submit(REQUEST, timestamp=NOW)
         self.job.start(timestamp=NOW)
-        self.tally = JobTally(REQUEST, 10, self.clock)
+        self.counters = JobCounters(REQUEST, 10, self.clock)
 
     def told(self, batch: int = 0, **counts: Any) -> Progress:
-        self.tally.add(ProgressEvent("worker-1", batch, 1, "page", **counts))
+        self.counters.add(ProgressEvent("worker-1", batch, 1, "page", **counts))
         return self.now
 
     def reported(self, batch: int, **counts: Any) -> Progress:
         symbols = REQUEST.symbols[2 * batch : 2 * batch + 2]
-        report = self.tally.with_left_behind(BatchReport(batch, 1, True, symbols, **counts))
+        report = self.counters.with_left_behind(BatchReport(batch, 1, True, symbols, **counts))
         self.job.record_batch(report, timestamp=NOW)
-        self.tally.reported(batch)
+        self.counters.reported(batch)
         return self.now
 
     @property
     def now(self) -> Progress:
-        return self.tally.snapshot(self.job, None, is_attended=True)
+        return self.counters.snapshot(self.job, None, is_attended=True)
 
 
 def test_a_symbols_pages_are_counted_with_the_last_one_that_is_not_full() -> None:
@@ -77,7 +77,7 @@ def test_pages_reach_the_total_whether_fetched_or_skipped() -> None:
 def test_what_a_lost_worker_saved_stays_counted_and_its_symbols_do_not() -> None:
     watched = Watched()
     watched.told(pages=3, candles=25, requests=3, symbols_done=1)
-    watched.tally.lost(0)
+    watched.counters.lost(0)
     lost = watched.now
     assert (lost.candles_saved, lost.requests, lost.symbols_completed, lost.pages_done) == (25, 3, 0, 0)
     again = watched.told(pages=3, pages_skipped=3, candles=25, requests=3)
@@ -103,7 +103,7 @@ def test_the_time_left_follows_from_the_pages_of_this_run() -> None:
     assert watched.now.eta_seconds is None
     watched.clock.seconds = 10
     assert watched.told(pages=4, requests=4).eta_seconds == 20
-    assert watched.tally.snapshot(watched.job, None, is_attended=False).eta_seconds is None
+    assert watched.counters.snapshot(watched.job, None, is_attended=False).eta_seconds is None
 
 
 def test_the_rate_is_that_of_the_last_five_seconds() -> None:
@@ -127,7 +127,7 @@ def test_findings_are_shown_as_they_are_told_and_count_once_when_they_are_report
 def test_what_a_lost_worker_had_noticed_stays_counted() -> None:
     watched = Watched()
     watched.told(findings={"a": 3})
-    watched.tally.lost(0)
+    watched.counters.lost(0)
     assert watched.now.findings == {"a": 3}
     watched.told(findings={"b": 1})
     assert watched.reported(0, findings={"b": 1}).findings == {"a": 3, "b": 1}

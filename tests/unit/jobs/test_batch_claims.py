@@ -1,11 +1,11 @@
 from __future__ import annotations
 
-from domain.jobs.batch_claims import Claims
+from domain.jobs.batch_claims import BatchClaims
 from domain.jobs.batches import BatchReport, SymbolFailure
 
 
-def claims() -> Claims:
-    return Claims([(0, ("A", "B")), (1, ("C", "D"))])
+def claims() -> BatchClaims:
+    return BatchClaims([(0, ("A", "B")), (1, ("C", "D"))])
 
 
 def report(batch: int, finished: bool, *completed: str, failed: str = "") -> BatchReport:
@@ -27,16 +27,16 @@ def test_all_is_done_when_every_batch_was_reported_finished() -> None:
     batches = claims()
     for worker in ("first", "second"):
         batches.take(worker)
-    batches.settle(report(1, True, "C", "D"))
+    batches.resolve(report(1, True, "C", "D"))
     assert not batches.is_done
-    batches.settle(report(0, True, "A", "B"))
+    batches.resolve(report(0, True, "A", "B"))
     assert batches.is_done
 
 
 def test_a_batch_given_back_waits_ahead_of_later_ones_without_its_failed_symbols() -> None:
     batches = claims()
     batches.take("first")
-    batches.settle(report(0, False, failed="A"))
+    batches.resolve(report(0, False, failed="A"))
     assert not batches.holds(0, "first")
     assert batches.take("second") == (0, ("B",))
 
@@ -44,7 +44,7 @@ def test_a_batch_given_back_waits_ahead_of_later_ones_without_its_failed_symbols
 def test_a_batch_of_which_nothing_is_left_is_done_whatever_the_worker_says() -> None:
     batches = claims()
     batches.take("first")
-    batches.settle(report(0, False, "B", failed="A"))
+    batches.resolve(report(0, False, "B", failed="A"))
     assert batches.take("first") == (1, ("C", "D"))
 
 

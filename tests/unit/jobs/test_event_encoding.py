@@ -22,7 +22,7 @@ from adapters.job_store.encoding import MAX_EVENT_BYTES, MsgpackTranscoder, Zstd
 from domain.jobs.job import CollectionJob, JobStatus
 from domain.jobs.plan import CollectionPlan
 from domain.jobs.request import FailureAllowance
-from domain.jobs.timings import NOTHING_TIMED, Pace
+from domain.jobs.timings import NOTHING_TIMED, Timings
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 moments = some.datetimes(timezones=some.just(UTC))
@@ -129,13 +129,13 @@ def test_times_of_calls_load_for_ever_and_batches_without_them_tell_none() -> No
     paced = project_aggregate(None, golden_events("paced_job_events_1.json"))
     assert isinstance(paced, CollectionJob)
     assert (paced.status, paced.requests) == (JobStatus.COMPLETED, 6)
-    assert paced.paces == [Pace(2, 0.125, 0.25 + batch) for batch in range(3)]
+    assert paced.timings == [Timings(2, 0.125, 0.25 + batch) for batch in range(3)]
     spread = project_aggregate(None, golden_events("paced_job_events_2.json"))
     assert isinstance(spread, CollectionJob)
-    assert spread.paces == [Pace(2, 0.125, 0.25 + batch, 0.0078125, 1, 0.015625 * batch) for batch in range(3)]
+    assert spread.timings == [Timings(2, 0.125, 0.25 + batch, 0.0078125, 1, 0.015625 * batch) for batch in range(3)]
     unpaced = project_aggregate(None, golden_events("job_events_1.json"))
     assert isinstance(unpaced, CollectionJob)
-    assert set(unpaced.paces) == {NOTHING_TIMED}
+    assert set(unpaced.timings) == {NOTHING_TIMED}
 
 
 def test_every_kind_of_event_is_among_the_stored_ones() -> None:
@@ -150,8 +150,8 @@ def test_seals_stored_by_the_first_version_that_noted_them_load_for_ever() -> No
     job = project_aggregate(None, events)
     assert isinstance(job, CollectionJob)
     assert (job.status, job.epoch, job.symbols_failed) == (JobStatus.RUNNING, 2, 0)
-    seals: list[Any] = [happened for happened in events if type(happened).__name__ == "AccountSealed"]
-    assert [(seal.seconds, seal.reason) for seal in seals] == [
+    cooldowns: list[Any] = [happened for happened in events if type(happened).__name__ == "AccountSealed"]
+    assert [(cool_down.seconds, cool_down.reason) for cool_down in cooldowns] == [
         (12.5, "binance: HTTP 429: too many requests"),
         (3600.0, "binance: HTTP 418: too many requests"),
     ]

@@ -17,48 +17,48 @@ from hypothesis import strategies as some
 
 from domain.candles.coverage import Coverage
 from domain.errors import PermitImpossible
-from domain.jobs.forecast import BYTES_PER_BAR, LANES, CollectionForecast, SymbolsHeld, forecast
-from domain.jobs.simulation import Batches, Lanes, calls_like, lanes_makespan_seconds, rehearsed_makespan_seconds
-from domain.jobs.timings import ENOUGH_CALLS, FEW_CALLS, NOTHING_TIMED, Pace, last_calls, typical_pace
+from domain.jobs.forecast import BYTES_PER_BAR, SLOTS, CollectionForecast, StoredSymbols, forecast
+from domain.jobs.simulation import Batches, Slots, calls_like, simulated_makespan_seconds, slots_makespan_seconds
+from domain.jobs.timings import ENOUGH_CALLS, FEW_CALLS, NOTHING_TIMED, Timings, last_calls, typical_timings
 from domain.limits.ledger import PermitLedger
 from domain.limits.rates import RateLimit, ideal_makespan_seconds
 from domain.spans.time_span import TimeSpan
 
 MINUTE_MS = 60_000
 FIFTEEN = RateLimit.parse("15/1s")
-WIDE = Lanes(workers=4, concurrency=16, batch_size=100)
-"""Lanes enough for any limit here."""
+WIDE = Slots(workers=4, concurrency=16, batch_size=100)
+"""Slots enough for any limit here."""
 
 limits = some.sampled_from(["5/1s", "15/1s", "40/1s", "3/500ms", "60/10s", "100/10s", "9w/1s", "30w/5s"])
-lanes = some.builds(Lanes, some.integers(1, 4), some.integers(1, 5), some.integers(1, 12))
+slots = some.builds(Slots, some.integers(1, 4), some.integers(1, 5), some.integers(1, 12))
 
 
-def held(*pages: int) -> SymbolsHeld:
-    return SymbolsHeld(pages, bars_stored=0, bars_empty=0, bars_missing=1000 * sum(pages))
+def held(*pages: int) -> StoredSymbols:
+    return StoredSymbols(pages, bars_stored=0, bars_empty=0, bars_missing=1000 * sum(pages))
 
 
 def timed(
-    call_seconds: float, page_seconds: float, deviation_seconds: float = 0.0, handover_seconds: float = 0.0
-) -> Pace:
+    call_seconds: float, page_seconds: float, deviation_seconds: float = 0.0, turnaround_seconds: float = 0.0
+) -> Timings:
     squares = 100 * call_seconds**2 + 99 * deviation_seconds**2
-    return Pace(100, 100 * call_seconds, 100 * page_seconds, squares, 10, 10 * handover_seconds)
+    return Timings(100, 100 * call_seconds, 100 * page_seconds, squares, 10, 10 * turnaround_seconds)
 
 
 def foretell(
-    pages: Sequence[int], limits: Sequence[str] = ("15/1s",), pace: Pace = NOTHING_TIMED, lanes: Lanes = WIDE
+    pages: Sequence[int], limits: Sequence[str] = ("15/1s",), timings: Timings = NOTHING_TIMED, slots: Slots = WIDE
 ) -> CollectionForecast:
-    return forecast(held(*pages), lanes, [RateLimit.parse(text) for text in limits], 1, pace, None)
+    return forecast(held(*pages), slots, [RateLimit.parse(text) for text in limits], 1, timings, None)
 
 
 def ledger_makespan_seconds(
-    batches: Batches, lanes: Lanes, limits: Sequence[RateLimit], weight: int, pace: Pace, most_held_seconds: float
+    batches: Batches, slots: Slots, limits: Sequence[RateLimit], weight: int, timings: Timings, most_held_seconds: float
 ) -> float:
     """The same job event by event: the ledger says when a permit may be granted, and hears when its call is over."""
-    ledger, calls = PermitLedger(limits), calls_like(pace)
-    saving_seconds = pace.mean_page_seconds - pace.mean_call_seconds
+    ledger, calls = PermitLedger(limits), calls_like(timings)
+    saving_seconds = timings.mean_page_seconds - timings.mean_call_seconds
     left = deque(batches)
-    symbols: list[deque[int]] = [deque() for _ in range(lanes.workers)]
-    busy = [0] * lanes.workers
+    symbols: list[deque[int]] = [deque() for _ in range(slots.workers)]
+    busy = [0] * slots.workers
     asking: deque[tuple[int, int]] = deque()
     events: list[tuple[float, int, str, int, int]] = []
     now = reported_at = 0.0
@@ -67,18 +67,18 @@ def ledger_makespan_seconds(
     def claim(worker: int) -> None:
         if left:
             symbols[worker].extend(left.popleft())
-            while symbols[worker] and busy[worker] < lanes.concurrency:
+            while symbols[worker] and busy[worker] < slots.concurrency:
                 asking.append((worker, symbols[worker].popleft()))
                 busy[worker] += 1
 
-    for worker in range(lanes.workers):
+    for worker in range(slots.workers):
         claim(worker)
     while asking or events:
         wait_seconds = ledger.wait_seconds(weight, now) if asking else float("inf")
         if events and (not asking or events[0][0] <= now + wait_seconds):
             now, number, what, worker, pages = heapq.heappop(events)
             if what == "over":
-                ledger.settle(str(number), now, now)
+                ledger.complete(str(number), now, now)
             elif what == "reported":
                 reported_at = now
                 claim(worker)
@@ -89,23 +89,23 @@ def ledger_makespan_seconds(
             else:
                 busy[worker] -= 1
                 if not busy[worker]:
-                    heapq.heappush(events, (now + pace.mean_handover_seconds, number, "reported", worker, 0))
+                    heapq.heappush(events, (now + timings.mean_turnaround_seconds, number, "reported", worker, 0))
             continue
         while (wait_seconds := ledger.wait_seconds(weight, now)) > 0:
             # A sum may be rounded down to a moment just before.
             now = max(now + wait_seconds, math.nextafter(now, math.inf))
         worker, pages = asking.popleft()
         granted += 1
-        ledger.lend(str(granted), weight, now, over_by=now + 1e6)
+        ledger.grant(str(granted), weight, now, complete_by=now + 1e6)
         call_seconds = next(calls)
         heapq.heappush(events, (now + min(call_seconds, most_held_seconds), granted, "over", worker, 0))
         heapq.heappush(events, (now + call_seconds + saving_seconds, granted, "saved", worker, pages - 1))
     return reported_at
 
 
-paces = some.builds(
-    lambda call_ms, share, saving_ms, handover_ms: timed(
-        call_ms / 1000, (call_ms + saving_ms) / 1000, share * call_ms / 1000, handover_ms / 1000
+timings = some.builds(
+    lambda call_ms, share, saving_ms, turnaround_ms: timed(
+        call_ms / 1000, (call_ms + saving_ms) / 1000, share * call_ms / 1000, turnaround_ms / 1000
     ),
     some.integers(0, 700),
     some.sampled_from([0.0, 0.0, 0.1, 0.5, 1.5]),
@@ -116,76 +116,76 @@ paces = some.builds(
 
 @given(
     pages=some.lists(some.integers(0, 6), min_size=1, max_size=30),
-    lanes=lanes,
+    slots=slots,
     texts=some.sets(limits, min_size=1, max_size=3),
     weight=some.integers(1, 3),
-    pace=paces,
+    timings=timings,
     most_held_seconds=some.sampled_from([math.inf, math.inf, 0.05]),
 )
 def test_the_rehearsal_takes_as_long_as_the_ledger_makes_the_job_take(
-    pages: list[int], lanes: Lanes, texts: set[str], weight: int, pace: Pace, most_held_seconds: float
+    pages: list[int], slots: Slots, texts: set[str], weight: int, timings: Timings, most_held_seconds: float
 ) -> None:
     windows = [RateLimit.parse(text) for text in sorted(texts)]
-    batches = lanes.batches_of(pages)
-    rehearsed = rehearsed_makespan_seconds(batches, lanes, windows, weight, pace, most_held_seconds)
-    real = ledger_makespan_seconds(batches, lanes, windows, weight, pace, most_held_seconds)
+    batches = slots.batches_of(pages)
+    rehearsed = simulated_makespan_seconds(batches, slots, windows, weight, timings, most_held_seconds)
+    real = ledger_makespan_seconds(batches, slots, windows, weight, timings, most_held_seconds)
     assert rehearsed == pytest.approx(real, rel=1e-6, abs=1e-6)
 
 
 @given(
     pages=some.lists(some.integers(0, 6), min_size=1, max_size=30),
-    lanes=lanes,
+    slots=slots,
     texts=some.sets(limits, min_size=1, max_size=3),
-    pace=paces,
+    timings=timings,
 )
 def test_no_bound_is_above_the_time_forecast_and_a_first_run_states_less(
-    pages: list[int], lanes: Lanes, texts: set[str], pace: Pace
+    pages: list[int], slots: Slots, texts: set[str], timings: Timings
 ) -> None:
-    told = foretell(pages, sorted(texts), pace, lanes)
-    assert max(*told.seconds_by_limit.values(), told.lanes_seconds) <= told.seconds + 1e-9
-    assert foretell(pages, sorted(texts), NOTHING_TIMED, lanes).seconds <= told.seconds + 1e-9
+    told = foretell(pages, sorted(texts), timings, slots)
+    assert max(*told.seconds_by_limit.values(), told.slots_seconds) <= told.seconds + 1e-9
+    assert foretell(pages, sorted(texts), NOTHING_TIMED, slots).seconds <= told.seconds + 1e-9
 
 
 def test_calls_are_drawn_as_they_were_recorded_and_the_same_ones_every_time() -> None:
-    pace = timed(0.1, 0.1, deviation_seconds=0.04)
-    drawn = list(islice(calls_like(pace), 10_000))
+    timings = timed(0.1, 0.1, deviation_seconds=0.04)
+    drawn = list(islice(calls_like(timings), 10_000))
     assert statistics.mean(drawn) == pytest.approx(0.1, rel=0.02)
     assert statistics.stdev(drawn) == pytest.approx(0.04, rel=0.05)
-    assert drawn[:100] == list(islice(calls_like(pace), 100))
+    assert drawn[:100] == list(islice(calls_like(timings), 100))
 
 
 def test_lanes_that_wait_for_the_slowest_of_a_batch_need_longer_than_the_mean_tells() -> None:
-    few = Lanes(workers=2, concurrency=4, batch_size=4)
+    few = Slots(workers=2, concurrency=4, batch_size=4)
     steady, shaky = (foretell([1] * 400, ["1000/1s"], timed(0.1, 0.1, share * 0.1), few) for share in (0.0, 0.5))
     assert steady.seconds == pytest.approx(50 * 0.1)
     # The slowest of four takes the mean and about one deviation more.
     assert shaky.seconds / steady.seconds == pytest.approx(1 + 1.03 * 0.5, rel=0.05)
-    assert steady.lanes_seconds == shaky.lanes_seconds == pytest.approx(steady.seconds)
+    assert steady.slots_seconds == shaky.slots_seconds == pytest.approx(steady.seconds)
 
 
 def test_what_passes_between_batches_counts_with_each_of_them() -> None:
-    few = Lanes(workers=1, concurrency=4, batch_size=4)
-    told = foretell([1] * 40, ["1000/1s"], timed(0.1, 0.1, handover_seconds=0.05), few)
-    assert told.bound_by == LANES
-    assert told.seconds == told.lanes_seconds == pytest.approx(10 * (0.1 + 0.05))
+    few = Slots(workers=1, concurrency=4, batch_size=4)
+    told = foretell([1] * 40, ["1000/1s"], timed(0.1, 0.1, turnaround_seconds=0.05), few)
+    assert told.bound_by == SLOTS
+    assert told.seconds == told.slots_seconds == pytest.approx(10 * (0.1 + 0.05))
 
 
 def test_one_window_and_lanes_enough_give_the_ideal_makespan() -> None:
-    told = foretell([3] * 100, pace=timed(0.05, 0.06))
+    told = foretell([3] * 100, timings=timed(0.05, 0.06))
     assert told.bound_by == "15/1s"
     assert told.seconds == pytest.approx(ideal_makespan_seconds(300, FIFTEEN, 0.05), rel=0.01)
 
 
 def test_a_job_with_few_lanes_is_bound_by_them_and_by_how_symbols_fall_into_batches() -> None:
-    few = Lanes(workers=1, concurrency=4, batch_size=10)
+    few = Slots(workers=1, concurrency=4, batch_size=10)
     told = foretell([1] * 20, ["1000/1s"], timed(0.1, 0.1), few)
-    assert told.bound_by == LANES
-    # Ten symbols go through four lanes in three rounds, and the next batch begins when the last is done.
-    assert told.seconds == told.lanes_seconds == pytest.approx(0.6)
+    assert told.bound_by == SLOTS
+    # Ten symbols go through four slots in three rounds, and the next batch begins when the last is done.
+    assert told.seconds == told.slots_seconds == pytest.approx(0.6)
 
 
 def test_the_pages_of_one_symbol_follow_each_other() -> None:
-    assert lanes_makespan_seconds([[5, 1]], Lanes(1, 2, 10), 0.1, 0.0) == pytest.approx(0.5)
+    assert slots_makespan_seconds([[5, 1]], Slots(1, 2, 10), 0.1, 0.0) == pytest.approx(0.5)
 
 
 def test_all_windows_hold_at_once() -> None:
@@ -207,7 +207,7 @@ def test_without_recorded_times_the_forecast_is_a_lower_bound_and_says_so() -> N
     assert told.is_lower_bound
     assert told.as_json()["seconds_is_lower_bound"] is True
     assert told.seconds == pytest.approx(2.0, rel=0.01)
-    assert not foretell([1], pace=timed(0.1, 0.1)).is_lower_bound
+    assert not foretell([1], timings=timed(0.1, 0.1)).is_lower_bound
 
 
 def test_what_is_all_there_takes_nothing() -> None:
@@ -218,50 +218,50 @@ def test_what_is_all_there_takes_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("pages", "texts", "lanes", "share"),
+    ("pages", "texts", "slots", "share"),
     [
-        ([5] * 4000, ["1000/1s"], Lanes(2, 4, 8), 0.5),
-        ([1] * 20_000, ["10000/3600s"], Lanes(2, 4, 8), 0.5),
-        ([1] * 20_000, ["4000/240s"], Lanes(1, 4, 100), 0.5),
+        ([5] * 4000, ["1000/1s"], Slots(2, 4, 8), 0.5),
+        ([1] * 20_000, ["10000/3600s"], Slots(2, 4, 8), 0.5),
+        ([1] * 20_000, ["4000/240s"], Slots(1, 4, 100), 0.5),
         ([3] * 7000, ["15/1s"], WIDE, 0.5),
-        ([3] * 7000, ["90/1s", "5000/60s"], Lanes(2, 8, 50), 1.0),
-        ([40] * 500, ["1000/1s"], Lanes(4, 4, 25), 0.0),
-        ([2] * 10_000, [], Lanes(3, 5, 7), 0.3),
+        ([3] * 7000, ["90/1s", "5000/60s"], Slots(2, 8, 50), 1.0),
+        ([40] * 500, ["1000/1s"], Slots(4, 4, 25), 0.0),
+        ([2] * 10_000, [], Slots(3, 5, 7), 0.3),
     ],
 )
 def test_a_job_too_long_to_rehearse_whole_is_foretold_as_if_it_had_been(
-    pages: list[int], texts: list[str], lanes: Lanes, share: float, monkeypatch: pytest.MonkeyPatch
+    pages: list[int], texts: list[str], slots: Slots, share: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pace = timed(0.1, 0.12, deviation_seconds=share * 0.1, handover_seconds=0.02)
-    whole = foretell(pages, texts, pace, lanes)
-    monkeypatch.setattr("domain.jobs.forecast.MOST_REHEARSED", 2000)
-    assert foretell(pages, texts, pace, lanes).seconds == pytest.approx(whole.seconds, rel=0.02)
+    timings = timed(0.1, 0.12, deviation_seconds=share * 0.1, turnaround_seconds=0.02)
+    whole = foretell(pages, texts, timings, slots)
+    monkeypatch.setattr("domain.jobs.forecast.MOST_SIMULATED", 2000)
+    assert foretell(pages, texts, timings, slots).seconds == pytest.approx(whole.seconds, rel=0.02)
 
 
 def test_a_job_of_which_not_even_a_batch_is_rehearsed_is_foretold_by_its_greatest_bound() -> None:
-    long_batches = foretell([1100] * 400, ["1000/1s"], timed(0.1, 0.1, 0.05), Lanes(4, 4, 100))
-    assert long_batches.seconds == long_batches.lanes_seconds == pytest.approx(1100 * 100 / 4 * 0.1)
+    long_batches = foretell([1100] * 400, ["1000/1s"], timed(0.1, 0.1, 0.05), Slots(4, 4, 100))
+    assert long_batches.seconds == long_batches.slots_seconds == pytest.approx(1100 * 100 / 4 * 0.1)
 
 
 def test_a_first_run_states_a_lower_bound_however_long_it_is() -> None:
-    untimed = foretell([1] * 200_000, ["100000/86400s"], NOTHING_TIMED, Lanes(4, 4, 300))
+    untimed = foretell([1] * 200_000, ["100000/86400s"], NOTHING_TIMED, Slots(4, 4, 300))
     assert untimed.seconds == untimed.seconds_by_limit["100000/86400s"]
-    assert foretell([1] * 200_000, [], NOTHING_TIMED, Lanes(4, 4, 300)).seconds == 0
+    assert foretell([1] * 200_000, [], NOTHING_TIMED, Slots(4, 4, 300)).seconds == 0
 
 
 def test_every_missing_span_is_cut_into_pages_of_its_own() -> None:
     span = TimeSpan(0, 30 * MINUTE_MS)
     hole = Coverage.from_runs(span, [span.intersect(TimeSpan(10 * MINUTE_MS, 12 * MINUTE_MS))], [])
     full = Coverage.from_runs(span, [span], [TimeSpan(0, 15 * MINUTE_MS)])
-    told = SymbolsHeld.from_coverages([hole, full], span.end_ms, MINUTE_MS, bars_per_page=9)
+    told = StoredSymbols.from_coverages([hole, full], span.end_ms, MINUTE_MS, bars_per_page=9)
     # Ten minutes before the two confirmed empty are two pages of nine, eighteen after them are two more.
     assert told.pages == (4, 0)
     assert (told.bars_stored, told.bars_empty, told.bars_missing) == (15, 17, 28)
 
 
 def test_bars_are_expected_as_densely_as_they_came_so_far() -> None:
-    assert SymbolsHeld((1,), bars_stored=50, bars_empty=150, bars_missing=100).bars_expected == 25
-    assert SymbolsHeld((1,), bars_stored=0, bars_empty=0, bars_missing=100).bars_expected == 100
+    assert StoredSymbols((1,), bars_stored=50, bars_empty=150, bars_missing=100).bars_expected == 25
+    assert StoredSymbols((1,), bars_stored=0, bars_empty=0, bars_missing=100).bars_expected == 100
 
 
 def test_bytes_are_as_measured_or_else_a_stated_guess() -> None:
@@ -272,65 +272,67 @@ def test_bytes_are_as_measured_or_else_a_stated_guess() -> None:
 
 
 def test_paces_add_up() -> None:
-    both = Pace(1, 0.1, 0.2) + Pace(3, 0.1, 0.4) + Pace(batches=2, handover_seconds=0.3)
+    both = Timings(1, 0.1, 0.2) + Timings(3, 0.1, 0.4) + Timings(batches=2, turnaround_seconds=0.3)
     assert (both.mean_call_seconds, both.mean_page_seconds) == (pytest.approx(0.05), pytest.approx(0.15))
-    assert both.mean_handover_seconds == pytest.approx(0.15)
+    assert both.mean_turnaround_seconds == pytest.approx(0.15)
     assert not NOTHING_TIMED
     assert NOTHING_TIMED.mean_call_seconds == NOTHING_TIMED.mean_page_seconds == 0.0
-    assert NOTHING_TIMED.mean_handover_seconds == NOTHING_TIMED.call_deviation_seconds == 0.0
+    assert NOTHING_TIMED.mean_turnaround_seconds == NOTHING_TIMED.call_deviation_seconds == 0.0
 
 
 @given(some.lists(some.floats(0.001, 100), min_size=1, max_size=30))
 def test_single_calls_add_up_to_their_mean_and_deviation(calls: list[float]) -> None:
-    pace = sum(map(Pace.of_call, calls), NOTHING_TIMED)
-    assert pace.mean_call_seconds == pytest.approx(statistics.mean(calls))
+    timings = sum(map(Timings.of_call, calls), NOTHING_TIMED)
+    assert timings.mean_call_seconds == pytest.approx(statistics.mean(calls))
     expected = statistics.stdev(calls) if len(calls) > 1 else 0.0
-    assert pace.call_deviation_seconds == pytest.approx(expected, rel=1e-6, abs=1e-5)
+    assert timings.call_deviation_seconds == pytest.approx(expected, rel=1e-6, abs=1e-5)
 
 
-def batch(calls: Sequence[float], handover_seconds: float = 0.01, is_warm: bool = True) -> Pace:
+def batch(calls: Sequence[float], turnaround_seconds: float = 0.01, is_warm: bool = True) -> Timings:
     """As a worker records it, with pages that take as long as their calls."""
-    pace = sum(map(Pace.of_call, calls), Pace(batches=int(is_warm), handover_seconds=is_warm * handover_seconds))
-    return replace(pace, lane_seconds=pace.call_seconds)
+    timings = sum(
+        map(Timings.of_call, calls), Timings(batches=int(is_warm), turnaround_seconds=is_warm * turnaround_seconds)
+    )
+    return replace(timings, slot_seconds=timings.call_seconds)
 
 
 @pytest.mark.parametrize("in_batch", [1, 4, 10, 400])
 def test_cold_starts_are_left_out_where_warm_batches_made_calls_enough(in_batch: int) -> None:
     warm = [batch([0.1] * in_batch)] * -(-FEW_CALLS // in_batch)
-    typical = typical_pace([*warm, batch([1.2] * 400, is_warm=False), Pace()])
+    typical = typical_timings([*warm, batch([1.2] * 400, is_warm=False), Timings()])
     assert typical.mean_call_seconds == pytest.approx(0.1)
     assert typical.mean_page_seconds == pytest.approx(0.1)
-    assert typical.mean_handover_seconds == pytest.approx(0.01)
+    assert typical.mean_turnaround_seconds == pytest.approx(0.01)
 
 
 def test_a_few_warm_calls_do_not_outweigh_all_others() -> None:
-    typical = typical_pace([batch([0.5]), batch([0.1] * 99, is_warm=False)])
+    typical = typical_timings([batch([0.5]), batch([0.1] * 99, is_warm=False)])
     assert (typical.requests, typical.mean_call_seconds) == (100, pytest.approx(0.104))
-    assert typical_pace([Pace(), Pace()]) == NOTHING_TIMED
+    assert typical_timings([Timings(), Timings()]) == NOTHING_TIMED
 
 
 @pytest.mark.parametrize("in_batch", [1, 2, 3, 10])
 def test_the_typical_pace_has_the_mean_and_deviation_of_the_calls_however_they_are_spread(in_batch: int) -> None:
     drawn = np.random.default_rng(1).lognormal(-2.5, 1.0, 1200)
-    typical = typical_pace(batch(calls.tolist()) for calls in drawn.reshape(-1, in_batch))
+    typical = typical_timings(batch(calls.tolist()) for calls in drawn.reshape(-1, in_batch))
     assert typical.mean_call_seconds == pytest.approx(drawn.mean())
     assert typical.call_deviation_seconds == pytest.approx(drawn.std(ddof=1))
 
 
 def test_what_was_recorded_without_a_spread_does_not_narrow_that_of_others() -> None:
-    old, new = Pace(10, 1.0, 1.0), batch([0.05, 0.15] * 5, is_warm=False)
-    mixed = typical_pace([new, *[old] * 5])
+    old, new = Timings(10, 1.0, 1.0), batch([0.05, 0.15] * 5, is_warm=False)
+    mixed = typical_timings([new, *[old] * 5])
     assert (mixed.requests, mixed.mean_call_seconds) == (60, pytest.approx(0.1))
     assert mixed.call_deviation_seconds == pytest.approx(new.call_deviation_seconds)
-    assert typical_pace([old, old]).call_deviation_seconds == 0
+    assert typical_timings([old, old]).call_deviation_seconds == 0
 
 
-def test_one_slow_handover_is_not_taken_for_typical() -> None:
-    handovers = [batch([0.1] * 20, handover_seconds=seconds) for seconds in (9.0, 0.01, 0.01)]
-    assert typical_pace(handovers).mean_handover_seconds == pytest.approx(0.01)
+def test_one_slow_turnaround_is_not_taken_for_typical() -> None:
+    turnarounds = [batch([0.1] * 20, turnaround_seconds=seconds) for seconds in (9.0, 0.01, 0.01)]
+    assert typical_timings(turnarounds).mean_turnaround_seconds == pytest.approx(0.01)
 
 
 def test_no_more_batches_are_looked_at_than_make_enough_calls() -> None:
-    looked_at = iter([Pace(ENOUGH_CALLS - 1, 1.0), Pace(), Pace(10, 1.0), Pace(10, 1.0)])
-    assert [pace.requests for pace in last_calls(looked_at)] == [ENOUGH_CALLS - 1, 0, 10]
-    assert next(looked_at) == Pace(10, 1.0)
+    looked_at = iter([Timings(ENOUGH_CALLS - 1, 1.0), Timings(), Timings(10, 1.0), Timings(10, 1.0)])
+    assert [timings.requests for timings in last_calls(looked_at)] == [ENOUGH_CALLS - 1, 0, 10]
+    assert next(looked_at) == Timings(10, 1.0)

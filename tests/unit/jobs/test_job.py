@@ -14,8 +14,8 @@ from tests.job_examples import NOW, PLAN, failure, job_in, record, report, runni
 def carry_out(job: CollectionJob, command: str) -> None:
     if command == "record_batch":
         record(job, 0)
-    elif command == "note_seal":
-        job.note_seal(12.0, "HTTP 429", timestamp=NOW, command_id="seal")
+    elif command == "note_cooldown":
+        job.note_cooldown(12.0, "HTTP 429", timestamp=NOW, command_id="seal")
     else:
         getattr(job, command)(timestamp=NOW)
 

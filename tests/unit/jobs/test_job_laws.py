@@ -95,8 +95,8 @@ class JobLife(RuleBasedStateMachine):
         outcome = BatchReport(batch, self.job.epoch, finished, done, failures, requests=1)
         if self.job.record_batch(outcome, timestamp=self.now):
             self.requests += 1
-            is_over = batch not in dict(self.job.remaining_batches(self.plan))
-            self.failed = (self.failed - set(symbols) if is_over else self.failed) | failed
+            has_completed = batch not in dict(self.job.remaining_batches(self.plan))
+            self.failed = (self.failed - set(symbols) if has_completed else self.failed) | failed
         assert not self.job.record_batch(outcome, timestamp=self.now)
 
     @invariant()

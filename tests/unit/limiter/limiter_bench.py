@@ -14,8 +14,8 @@ from actors.collecting.permit_client import PermitClient
 from actors.rate_limiter import RateLimiter
 from adapters.in_memory.permits import InMemoryPermitRecord, PermitMemory
 from domain.errors import PermitExpired
-from domain.limits.messages import Lease, LimiterStatus, Outcome, PermitRequest, Settlement
-from domain.limits.permit_bundles import LeaseTerms
+from domain.limits.messages import Completion, LimiterStatus, Outcome, PermitBundle, PermitRequest
+from domain.limits.permit_bundles import BundleTerms
 from domain.limits.ports import Permit, PermitSource
 from domain.limits.rates import AccountLimits, RateLimit
 
@@ -56,22 +56,22 @@ def now() -> float:
 
 async def used_up(limiter: RateLimiter, permits: int) -> list[str]:
     """Take so many permits and say nothing more of them."""
-    leases = [await limiter.acquire(PermitRequest(f"used {number}")) for number in range(permits)]
-    return [permit_id for lease in leases if lease for permit_id in lease.permit_ids]
+    bundles = [await limiter.acquire(PermitRequest(f"used {number}")) for number in range(permits)]
+    return [permit_id for bundle in bundles if bundle for permit_id in bundle.permit_ids]
 
 
-def answered(permit_ids: Sequence[str], seconds_ago: float = 0.0) -> list[Settlement]:
-    return [Settlement(permit_id, Outcome.ANSWERED, seconds_ago) for permit_id in permit_ids]
+def answered(permit_ids: Sequence[str], seconds_ago: float = 0.0) -> list[Completion]:
+    return [Completion(permit_id, Outcome.ANSWERED, seconds_ago) for permit_id in permit_ids]
 
 
-async def ask_until_granted(limiter: RateLimiter, ticket: str, order: list[str], job_id: str = "") -> Lease:
-    while (lease := await limiter.acquire(PermitRequest(ticket, job_id=job_id))) is None:
+async def ask_until_granted(limiter: RateLimiter, ticket: str, order: list[str], job_id: str = "") -> PermitBundle:
+    while (bundle := await limiter.acquire(PermitRequest(ticket, job_id=job_id))) is None:
         pass
     order.append(ticket)
-    return lease
+    return bundle
 
 
-async def start(*waiting: asyncio.Task[Lease]) -> None:
+async def start(*waiting: asyncio.Task[PermitBundle]) -> None:
     await asyncio.sleep(0.001)
     assert not any(task.done() for task in waiting)
 
@@ -173,7 +173,7 @@ class BarePermits:
         await self._bucket.acquire(tokens)
         yield _BarePermit(tokens)
 
-    async def seal(self, retry_after_seconds: float | None, reason: str) -> None:
+    async def cool_down(self, retry_after_seconds: float | None, reason: str) -> None:
         raise NotImplementedError
 
 
@@ -202,15 +202,15 @@ class RemoteCalls:
         self._up = asyncio.Event()
         self._up.set()
 
-    async def acquire(self, request: PermitRequest, settled: Sequence[Settlement] = ()) -> Lease | None:
+    async def acquire(self, request: PermitRequest, completions: Sequence[Completion] = ()) -> PermitBundle | None:
         self.acquires += 1
-        return await self._call(lambda: self.limiter.acquire(request, tuple(settled)))
+        return await self._call(lambda: self.limiter.acquire(request, tuple(completions)))
 
-    async def settle(self, settled: Sequence[Settlement]) -> None:
-        await self._call(lambda: self.limiter.settle(tuple(settled)))
+    async def complete(self, completions: Sequence[Completion]) -> None:
+        await self._call(lambda: self.limiter.complete(tuple(completions)))
 
-    async def seal(self, retry_after_seconds: float | None, reason: str) -> float:
-        return await self._call(lambda: self.limiter.seal(retry_after_seconds, reason))
+    async def cool_down(self, retry_after_seconds: float | None, reason: str) -> float:
+        return await self._call(lambda: self.limiter.cool_down(retry_after_seconds, reason))
 
     async def replace(self, successor: RateLimiter, down_seconds: float) -> None:
         """The limiter dies, and some time later another takes its place."""
@@ -248,6 +248,6 @@ class RemoteCalls:
 
 
 def client_of(limiter: RateLimiter | RemoteCalls, *limits: str) -> PermitClient:
-    """A client of it, which takes leases where those limits allow them."""
-    leases = LeaseTerms.of(account(*limits)) if limits else None
-    return PermitClient(limiter, flush_seconds=0.25, clock=asyncio.get_running_loop().time, leases=leases)
+    """A client of it, which takes permit bundles where those limits allow them."""
+    bundles = BundleTerms.of(account(*limits)) if limits else None
+    return PermitClient(limiter, flush_seconds=0.25, clock=asyncio.get_running_loop().time, bundles=bundles)

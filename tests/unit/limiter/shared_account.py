@@ -45,7 +45,7 @@ class CountingBroker:
                     await asyncio.sleep(self._leg_seconds())
                     permit.answered([] if self._is_silent else [BrokerUsage(MINUTE_SECONDS, Counts.WEIGHT, used)])
                     if wait_seconds is not None:
-                        await permits.seal(max(1, math.ceil(wait_seconds)), "HTTP 429")
+                        await permits.cool_down(max(1, math.ceil(wait_seconds)), "HTTP 429")
                 return wait_seconds is None
             except PermitExpired:
                 continue

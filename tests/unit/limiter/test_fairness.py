@@ -33,13 +33,13 @@ class Jobs:
         clients = [client_of(self.limiter).bound_to(job_id, priority) for _ in range(workers)]
         self.tokens[job_id] = 0
 
-        async def lane(number: int) -> None:
+        async def slot(number: int) -> None:
             for _ in ahead:
                 for _ in range(pages):
                     await self.network.request(clients[number % workers], weight)
                     self.tokens[job_id] += weight
 
-        await asyncio.gather(*(lane(number) for number in range(8 * workers)))
+        await asyncio.gather(*(slot(number) for number in range(8 * workers)))
         return now() - began
 
     def start(self, job_id: str, priority: Priority, weight: int = 1, workers: int = 4) -> asyncio.Task[float]:

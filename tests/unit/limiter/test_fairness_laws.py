@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from actors.rate_limiter import RateLimiter
-from domain.limits.messages import Outcome, PermitRequest, Priority, Settlement
+from domain.limits.messages import Completion, Outcome, PermitRequest, Priority
 from tests.unit.limiter.limiter_bench import account, limiter_of
 from tests.unit.virtual_time import VirtualTimeLoop
 
@@ -62,18 +62,18 @@ class Market:
         await asyncio.sleep(0.3)
         if task.cancel():
             self.left.add(ticket)
-            await self.limiter.settle([Settlement(ticket, Outcome.UNUSED)])
+            await self.limiter.complete([Completion(ticket, Outcome.UNUSED)])
 
     async def _one(self, ticket: str, asked: Asked) -> None:
         priority = Priority.INTERACTIVE if asked.job < 2 else Priority.BULK
         request = PermitRequest(ticket, asked.tokens, f"job {asked.job}", priority, permits=asked.permits)
-        lease = None
-        while lease is None:
-            lease = await self.limiter.acquire(request)
+        bundle = None
+        while bundle is None:
+            bundle = await self.limiter.acquire(request)
         self.granted[asked.job].append(ticket)
-        self.permits[ticket] = len(lease.permit_ids)
+        self.permits[ticket] = len(bundle.permit_ids)
         await asyncio.sleep(CALL_SECONDS)
-        await self.limiter.settle([Settlement(each, Outcome.ANSWERED) for each in lease.permit_ids])
+        await self.limiter.complete([Completion(each, Outcome.ANSWERED) for each in bundle.permit_ids])
 
 
 @given(limits=LIMITS, requests=ASKED)
@@ -106,19 +106,19 @@ def test_jobs_that_wait_all_the_time_get_equal_tokens_under_any_windows_and_weig
     async def scenario() -> None:
         limiter, tokens, tickets = limiter_of(*limits), Counter[int](), count()
 
-        async def lane(job: int, weight: int) -> None:
+        async def slot(job: int, weight: int) -> None:
             while True:
                 request = PermitRequest(str(next(tickets)), weight, f"job {job}", priority)
-                while (lease := await limiter.acquire(request)) is None:
+                while (bundle := await limiter.acquire(request)) is None:
                     continue
                 tokens[job] += weight
-                await limiter.settle([Settlement(lease.permit_ids[0], Outcome.ANSWERED)])
+                await limiter.complete([Completion(bundle.permit_ids[0], Outcome.ANSWERED)])
 
-        lanes = [asyncio.create_task(lane(job, weight)) for job, weight in enumerate(weights) for _ in range(3)]
+        slots = [asyncio.create_task(slot(job, weight)) for job, weight in enumerate(weights) for _ in range(3)]
         await asyncio.sleep(15)
-        for task in lanes:
+        for task in slots:
             task.cancel()
-        # One largest serving of each is the law; a lane is away for a moment between two requests.
+        # One largest serving of each is the law; a slot is away for a moment between two requests.
         assert max(tokens.values()) - min(tokens.values()) <= 3 * max(weights), tokens
 
     run(scenario())

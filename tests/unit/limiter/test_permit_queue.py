@@ -7,7 +7,7 @@ import pytest
 
 from actors.limiter.queue import RETURN_SECONDS, PermitQueue, ReturnedTickets, Waiting
 from domain.errors import LimiterUnavailable
-from domain.limits.ledger import LentPermit
+from domain.limits.ledger import GrantedPermit
 from domain.limits.messages import PermitRequest, Priority
 
 PATIENCE_SECONDS = 5.0
@@ -30,15 +30,15 @@ def asked(tokens: int = 1, job_id: str = "job", priority: Priority = Priority.BU
 ONE = asked()
 
 
-def lent(ticket: str, tokens: int = 1) -> LentPermit:
-    return LentPermit(ticket, tokens, 0.0, 1.0)
+def granted(ticket: str, tokens: int = 1) -> GrantedPermit:
+    return GrantedPermit(ticket, tokens, 0.0, 1.0)
 
 
 def serve_all(queue: PermitQueue) -> list[str]:
     order = []
     while head := queue.head():
         order.append(head.ticket)
-        queue.serve(head, (lent(head.ticket, head.request.tokens),))
+        queue.serve(head, (granted(head.ticket, head.request.tokens),))
     return order
 
 
@@ -85,9 +85,9 @@ async def test_one_job_s_several_permits_cost_it_as_many_turns(queue: PermitQueu
     queue.join("a", asked(1, "a"))
     for ticket in ("b1", "b2", "b3"):
         queue.join(ticket, asked(1, "b"))
-    lease = queue.head()
-    assert lease is not None
-    queue.serve(lease, tuple(map(lent, ("lease.0", "lease.1", "lease.2"))))
+    bundle = queue.head()
+    assert bundle is not None
+    queue.serve(bundle, tuple(map(granted, ("lease.0", "lease.1", "lease.2"))))
     assert serve_all(queue) == ["b1", "b2", "b3", "a"]
 
 
@@ -99,7 +99,7 @@ async def test_a_job_that_nobody_attended_for_a_while_has_saved_up_nothing(queue
     for _ in range(3):
         head = queue.head()
         assert head is not None
-        queue.serve(head, (lent(head.ticket),))
+        queue.serve(head, (granted(head.ticket),))
     for ticket in ("a1", "a2", "a3", "a4"):
         queue.join(ticket, asked(1, "a"))
     assert serve_all(queue) == ["a1", "a2", "b3", "a3", "b4", "a4", "b5"]
@@ -186,4 +186,4 @@ async def test_a_served_place_that_was_left_has_somebody_s_permit_and_is_gone(qu
     queue.leave(place, comes_back=True)
     assert serve_all(queue) == ["a"]
     queue.refuse(everybody(LimiterUnavailable("shut down")))
-    assert place.answer.result() == (lent("a"),)
+    assert place.answer.result() == (granted("a"),)

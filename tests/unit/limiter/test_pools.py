@@ -62,7 +62,7 @@ async def test_a_heavy_request_of_one_pool_is_not_starved_by_a_trickle_of_light_
 async def test_who_asked_before_a_heavy_request_of_another_pool_is_served_before_it() -> None:
     client = client_of(limiter_of(SHARED))
     await taken(client, 1, pool="light")
-    await client.seal(1.0, "both have to wait")
+    await client.cool_down(1.0, "both have to wait")
     light = asyncio.create_task(taken(client, 1, pool="light"))
     await asyncio.sleep(0.1)
     heavy = asyncio.create_task(taken(client, 1, tokens=60, pool="heavy"))
@@ -89,8 +89,8 @@ class OfPool:
     def acquire(self, tokens: int = 1, pool: str = "") -> AbstractAsyncContextManager[Permit]:
         return self._source.acquire(tokens, self._pool)
 
-    async def seal(self, retry_after_seconds: float | None, reason: str) -> None:
-        await self._source.seal(retry_after_seconds, reason)
+    async def cool_down(self, retry_after_seconds: float | None, reason: str) -> None:
+        await self._source.cool_down(retry_after_seconds, reason)
 
 
 async def test_windows_of_pools_and_windows_they_share_are_kept_together() -> None:

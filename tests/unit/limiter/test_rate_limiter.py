@@ -6,7 +6,7 @@ import pytest
 
 from actors.rate_limiter import CALL_SECONDS, PATIENCE_SECONDS
 from domain.errors import LimiterUnavailable, PermitImpossible
-from domain.limits.messages import Lease, Outcome, PermitRequest, Settlement
+from domain.limits.messages import Completion, Outcome, PermitBundle, PermitRequest
 from tests.unit.limiter.limiter_bench import (
     FLIGHT_SECONDS,
     STRAY_SECONDS,
@@ -48,8 +48,8 @@ async def test_a_ticket_asked_again_after_its_grant_gets_the_same_grant() -> Non
     first = await limiter.acquire(PermitRequest("a"))
     await asyncio.sleep(0.5)
     again = await limiter.acquire(PermitRequest("a"))
-    assert first == Lease(("a",), 1, 0.0, VALID_SECONDS)
-    assert again == Lease(("a",), 1, pytest.approx(-0.5), VALID_SECONDS), "asking again makes no grant young"
+    assert first == PermitBundle(("a",), 1, 0.0, VALID_SECONDS)
+    assert again == PermitBundle(("a",), 1, pytest.approx(-0.5), VALID_SECONDS), "asking again makes no grant young"
     assert await granted_of(limiter) == 1
 
 
@@ -73,7 +73,7 @@ async def test_a_grant_that_crossed_with_the_end_of_the_call_is_there_when_the_t
     [used] = await used_up(limiter, 1)
     call = asyncio.create_task(limiter.acquire(PermitRequest("a")))
     await asyncio.sleep(CALL_SECONDS)  # its time runs out in this very turn of the loop
-    await limiter.settle([Settlement(used, Outcome.UNUSED)])
+    await limiter.complete([Completion(used, Outcome.UNUSED)])
     results = [await call]
     while results[-1] is None:
         results.append(await limiter.acquire(PermitRequest("a")))
@@ -83,7 +83,7 @@ async def test_a_grant_that_crossed_with_the_end_of_the_call_is_there_when_the_t
 
 async def test_a_caller_without_a_ticket_waits_as_long_as_it_takes() -> None:
     limiter = limiter_of("1/10s")
-    await limiter.settle(answered(await used_up(limiter, 1)))
+    await limiter.complete(answered(await used_up(limiter, 1)))
     began = now()
     assert await limiter.acquire(PermitRequest()) is not None
     assert now() - began == pytest.approx(10.011)
@@ -94,7 +94,7 @@ async def test_a_caller_without_a_ticket_waits_as_long_as_it_takes() -> None:
 
 async def test_a_caller_that_went_away_takes_no_token_and_passes_on_what_was_shaped() -> None:
     limiter, order = limiter_of("1/1s"), []
-    await limiter.settle(answered(await used_up(limiter, 1)))
+    await limiter.complete(answered(await used_up(limiter, 1)))
     await asyncio.sleep(0.5)
     gone = asyncio.create_task(limiter.acquire(PermitRequest("gone")))
     await start(gone)
@@ -111,7 +111,7 @@ async def test_a_cancelled_call_without_a_ticket_gives_back_what_it_was_just_gra
     [used] = await used_up(limiter, 1)
     call = asyncio.create_task(limiter.acquire(PermitRequest()))
     await start(call)
-    await limiter.settle([Settlement(used, Outcome.UNUSED)])
+    await limiter.complete([Completion(used, Outcome.UNUSED)])
     for _ in range(3):
         await asyncio.sleep(0)
     assert (await granted_of(limiter), call.done()) == (2, False), "granted, and not yet on its way"
@@ -144,7 +144,7 @@ async def test_a_light_request_does_not_wait_for_the_shaping_of_a_heavy_one_that
 
 async def test_a_ticket_given_back_before_its_own_call_arrives_takes_no_permit() -> None:
     limiter = limiter_of("15/1s")
-    await limiter.settle([Settlement("a", Outcome.UNUSED)])
+    await limiter.complete([Completion("a", Outcome.UNUSED)])
     assert await limiter.acquire(PermitRequest("a")) is None
     assert await granted_of(limiter) == 0
 
@@ -165,7 +165,7 @@ async def test_a_stray_counts_from_when_it_was_sent_however_soon_it_was_given_up
     limiter = limiter_of("1/1s")
     used = await used_up(limiter, 1)
     await asyncio.sleep(0.1 + call_seconds + 0.2)
-    await limiter.settle([Settlement(each, Outcome.STRAY, 0.2, call_seconds) for each in used])
+    await limiter.complete([Completion(each, Outcome.ABANDONED, 0.2, call_seconds) for each in used])
     assert await limiter.acquire(PermitRequest()) is not None
     assert now() == pytest.approx(0.1 + TIMEOUT_SECONDS + STRAY_SECONDS + WINDOW_SECONDS)
 
@@ -173,7 +173,7 @@ async def test_a_stray_counts_from_when_it_was_sent_however_soon_it_was_given_up
 async def test_an_unused_permit_comes_back_at_once() -> None:
     limiter = limiter_of("1/60s")
     used = await used_up(limiter, 1)
-    assert await limiter.acquire(PermitRequest(), [Settlement(each, Outcome.UNUSED) for each in used]) is not None
+    assert await limiter.acquire(PermitRequest(), [Completion(each, Outcome.UNUSED) for each in used]) is not None
     assert now() == pytest.approx(0, abs=1e-6)
 
 
@@ -188,7 +188,7 @@ async def test_status_tells_the_windows_the_queue_and_the_mean_call() -> None:
     limiter = limiter_of("2/1s", "100w/60s")
     used = await used_up(limiter, 2)
     await asyncio.sleep(0.5)
-    await limiter.settle(answered(used[:1], seconds_ago=0.1))
+    await limiter.complete(answered(used[:1], seconds_ago=0.1))
     waiting = asyncio.create_task(limiter.acquire(PermitRequest(tokens=7, ticket="waits")))
     await start(waiting)
     status = await limiter.status()
@@ -206,7 +206,7 @@ async def test_status_tells_the_windows_the_queue_and_the_mean_call() -> None:
 async def test_a_call_waits_once_whatever_its_permit_weighs() -> None:
     limiter = limiter_of("10w/1s")
     await limiter.acquire(PermitRequest("first", tokens=10))
-    await limiter.settle(answered(["first"]))
+    await limiter.complete(answered(["first"]))
     assert await limiter.acquire(PermitRequest(tokens=10)) is not None
     assert (await limiter.status()).mean_wait_seconds == pytest.approx(WINDOW_SECONDS / 2, abs=0.001)
 

@@ -7,9 +7,9 @@ import pytest
 
 from actors.limiter.queue import PermitQueue
 from actors.rate_limiter import RateLimiter
-from adapters.in_memory.permits import InMemoryAccountSwitch, InMemoryPermitRecord, PermitMemory
+from adapters.in_memory.permits import InMemoryOperatorPause, InMemoryPermitRecord, PermitMemory
 from domain.errors import LimiterUnavailable, PermitImpossible
-from domain.limits.ledger import LentPermit
+from domain.limits.ledger import GrantedPermit
 from domain.limits.messages import PermitRequest
 from tests.unit.limiter.limiter_bench import (
     FLIGHT_SECONDS,
@@ -50,7 +50,7 @@ async def test_a_limiter_that_begins_on_a_paused_account_grants_nothing_until_re
 
 
 async def test_an_order_given_before_the_account_is_held_is_not_lost() -> None:
-    clock, switch = asyncio.get_running_loop().time, InMemoryAccountSwitch()
+    clock, switch = asyncio.get_running_loop().time, InMemoryOperatorPause()
     limiter = RateLimiter(account("15/1s"), InMemoryPermitRecord, clock=clock, is_paused=switch.is_paused)
     switch.pause()
     assert await limiter.acquire(PermitRequest("one")) is None
@@ -69,7 +69,7 @@ async def test_a_pause_that_arrives_after_a_later_resume_is_ignored() -> None:
 
 async def test_a_pause_while_the_dispatcher_waits_holds_back_what_it_waited_for() -> None:
     limiter = limiter_of("1/1s")
-    await limiter.settle(answered(await used_up(limiter, 1)))
+    await limiter.complete(answered(await used_up(limiter, 1)))
     call = asyncio.create_task(limiter.acquire(PermitRequest()))
     await start(call)
     await limiter.pause()
@@ -92,8 +92,8 @@ async def test_a_shutdown_refuses_everybody_and_lets_go_of_the_account() -> None
     assert [str(each) for each in results] == ["RateLimiter(binance, default) is shut down"] * 3
     for call in (
         limiter.acquire(PermitRequest()),
-        limiter.settle([]),
-        limiter.seal(1, "429"),
+        limiter.complete([]),
+        limiter.cool_down(1, "429"),
         limiter.agree(account("1/1s")),
     ):
         with pytest.raises(LimiterUnavailable):
@@ -121,16 +121,16 @@ async def test_an_account_in_use_is_refused_until_it_is_free() -> None:
     assert await second.acquire(PermitRequest()) is not None
 
 
-# Seals.
+# Cooldowns.
 
 
 async def test_a_seal_holds_everybody_for_the_time_the_broker_asks_and_ends_by_itself() -> None:
     limiter = limiter_of("15/1s")
     call = asyncio.create_task(limiter.acquire(PermitRequest()))
     assert await call is not None
-    assert await limiter.seal(30.0, "HTTP 429") == 30.0
+    assert await limiter.cool_down(30.0, "HTTP 429") == 30.0
     status = await limiter.status()
-    assert (status.sealed_seconds, status.sealed_reason) == (30.0, "HTTP 429")
+    assert (status.cooldown_seconds, status.cooldown_reason) == (30.0, "HTTP 429")
     assert await limiter.acquire(PermitRequest()) is not None
     assert now() == pytest.approx(30.0)
 
@@ -139,7 +139,7 @@ async def test_seals_without_a_time_double_in_a_row() -> None:
     limiter = limiter_of("15/1s", "1000/60s")
     lengths = []
     for _ in range(5):
-        lengths.append(await limiter.seal(None, "HTTP 429"))
+        lengths.append(await limiter.cool_down(None, "HTTP 429"))
         await limiter.acquire(PermitRequest())
     assert lengths == pytest.approx([1, 2, 4, 8, 16])
 
@@ -147,16 +147,16 @@ async def test_seals_without_a_time_double_in_a_row() -> None:
 async def test_several_refusals_of_one_burst_double_nothing() -> None:
     limiter = limiter_of("15/1s")
     for _ in range(10):
-        assert await limiter.seal(None, "HTTP 429") == pytest.approx(1)
+        assert await limiter.cool_down(None, "HTTP 429") == pytest.approx(1)
     await asyncio.sleep(1.1)
-    assert await limiter.seal(None, "HTTP 429") == pytest.approx(2)
+    assert await limiter.cool_down(None, "HTTP 429") == pytest.approx(2)
 
 
 async def test_a_refusal_long_after_a_seal_starts_a_new_row() -> None:
     limiter = limiter_of("15/1s")
-    await limiter.seal(None, "HTTP 429")
+    await limiter.cool_down(None, "HTTP 429")
     await asyncio.sleep(1 + FLIGHT_SECONDS + 0.1)
-    assert await limiter.seal(None, "HTTP 429") == pytest.approx(1)
+    assert await limiter.cool_down(None, "HTTP 429") == pytest.approx(1)
 
 
 async def test_an_answer_to_the_refused_request_ends_no_row() -> None:
@@ -165,17 +165,17 @@ async def test_an_answer_to_the_refused_request_ends_no_row() -> None:
     for _ in range(3):
         grant = await limiter.acquire(PermitRequest())
         assert grant is not None
-        await limiter.settle(
+        await limiter.complete(
             answered([grant.permit_ids[0]])
         )  # the 429 itself is an answer, and its word may come first
-        lengths.append(await limiter.seal(None, "HTTP 429"))
+        lengths.append(await limiter.cool_down(None, "HTTP 429"))
     assert lengths == pytest.approx([1, 2, 4])
 
 
 async def test_a_shorter_seal_shortens_nothing() -> None:
     limiter = limiter_of("15/1s")
-    await limiter.seal(60.0, "HTTP 418")
-    assert await limiter.seal(1.0, "HTTP 429") == 60.0
+    await limiter.cool_down(60.0, "HTTP 418")
+    assert await limiter.cool_down(1.0, "HTTP 429") == 60.0
 
 
 # Several runs, one after the other or at once.
@@ -214,23 +214,23 @@ async def test_a_restarted_limiter_keeps_to_what_was_agreed_and_a_new_run_does_n
     assert len(await used_up(restarted, 6)) == 5
     await restarted.shutdown()
     other = limiter_of("15/1s", memory=memory, session="two")
-    await other.settle([])
+    await other.complete([])
     assert [each.limit for each in (await other.status()).windows] == ["15/1s"]
 
 
 async def test_a_successor_counts_what_was_lent_and_keeps_the_seal() -> None:
     memory = PermitMemory()
     first = limiter_of("3/60s", memory=memory)
-    lent = await used_up(first, 3)
-    await first.settle(answered(lent[:1]))
-    await first.seal(5.0, "HTTP 429")
+    granted = await used_up(first, 3)
+    await first.complete(answered(granted[:1]))
+    await first.cool_down(5.0, "HTTP 429")
     memory.kill_holder()
     successor = limiter_of("3/60s", memory=memory)
-    again = await successor.acquire(PermitRequest(lent[1]))
+    again = await successor.acquire(PermitRequest(granted[1]))
     assert again is not None
-    assert again.permit_ids[0] == lent[1], "a ticket granted by the first is not granted twice"
+    assert again.permit_ids[0] == granted[1], "a ticket granted by the first is not granted twice"
     status = await successor.status()
-    assert (status.windows[0].counted, status.sealed_seconds) == (3, pytest.approx(5.0))
+    assert (status.windows[0].counted, status.cooldown_seconds) == (3, pytest.approx(5.0))
 
 
 async def test_where_the_record_cannot_tell_a_window_and_the_longest_flight_are_waited_out() -> None:
@@ -250,8 +250,8 @@ async def test_what_cannot_be_noted_is_not_granted_and_not_counted() -> None:
     for call in (
         limiter.acquire(PermitRequest()),
         limiter.acquire(PermitRequest("a")),
-        limiter.settle(answered([used])),
-        limiter.seal(1, "429"),
+        limiter.complete(answered([used])),
+        limiter.cool_down(1, "429"),
     ):
         with pytest.raises(LimiterUnavailable, match="no permit is granted without its record"):
             await call
@@ -274,5 +274,5 @@ async def test_nobody_waits_for_a_dispatcher_that_failed(monkeypatch: pytest.Mon
     assert await limiter.acquire(PermitRequest("b")) is not None
 
 
-def _fail(_queue: PermitQueue, _waiting: object, _permit: LentPermit) -> None:
+def _fail(_queue: PermitQueue, _waiting: object, _permit: GrantedPermit) -> None:
     raise ZeroDivisionError

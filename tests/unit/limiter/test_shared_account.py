@@ -8,7 +8,7 @@ import pytest
 
 from actors.limiter.account import PermitAccount
 from adapters.in_memory.permits import InMemoryPermitRecord, PermitMemory
-from domain.limits.messages import Outcome, PermitRequest, Settlement, WindowStatus
+from domain.limits.messages import Completion, Outcome, PermitRequest, WindowStatus
 from domain.limits.rates import Counts
 from domain.limits.usage import BrokerUsage
 from tests.unit.limiter.limiter_bench import RemoteCalls, account, client_of, granted_of, limiter_of, now
@@ -98,8 +98,8 @@ async def test_a_settlement_carries_the_brokers_word_to_the_ledger_before_its_pe
     memory = PermitMemory()
     known = PermitAccount(account("100w/60s"), InMemoryPermitRecord(account("100w/60s"), memory), now)
     known.open()
-    known.lend("a", PermitRequest(tokens=10), 1)
+    known.grant("a", PermitRequest(tokens=10), 1)
     usage = BrokerUsage(60.0, Counts.WEIGHT, used=50)
-    known.take_back(Settlement("a", Outcome.ANSWERED, usage=(usage,)))
-    known.take_back(Settlement("a", Outcome.ANSWERED, usage=(BrokerUsage(60.0, Counts.WEIGHT, used=90),)))
+    known.complete(Completion("a", Outcome.ANSWERED, usage=(usage,)))
+    known.complete(Completion("a", Outcome.ANSWERED, usage=(BrokerUsage(60.0, Counts.WEIGHT, used=90),)))
     assert known.windows() == (WindowStatus("100w/60s", 100, 60, 50),)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import pytest
 from hypothesis import strategies as st
 
-from domain.limits.ledger import LentPermit, PermitLedger
+from domain.limits.ledger import GrantedPermit, PermitLedger
 from domain.limits.rates import Counts, RateLimit
 from domain.limits.usage import BrokerUsage
 from tests.unit.limits.plain_ledger import PlainLedger
@@ -51,7 +51,7 @@ class Adversary:
     data: st.DataObject
     now: float = 1000.0
     arrivals: dict[str, Arrival | None] = field(default_factory=dict)
-    granted: dict[str, LentPermit] = field(default_factory=dict)
+    granted: dict[str, GrantedPermit] = field(default_factory=dict)
     agreed_from: int = 0
     judged: list[tuple[RateLimit, int]] = field(default_factory=list)
 
@@ -59,8 +59,8 @@ class Adversary:
         self.ledger, self.plain = PermitLedger(self.limits), PlainLedger(self.limits)
         self.judged = [(limit, 0) for limit in self.limits]
 
-    def steps(self, often: Sequence[str] = ("lend",) * 4) -> None:
-        actions = [*often, "end", "void", "rest", "seal", "restart", "agree", "turn_clock_back"]
+    def steps(self, often: Sequence[str] = ("grant",) * 4) -> None:
+        actions = [*often, "end", "release", "rest", "cool_down", "restart", "agree", "turn_clock_back"]
         for _ in range(self.data.draw(st.integers(5, 40))):
             getattr(self, self.data.draw(st.sampled_from(actions)))()
             self.compare()
@@ -70,21 +70,21 @@ class Adversary:
         assert self.ledger.counted(self.now) == tuple(self.plain.counted(one, self.now) for one in self.limits)
         assert self.ledger.others(self.now) == tuple(self.plain.others(one, self.now) for one in self.limits)
 
-    def lend(self) -> None:
+    def grant(self) -> None:
         pool = self.data.draw(st.sampled_from(POOLS))
         tokens = self.data.draw(st.integers(1, min([9, *(limit.amount for limit in self.limits)])))
         wait_seconds = self.ledger.wait_seconds(tokens, self.now, pool)
         assert wait_seconds == pytest.approx(self.plain.wait_seconds(tokens, self.now, pool), abs=1e-9)
         if wait_seconds > 0:
             with pytest.raises(ValueError, match="may not be granted yet"):
-                self.ledger.lend("early", tokens, self.now, self.now, pool)
+                self.ledger.grant("early", tokens, self.now, self.now, pool)
             self.now += wait_seconds
         while self.ledger.wait_seconds(tokens, self.now, pool) > 0:  # the sum of two floats may fall short by a hair
             self.now += 1e-9
         bound = self.now + self.data.draw(st.floats(0, 3))
         order = len(self.granted)
-        permit = self.ledger.lend(f"permit {order}", tokens, self.now, bound, pool)
-        self.plain.lend(permit)
+        permit = self.ledger.grant(f"permit {order}", tokens, self.now, bound, pool)
+        self.plain.grant(permit)
         self.granted[permit.permit_id] = permit
         # Unless we hear otherwise it arrives as late as it can: that is what the bound allows.
         self.arrivals[permit.permit_id] = Arrival(self.within(permit.granted_at, bound), tokens, pool, order)
@@ -94,23 +94,23 @@ class Adversary:
         if permit is None:
             return
         earliest = permit.granted_at if self.data.draw(st.booleans()) else self.now  # answered, or still to arrive
-        over_at = self.within(earliest, permit.over_at)
+        completed_at = self.within(earliest, permit.completed_at)
         order = int(permit.permit_id.removeprefix("permit "))
-        arrives_at = self.within(permit.granted_at, over_at)
+        arrives_at = self.within(permit.granted_at, completed_at)
         self.arrivals[permit.permit_id] = Arrival(arrives_at, permit.tokens, permit.pool, order)
-        self.told(permit, arrives_at, over_at)
-        self.ledger.settle(permit.permit_id, over_at, self.now)
-        self.plain.end(permit.permit_id, over_at, self.now)
+        self.told(permit, arrives_at, completed_at)
+        self.ledger.complete(permit.permit_id, completed_at, self.now)
+        self.plain.end(permit.permit_id, completed_at, self.now)
 
-    def told(self, permit: LentPermit, arrives_at: float, over_at: float) -> None:
+    def told(self, permit: GrantedPermit, arrives_at: float, completed_at: float) -> None:
         """What the broker's answer says of its counts: here, nothing."""
 
-    def void(self) -> None:
+    def release(self) -> None:
         permit = self.lent_one()
         if permit is not None:
             self.arrivals[permit.permit_id] = None
-            self.ledger.void(permit.permit_id, self.now)
-            self.plain.void(permit.permit_id, self.now)
+            self.ledger.release(permit.permit_id, self.now)
+            self.plain.release(permit.permit_id, self.now)
 
     def rest(self) -> None:
         self.now += self.data.draw(st.floats(0, 2))
@@ -119,15 +119,15 @@ class Adversary:
         """A caller that reads an earlier time than another did changes nothing."""
         self.ledger.counted(self.now - self.data.draw(st.floats(0, 100)))
 
-    def seal(self) -> None:
+    def cool_down(self) -> None:
         until = self.now + self.data.draw(st.floats(-1, 1))
-        self.ledger.seal(until)
-        self.plain.sealed_until = max(self.plain.sealed_until, until)
+        self.ledger.cool_down(until)
+        self.plain.cooldown_until = max(self.plain.cooldown_until, until)
 
     def restart(self) -> None:
         """The limiter dies, and its successor has the record."""
         self.ledger = PermitLedger(self.limits)
-        self.ledger.restore(self.plain.permits, self.plain.sealed_until)
+        self.ledger.restore(self.plain.permits, self.plain.cooldown_until)
         self.plain.seen.clear()
         self.plain.snapshots.clear()
 
@@ -138,18 +138,18 @@ class Adversary:
         smaller = RateLimit(max(1, limit.amount - 2), limit.window_seconds, limit.counts, limit.pool)
         self.limits = (*self.limits[:place], smaller, *self.limits[place + 1 :])
         predecessor, self.ledger = self.ledger, PermitLedger(self.limits)
-        self.ledger.restore(self.plain.permits, self.plain.sealed_until)
+        self.ledger.restore(self.plain.permits, self.plain.cooldown_until)
         self.ledger.inherit_others(predecessor)
         self.plain.agree(self.limits)
         self.judged.append((smaller, len(self.granted)))
 
-    def lent_one(self) -> LentPermit | None:
-        lent = [
+    def lent_one(self) -> GrantedPermit | None:
+        granted = [
             permit
             for permit in self.granted.values()
-            if self.ledger.lent(permit.permit_id) and permit.over_at > self.now
+            if self.ledger.outstanding(permit.permit_id) and permit.completed_at > self.now
         ]
-        return self.data.draw(st.sampled_from(lent)) if lent else None
+        return self.data.draw(st.sampled_from(granted)) if granted else None
 
     def within(self, earliest: float, latest: float) -> float:
         share = self.data.draw(st.sampled_from([0.0, 0.25, 0.5, 1.0]))
@@ -184,7 +184,7 @@ def cost(limit: RateLimit, arrival: Arrival) -> int:
 class GossipingAdversary(Adversary):
     """The broker tells of its counts whatever the adversary likes."""
 
-    def told(self, permit: LentPermit, arrives_at: float, over_at: float) -> None:
+    def told(self, permit: GrantedPermit, arrives_at: float, completed_at: float) -> None:
         limit = self.data.draw(st.sampled_from(self.limits))
         usage = BrokerUsage(
             limit.window_seconds,
@@ -194,7 +194,7 @@ class GossipingAdversary(Adversary):
             self.data.draw(st.none() | st.floats(0, 9)),
             limit.pool,
         )
-        answered_at = min(over_at, self.now)
+        answered_at = min(completed_at, self.now)
         for ledger in (self.ledger, self.plain):
             ledger.see(permit.permit_id, usage, answered_at, self.now)
 
@@ -202,13 +202,13 @@ class GossipingAdversary(Adversary):
 class HonestAdversary(Adversary):
     """The broker tells the truth, nobody else is on the account, and the answers come when they like."""
 
-    def told(self, permit: LentPermit, arrives_at: float, over_at: float) -> None:
-        if over_at > self.now:
-            return  # a stray: nothing was answered
-        looked_at = self.within(arrives_at, over_at)
+    def told(self, permit: GrantedPermit, arrives_at: float, completed_at: float) -> None:
+        if completed_at > self.now:
+            return  # a abandoned: nothing was answered
+        looked_at = self.within(arrives_at, completed_at)
         for limit in self.limits:
             begins_at = looked_at - self.data.draw(st.sampled_from([0.3, 1.0])) * limit.window_seconds
             arrived = [one for one in self.arrivals.values() if one and begins_at <= one.at <= looked_at]
             used = sum(cost(limit, one) for one in arrived)
             usage = BrokerUsage(limit.window_seconds, limit.counts, used, pool=limit.pool)
-            self.ledger.see(permit.permit_id, usage, over_at, self.now)
+            self.ledger.see(permit.permit_id, usage, completed_at, self.now)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from domain.limits.ledger import LentPermit
+from domain.limits.ledger import GrantedPermit
 from domain.limits.rates import RateLimit
 from domain.limits.usage import BrokerUsage
 
@@ -23,7 +23,7 @@ class Seen:
 class Snapshot:
     """What was known when a permit was granted: which others were over, and which had left which window."""
 
-    over: frozenset[str]
+    completed: frozenset[str]
     left: dict[RateLimit, frozenset[str]]
 
 
@@ -32,8 +32,8 @@ class PlainLedger:
 
     def __init__(self, limits: Sequence[RateLimit]) -> None:
         self.limits = tuple(limits)
-        self.permits: list[LentPermit] = []
-        self.sealed_until = float("-inf")
+        self.permits: list[GrantedPermit] = []
+        self.cooldown_until = float("-inf")
         self.seen: list[Seen] = []
         self.snapshots: dict[str, Snapshot] = {}
 
@@ -49,33 +49,35 @@ class PlainLedger:
     def wait_seconds(self, tokens: int, now: float, pool: str = "") -> float:
         moments = [
             now,
-            self.sealed_until,
+            self.cooldown_until,
             *(self.leaves_at(one, limit) for one in self.permits for limit in self.limits),
             *(one.until for one in self.seen),
         ]
         return next(moment for moment in sorted(moments) if moment >= now and self.fits(tokens, moment, pool)) - now
 
     def fits(self, tokens: int, moment: float, pool: str) -> bool:
-        if moment < self.sealed_until:
+        if moment < self.cooldown_until:
             return False
         costs = [(limit, limit.cost(tokens, pool)) for limit in self.limits]
         return all(cost == 0 or self.counted(limit, moment) + cost <= limit.amount for limit, cost in costs)
 
-    def lend(self, permit: LentPermit) -> None:
+    def grant(self, permit: GrantedPermit) -> None:
         now = permit.granted_at
-        over = frozenset(one.permit_id for one in self.permits if one.is_over or one.over_at <= now)
+        completed = frozenset(one.permit_id for one in self.permits if one.has_completed or one.completed_at <= now)
         left = {limit: frozenset(self.gone(limit, now)) for limit in self.limits}
-        self.snapshots[permit.permit_id] = Snapshot(over, left)
+        self.snapshots[permit.permit_id] = Snapshot(completed, left)
         self.permits.append(permit)
 
-    def end(self, permit_id: str, over_at: float, now: float) -> None:
+    def end(self, permit_id: str, completed_at: float, now: float) -> None:
         for place, permit in enumerate(self.permits):
-            if permit.permit_id == permit_id and not permit.is_over and permit.over_at > now:
-                over_at = min(max(over_at, permit.granted_at), permit.over_at)
-                self.permits[place] = replace(permit, over_at=over_at, is_over=True)
+            if permit.permit_id == permit_id and not permit.has_completed and permit.completed_at > now:
+                completed_at = min(max(completed_at, permit.granted_at), permit.completed_at)
+                self.permits[place] = replace(permit, completed_at=completed_at, has_completed=True)
 
-    def void(self, permit_id: str, now: float) -> None:
-        self.permits = [one for one in self.permits if one.permit_id != permit_id or one.is_over or one.over_at <= now]
+    def release(self, permit_id: str, now: float) -> None:
+        self.permits = [
+            one for one in self.permits if one.permit_id != permit_id or one.has_completed or one.completed_at <= now
+        ]
 
     def see(self, permit_id: str, usage: BrokerUsage, answered_at: float, now: float) -> None:
         snapshot = self.snapshots.get(permit_id)
@@ -84,11 +86,11 @@ class PlainLedger:
                 continue
             assert snapshot is not None
             not_left = [one for one in self.permits if one.permit_id not in snapshot.left[limit]]
-            over = [one for one in self.permits if one.permit_id in snapshot.over]
+            completed = [one for one in self.permits if one.permit_id in snapshot.completed]
             gone = [one for one in self.permits if one.permit_id in set(self.gone(limit, now))]
             theirs = 0
             if usage.used > self.cost(limit, not_left):
-                theirs = usage.used - max(0, self.cost(limit, over) - self.cost(limit, gone))
+                theirs = usage.used - max(0, self.cost(limit, completed) - self.cost(limit, gone))
             if usage.allowed is not None:
                 theirs += limit.amount - usage.allowed
             if theirs > 0:
@@ -106,7 +108,7 @@ class PlainLedger:
         return (one.permit_id for one in self.permits if self.leaves_at(one, limit) <= moment)
 
     @staticmethod
-    def cost(limit: RateLimit, permits: Iterable[LentPermit]) -> int:
+    def cost(limit: RateLimit, permits: Iterable[GrantedPermit]) -> int:
         return sum(limit.cost(permit.tokens, permit.pool) for permit in permits)
 
     @staticmethod
@@ -114,5 +116,5 @@ class PlainLedger:
         return limit.window_seconds * 1.001 + 0.001
 
     @classmethod
-    def leaves_at(cls, permit: LentPermit, limit: RateLimit) -> float:
-        return permit.over_at + cls.length(limit)
+    def leaves_at(cls, permit: GrantedPermit, limit: RateLimit) -> float:
+        return permit.completed_at + cls.length(limit)

@@ -12,16 +12,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from domain.limits.audit import (
-    Doubt,
+    AuditHistory,
     Ending,
+    EvidenceGap,
     LimitsInForce,
-    PermitTrail,
     audit,
     between,
     held_at_grants,
     held_over_time,
 )
-from domain.limits.ledger import LentPermit, PermitLedger
+from domain.limits.ledger import GrantedPermit, PermitLedger
 from domain.limits.rates import Counts, RateLimit
 
 JOB = "a job"
@@ -29,13 +29,13 @@ Row = tuple[float, float, int]
 """When granted, when over, how many tokens."""
 
 
-def trail_of(rows: Sequence[Row], limits: Sequence[RateLimit], jobs: Sequence[str] = ()) -> PermitTrail:
+def trail_of(rows: Sequence[Row], limits: Sequence[RateLimit], jobs: Sequence[str] = ()) -> AuditHistory:
     names = list(jobs or [JOB] * len(rows))
     order = sorted(range(len(rows)), key=lambda place: rows[place][0])
     known = tuple(dict.fromkeys(names))
-    return PermitTrail(
+    return AuditHistory(
         granted_seconds=np.array([rows[place][0] for place in order]),
-        over_seconds=np.array([rows[place][1] for place in order]),
+        completed_seconds=np.array([rows[place][1] for place in order]),
         tokens=np.array([rows[place][2] for place in order], np.int64),
         job=np.array([known.index(names[place]) for place in order], np.int64),
         pool=np.zeros(len(rows), np.int64),
@@ -48,9 +48,15 @@ def trail_of(rows: Sequence[Row], limits: Sequence[RateLimit], jobs: Sequence[st
 
 def brute_force(limit: RateLimit, rows: Sequence[Row]) -> int:
     """Every window that could matter, and who can have been in it."""
-    starts = [moment for granted, over, _ in rows for moment in (granted, over, granted - limit.window_seconds)]
+    starts = [
+        moment for granted, completed, _ in rows for moment in (granted, completed, granted - limit.window_seconds)
+    ]
     return max(
-        sum(limit.cost(tokens) for granted, over, tokens in rows if granted <= t + limit.window_seconds and over >= t)
+        sum(
+            limit.cost(tokens)
+            for granted, completed, tokens in rows
+            if granted <= t + limit.window_seconds and completed >= t
+        )
         for t in starts
     )
 
@@ -72,54 +78,54 @@ def test_the_fullest_window_is_the_one_that_trying_every_window_finds(rows: list
 
 @given(rows=st.lists(row, min_size=1, max_size=25), limit=limit)
 def test_the_staircase_reaches_the_audit_and_never_above_and_ends_at_nothing(rows: list[Row], limit: RateLimit) -> None:
-    trail = trail_of(rows, [limit])
-    moments, held = held_over_time(limit, trail)
-    assert held.max() == audit(trail, JOB).windows[0].most
+    history = trail_of(rows, [limit])
+    moments, held = held_over_time(limit, history)
+    assert held.max() == audit(history, JOB).windows[0].most
     assert held[-1] == 0
     assert np.all(np.diff(moments) > 0)
 
 
 @dataclass
 class Limiter:
-    """A ledger that lends, settles, forgets nothing over a restart, and a note of all that it does."""
+    """A ledger that grants, settles, forgets nothing over a restart, and a note of all that it does."""
 
     limits: tuple[RateLimit, ...]
     data: st.DataObject
     now: float = 1000.0
-    noted: dict[str, LentPermit] = field(default_factory=dict)
+    noted: dict[str, GrantedPermit] = field(default_factory=dict)
     numbers: Iterator[int] = field(default_factory=itertools.count)
 
     def __post_init__(self) -> None:
         self.ledger = PermitLedger(self.limits)
 
     def step(self) -> None:
-        self.data.draw(st.sampled_from([self.lend, self.lend, self.lend, self.settle, self.void, self.rest]))()
+        self.data.draw(st.sampled_from([self.grant, self.grant, self.grant, self.complete, self.release, self.rest]))()
 
-    def lend(self) -> None:
+    def grant(self) -> None:
         tokens = self.data.draw(st.integers(1, min([5, *(limit.amount for limit in self.limits)])))
         while (wait_seconds := self.ledger.wait_seconds(tokens, self.now)) > 0:
             self.now += max(wait_seconds, 1e-9)
         bound = self.now + self.data.draw(st.floats(0, 3))
         name = f"permit {next(self.numbers)}"
-        self.noted[name] = self.ledger.lend(name, tokens, self.now, bound)
+        self.noted[name] = self.ledger.grant(name, tokens, self.now, bound)
 
-    def settle(self) -> None:
+    def complete(self) -> None:
         name = self.one()
-        over = self.ledger.settle(name, self.now - self.data.draw(st.floats(-1, 1)), self.now) if name else None
-        if over:
-            self.noted[over.permit_id] = over
+        completed = self.ledger.complete(name, self.now - self.data.draw(st.floats(-1, 1)), self.now) if name else None
+        if completed:
+            self.noted[completed.permit_id] = completed
 
-    def void(self) -> None:
+    def release(self) -> None:
         name = self.one()
-        if name and self.ledger.void(name, self.now):
+        if name and self.ledger.release(name, self.now):
             del self.noted[name]
 
     def rest(self) -> None:
         self.now += self.data.draw(st.floats(0, 2))
 
     def one(self) -> str | None:
-        lent = [name for name, permit in self.noted.items() if not permit.is_over]
-        return self.data.draw(st.sampled_from(lent)) if lent else None
+        granted = [name for name, permit in self.noted.items() if not permit.has_completed]
+        return self.data.draw(st.sampled_from(granted)) if granted else None
 
 
 @settings(max_examples=150)
@@ -128,10 +134,10 @@ def test_whatever_the_ledger_grants_the_audit_finds_no_window_over_its_limit(
     data: st.DataObject, limits: tuple[RateLimit, ...]
 ) -> None:
     limiter = Limiter(limits, data)
-    limiter.lend()
+    limiter.grant()
     for _ in range(data.draw(st.integers(1, 30))):
         limiter.step()
-    rows = [(permit.granted_at, permit.over_at, permit.tokens) for permit in limiter.noted.values()]
+    rows = [(permit.granted_at, permit.completed_at, permit.tokens) for permit in limiter.noted.values()]
     if not rows:
         return
     verdict = audit(trail_of(rows, limits), JOB)
@@ -159,27 +165,29 @@ def test_other_jobs_of_the_account_count_and_are_told_apart() -> None:
 def test_a_grant_is_judged_by_the_limits_that_held_when_it_was_made() -> None:
     loose, tight = RateLimit.parse("4/10s"), RateLimit.parse("2/10s")
     rows = [(float(moment), float(moment), 1) for moment in (0, 1, 2, 3, 14, 15)]
-    trail = trail_of(rows, [loose])
+    history = trail_of(rows, [loose])
     eras = (LimitsInForce(0.0, (loose,)), LimitsInForce(13.5, (tight,)))
-    lowered = audit(replace(trail, limits=eras), JOB)
+    lowered = audit(replace(history, limits=eras), JOB)
     assert {(str(window.limit), window.most) for window in lowered.windows} == {("4/10s", 4), ("2/10s", 2)}
     assert lowered.is_proven
 
 
 def test_what_the_log_cannot_tell_leaves_the_job_unproven() -> None:
-    trail = trail_of([(10.0, 11.0, 1)], [RateLimit.parse("5/10s")])
-    torn, forgotten = Doubt(10.5, 10.5, "torn"), Doubt(float("-inf"), 9.0, "forgotten")
-    assert audit(replace(trail, doubts=(torn,)), JOB).doubts == ("torn",)
-    assert not audit(replace(trail, doubts=(torn,)), JOB).is_proven
-    assert audit(replace(trail, doubts=(forgotten,)), JOB).is_proven, "it was over before the job asked anything"
-    assert audit(replace(trail, doubts=(forgotten,)), JOB, began_seconds=8.0).doubts == ("forgotten",)
+    history = trail_of([(10.0, 11.0, 1)], [RateLimit.parse("5/10s")])
+    torn, forgotten = EvidenceGap(10.5, 10.5, "torn"), EvidenceGap(float("-inf"), 9.0, "forgotten")
+    assert audit(replace(history, evidence_gaps=(torn,)), JOB).evidence_gaps == ("torn",)
+    assert not audit(replace(history, evidence_gaps=(torn,)), JOB).is_proven
+    assert audit(replace(history, evidence_gaps=(forgotten,)), JOB).is_proven, (
+        "it was over before the job asked anything"
+    )
+    assert audit(replace(history, evidence_gaps=(forgotten,)), JOB, began_seconds=8.0).evidence_gaps == ("forgotten",)
     with pytest.raises(ValueError, match="no permit of job nobody"):
-        audit(trail, "nobody")
+        audit(history, "nobody")
 
 
 def test_a_part_of_the_trail_holds_whoever_can_have_been_on_the_way_then() -> None:
-    trail = trail_of([(0.0, 1.0, 1), (2.0, 9.0, 2), (4.0, 4.5, 3), (11.0, 12.0, 4)], [RateLimit.parse("5/10s")])
-    assert between(trail, 3.0, 10.0).tokens.tolist() == [2, 3]
+    history = trail_of([(0.0, 1.0, 1), (2.0, 9.0, 2), (4.0, 4.5, 3), (11.0, 12.0, 4)], [RateLimit.parse("5/10s")])
+    assert between(history, 3.0, 10.0).tokens.tolist() == [2, 3]
 
 
 def test_a_million_permits_are_audited_in_one_go() -> None:

@@ -1,4 +1,4 @@
-"""A seal of the account: recorded once, visible, over by itself, and nobody's failure."""
+"""A cooldown of the account: recorded once, visible, over by itself, and nobody's failure."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from adapters.in_memory.permits import InMemoryPermitRecord
 from adapters.job_store.journal import JobJournal
 from domain.errors import BrokerThrottled, IllegalTransition
 from domain.jobs.job import JobStatus
-from domain.limits.cooldown_watch import SealWatch
+from domain.limits.cooldown_watch import CooldownWatch
 from domain.limits.messages import LimiterStatus, WindowStatus
 from tests.job_examples import NOW, REQUEST, pending, running
 from tests.unit.coordinating.coordinator_bench import CoordinatorBench
@@ -32,25 +32,25 @@ class NotedMetrics:
     """Metrics that remember."""
 
     def __init__(self) -> None:
-        self.seals = 0
-        self.sealed_seconds: list[float] = []
+        self.cooldowns = 0
+        self.cooldown_seconds: list[float] = []
         self.windows: dict[str, tuple[int, int]] = {}
 
     def granted(self, tokens: int, waited_seconds: float) -> None:
         return
 
-    def state(self, waiting: int, sealed_seconds: float) -> None:
-        self.sealed_seconds.append(sealed_seconds)
+    def state(self, waiting: int, cooldown_seconds: float) -> None:
+        self.cooldown_seconds.append(cooldown_seconds)
 
-    def sealed(self) -> None:
-        self.seals += 1
+    def cooled_down(self) -> None:
+        self.cooldowns += 1
 
     def window(self, limit: str, counted: int, others: int) -> None:
         self.windows[limit] = (counted, others)
 
 
 class SealedBench(CoordinatorBench):
-    """The bench with a real limiter, which the broker's refusals seal."""
+    """The bench with a real limiter, which the broker's refusals cooldown."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
@@ -63,7 +63,7 @@ class SealedBench(CoordinatorBench):
     async def _limiter_status(self) -> LimiterStatus:
         return await self.real_limiter.status()
 
-    def seals(self) -> list[dict[str, Any]]:
+    def cooldowns(self) -> list[dict[str, Any]]:
         entries = self.store.history(self.job_id)
         return [{"reason": one.reason, **one.details} for one in entries if one.event == "AccountSealed"]
 
@@ -79,8 +79,8 @@ async def test_a_seal_is_recorded_once_ends_by_itself_and_fails_no_symbol() -> N
     assert job.status is JobStatus.COMPLETED
     assert (job.symbols_completed, job.symbols_failed) == (4, 0)
     assert now() == pytest.approx(3 * 12, abs=3)
-    assert bench.seals() == [{"reason": REASON, "seconds": 12.0}] * 3
-    assert bench.metrics.seals == 3
+    assert bench.cooldowns() == [{"reason": REASON, "seconds": 12.0}] * 3
+    assert bench.metrics.cooldowns == 3
 
 
 async def test_refusals_of_one_burst_are_one_seal() -> None:
@@ -89,7 +89,7 @@ async def test_refusals_of_one_burst_are_one_seal() -> None:
     await bench.coordinator.begin()
     job = await bench.ended()
     assert (job.status, job.symbols_failed) == (JobStatus.COMPLETED, 0)
-    assert len(bench.seals()) == bench.metrics.seals == 1
+    assert len(bench.cooldowns()) == bench.metrics.cooldowns == 1
 
 
 async def test_a_seal_is_seen_while_it_lasts() -> None:
@@ -97,10 +97,10 @@ async def test_a_seal_is_seen_while_it_lasts() -> None:
     await bench.coordinator.begin()
     await asyncio.sleep(5)
     progress = await bench.coordinator.progress()
-    assert progress.sealed_seconds == pytest.approx(8, abs=1.2)
+    assert progress.cooldown_seconds == pytest.approx(8, abs=1.2)
     assert "nothing is sent for" in progress_line(progress)
     assert REASON in progress_line(progress)
-    assert bench.metrics.sealed_seconds[-1] == pytest.approx(8, abs=1.2)
+    assert bench.metrics.cooldown_seconds[-1] == pytest.approx(8, abs=1.2)
     assert bench.metrics.windows["100/1s"] == (0, 0)
     await bench.ended()
 
@@ -111,7 +111,7 @@ async def test_a_seal_that_cannot_be_recorded_stops_nothing(caplog: pytest.LogCa
     bench.store.failing = 5
     with caplog.at_level(logging.ERROR):
         job = await bench.ended()
-    assert (job.status, job.symbols_failed, bench.seals()) == (JobStatus.COMPLETED, 0, [])
+    assert (job.status, job.symbols_failed, bench.cooldowns()) == (JobStatus.COMPLETED, 0, [])
     assert "EventStoreUnavailable" in caplog.text
 
 
@@ -120,60 +120,66 @@ async def test_a_seal_whose_record_landed_unnoticed_is_not_recorded_again() -> N
     await bench.coordinator.begin()
     bench.store.failing, bench.store.lands = 1, True
     await bench.ended()
-    assert len(bench.seals()) == 1
+    assert len(bench.cooldowns()) == 1
 
 
 def test_the_watch_finds_every_seal_once() -> None:
-    watch = SealWatch()
+    watch = CooldownWatch()
     assert watch.look(STATUS) is None
-    sealed = replace(STATUS, seals=1, sealed_seconds=5.0, seal_seconds=6.0, sealed_reason=REASON)
-    found = watch.look(sealed)
+    cooled_down = replace(
+        STATUS, cooldowns=1, cooldown_seconds=5.0, cooldown_length_seconds=6.0, cooldown_reason=REASON
+    )
+    found = watch.look(cooled_down)
     assert found is not None
     assert (found.seconds, found.reason) == (6.0, REASON)
-    assert watch.look(sealed) is None
-    again = watch.look(replace(sealed, seals=2, sealed_seconds=0.0))
+    assert watch.look(cooled_down) is None
+    again = watch.look(replace(cooled_down, cooldowns=2, cooldown_seconds=0.0))
     assert again is not None, "it may be over by the time it is seen"
-    assert again.seal_id != found.seal_id
+    assert again.cooldown_id != found.cooldown_id
 
 
 def test_a_seal_from_before_the_watch_is_found_only_if_it_holds() -> None:
-    over = replace(STATUS, seals=3)
-    assert SealWatch().look(over) is None
-    assert SealWatch().look(replace(over, sealed_seconds=1.0)) is not None
+    completed = replace(STATUS, cooldowns=3)
+    assert CooldownWatch().look(completed) is None
+    assert CooldownWatch().look(replace(completed, cooldown_seconds=1.0)) is not None
 
 
 def test_a_limiter_that_began_anew_counts_from_nothing() -> None:
-    watch = SealWatch()
-    watch.look(replace(STATUS, seals=3))
+    watch = CooldownWatch()
+    watch.look(replace(STATUS, cooldowns=3))
     assert watch.look(STATUS) is None
-    assert watch.look(replace(STATUS, seals=1)) is not None
+    assert watch.look(replace(STATUS, cooldowns=1)) is not None
 
 
 async def test_a_limiter_tells_how_often_and_how_long_it_was_sealed() -> None:
     limiter = RateLimiter(account("15/1s"), InMemoryPermitRecord, clock=asyncio.get_running_loop().time)
-    await limiter.seal(10.0, "HTTP 429")
+    await limiter.cool_down(10.0, "HTTP 429")
     await asyncio.sleep(4)
-    await limiter.seal(10.0, "HTTP 418")
+    await limiter.cool_down(10.0, "HTTP 418")
     status = await limiter.status()
-    assert (status.seals, status.seal_seconds, status.sealed_reason) == (1, pytest.approx(14.0), "HTTP 418")
+    assert (status.cooldowns, status.cooldown_length_seconds, status.cooldown_reason) == (
+        1,
+        pytest.approx(14.0),
+        "HTTP 418",
+    )
     await asyncio.sleep(11)
-    await limiter.seal(1.0, "HTTP 429")
+    await limiter.cool_down(1.0, "HTTP 429")
     status = await limiter.status()
-    assert (status.seals, status.seal_seconds) == (2, pytest.approx(1.0))
+    assert (status.cooldowns, status.cooldown_length_seconds) == (2, pytest.approx(1.0))
     assert status.windows == (WindowStatus("15/1s", 15, 0, 0),)
 
 
 def test_a_job_notes_a_seal_in_any_state_in_which_it_sends_and_is_none_the_worse() -> None:
     job = running()
-    job.note_seal(12.0, REASON, timestamp=NOW, command_id="a")
-    job.note_seal(12.0, REASON, timestamp=NOW, command_id="a")
+    job.note_cooldown(12.0, REASON, timestamp=NOW, command_id="a")
+    job.note_cooldown(12.0, REASON, timestamp=NOW, command_id="a")
     job.pause("pause", timestamp=NOW)
-    job.note_seal(3.0, REASON, timestamp=NOW, command_id="b")
+    job.note_cooldown(3.0, REASON, timestamp=NOW, command_id="b")
     assert (job.status, job.reason, job.symbols_failed) == (JobStatus.PAUSED, "pause", 0)
     names = [type(happened).__name__ for happened in job.pending_events]
     assert names == ["Created", "Started", "AccountSealed", "Paused", "AccountSealed"]
     with pytest.raises(IllegalTransition):
-        pending().note_seal(1.0, REASON, timestamp=NOW, command_id="c")
+        pending().note_cooldown(1.0, REASON, timestamp=NOW, command_id="c")
 
 
 def test_a_seal_is_stored_and_shown_in_the_history() -> None:
@@ -181,11 +187,11 @@ def test_a_seal_is_stored_and_shown_in_the_history() -> None:
     job_id = journal.submit(REQUEST, datetime.now(UTC))
     job = journal.job(job_id)
     job.start("collect", timestamp=NOW)
-    job.note_seal(12.0, REASON, timestamp=NOW, command_id="a")
+    job.note_cooldown(12.0, REASON, timestamp=NOW, command_id="a")
     journal.save(job)
     entry = journal.history(job_id)[-1]
     assert (entry.event, entry.reason, entry.details) == ("AccountSealed", REASON, {"seconds": 12.0})
     assert json.dumps(entry.details)
     reloaded = journal.job(job_id)
-    reloaded.note_seal(12.0, REASON, timestamp=NOW, command_id="a")
+    reloaded.note_cooldown(12.0, REASON, timestamp=NOW, command_id="a")
     assert list(reloaded.pending_events) == []

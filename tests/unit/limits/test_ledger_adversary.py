@@ -29,7 +29,7 @@ def test_whatever_the_broker_tells_the_limits_are_kept_and_both_ledgers_make_the
     limits: tuple[RateLimit, ...], data: st.DataObject
 ) -> None:
     adversary = GossipingAdversary(limits, data)
-    adversary.steps(often=("lend", "lend", "lend", "end", "end"))
+    adversary.steps(often=("grant", "grant", "grant", "end", "end"))
     assert_kept(adversary)
 
 
@@ -39,6 +39,6 @@ def test_our_own_use_alone_is_never_taken_for_that_of_others(
     limits: tuple[RateLimit, ...], data: st.DataObject
 ) -> None:
     adversary = HonestAdversary(limits, data)
-    adversary.steps(often=("lend", "lend", "lend", "end", "end"))
+    adversary.steps(often=("grant", "grant", "grant", "end", "end"))
     assert set(adversary.ledger.others(adversary.now)) == {0}
     assert_kept(adversary)

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from domain.limits.ledger import LentPermit, PermitLedger
+from domain.limits.ledger import GrantedPermit, PermitLedger
 from domain.limits.rates import Counts, RateLimit
 from domain.limits.usage import BrokerUsage
 
@@ -16,15 +16,15 @@ USAGE = BrokerUsage(60.0, Counts.WEIGHT, used=0)
 
 
 def asked_once(*limits: str, tokens: int = 10) -> PermitLedger:
-    """A ledger that has lent one permit, "a", at 0."""
+    """A ledger that has granted one permit, "a", at 0."""
     ledger = PermitLedger([RateLimit.parse(limit) for limit in limits or ("100w/60s",)])
-    ledger.lend("a", tokens, 0.0, 30.0)
+    ledger.grant("a", tokens, 0.0, 30.0)
     return ledger
 
 
 def told(ledger: PermitLedger, permit_id: str, used: int, now: float, **usage: object) -> None:
     ledger.see(permit_id, replace(USAGE, used=used, **usage), now, now)
-    ledger.settle(permit_id, now, now)
+    ledger.complete(permit_id, now, now)
 
 
 def test_what_the_broker_counts_beyond_ours_is_counted_until_it_must_have_left() -> None:
@@ -39,40 +39,40 @@ def test_what_the_broker_counts_beyond_ours_is_counted_until_it_must_have_left()
 
 def test_a_count_that_ours_can_explain_says_nothing() -> None:
     ledger = asked_once()
-    ledger.lend("b", 20, 0.5, 30.0)
+    ledger.grant("b", 20, 0.5, 30.0)
     told(ledger, "a", used=30, now=1.0)
     assert ledger.others(1.0) == (0,)
 
 
 def test_what_was_granted_after_the_broker_looked_may_be_in_its_count_and_what_was_void_cannot() -> None:
     ledger = asked_once()
-    ledger.lend("void", 20, 0.5, 30.0)
-    ledger.void("void", 0.6)
+    ledger.grant("void", 20, 0.5, 30.0)
+    ledger.release("void", 0.6)
     told(ledger, "a", used=11, now=1.0)
     assert ledger.others(1.0) == (11,), "nothing of ours was surely counted when the broker looked"
 
 
 def test_what_left_between_a_grant_and_its_answer_may_still_be_in_the_brokers_count() -> None:
     ledger = PermitLedger([RateLimit.parse("100w/1s")])
-    ledger.lend("early", 50, 0.0, 9.0)
-    ledger.settle("early", 0.1, 0.1)
-    ledger.lend("late", 10, 1.0, 9.0)
+    ledger.grant("early", 50, 0.0, 9.0)
+    ledger.complete("early", 0.1, 0.1)
+    ledger.grant("late", 10, 1.0, 9.0)
     ledger.see("late", BrokerUsage(1.0, Counts.WEIGHT, used=60), 2.0, 2.0)
     assert ledger.others(2.0) == (0,), "the broker looked at 1.05, when both were in its window"
 
 
 def test_once_others_are_proven_all_is_theirs_that_is_not_surely_ours() -> None:
     ledger = asked_once()
-    ledger.settle("a", 0.5, 0.5)
-    ledger.lend("b", 10, 1.0, 30.0)  # when it was granted, 10 of ours were surely counted
-    ledger.lend("c", 10, 1.1, 30.0)  # this may have been counted, or not
+    ledger.complete("a", 0.5, 0.5)
+    ledger.grant("b", 10, 1.0, 30.0)  # when it was granted, 10 of ours were surely counted
+    ledger.grant("c", 10, 1.1, 30.0)  # this may have been counted, or not
     told(ledger, "b", used=31, now=2.0)
     assert ledger.others(2.0) == (21,)
 
 
 def test_an_answer_that_tells_of_less_shortens_nothing() -> None:
     ledger = asked_once()
-    ledger.lend("b", 10, 0.0, 30.0)
+    ledger.grant("b", 10, 0.0, 30.0)
     told(ledger, "a", used=70, now=1.0)
     told(ledger, "b", used=40, now=2.0)
     assert ledger.others(1.0 + LENGTH_SECONDS - 0.001) == (70,)
@@ -82,7 +82,7 @@ def test_an_answer_that_tells_of_less_shortens_nothing() -> None:
 
 def test_answers_that_overtake_each_other_shorten_nothing() -> None:
     ledger = asked_once()
-    ledger.lend("b", 10, 0.0, 30.0)
+    ledger.grant("b", 10, 0.0, 30.0)
     told(ledger, "a", used=50, now=5.0)
     ledger.see("b", replace(USAGE, used=60), 4.0, 5.0)
     assert ledger.others(4.0 + LENGTH_SECONDS) == (60,)
@@ -106,7 +106,7 @@ def test_others_may_use_what_the_broker_allows_beyond_our_limit() -> None:
     ledger = asked_once()
     told(ledger, "a", used=870, now=1.0, allowed=1000)
     assert ledger.others(1.0) == (0,)
-    ledger.lend("b", 10, 1.0, 30.0)
+    ledger.grant("b", 10, 1.0, 30.0)
     told(ledger, "b", used=950, now=2.0, allowed=1000)
     assert ledger.others(2.0) == (40,)
 
@@ -126,7 +126,7 @@ def test_only_the_window_that_the_broker_speaks_of_counts_it() -> None:
 
 def test_the_answer_to_a_permit_of_an_earlier_ledger_or_an_unknown_one_says_nothing() -> None:
     ledger = PermitLedger([MINUTE])
-    ledger.restore([LentPermit("a", 10, 0.0, 30.0)], float("-inf"))
+    ledger.restore([GrantedPermit("a", 10, 0.0, 30.0)], float("-inf"))
     told(ledger, "a", used=70, now=1.0)
     told(ledger, "nobody's", used=70, now=1.0)
     assert ledger.others(1.0) == (0,)

@@ -1,4 +1,4 @@
-"""Leases: several permits in one call, with the guarantee, the order and the utilisation of one at a time."""
+"""Permit bundles: several permits in one call, with the guarantee, the order and the utilisation of one at a time."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import pytest
 
 from actors.limiter.shaper import PermitShaper
 from adapters.in_memory.permits import PermitMemory
-from domain.limits.messages import Lease, Outcome, PermitRequest, Settlement
-from domain.limits.permit_bundles import LeaseTerms, permit_ids
+from domain.limits.messages import Completion, Outcome, PermitBundle, PermitRequest
+from domain.limits.permit_bundles import BundleTerms, permit_ids
 from domain.limits.rates import Counts, RateLimit
 from domain.limits.usage import BrokerUsage
 from tests.unit.limiter.limiter_bench import (
@@ -51,13 +51,13 @@ TEN = PermitRequest("ten", permits=10)
 def test_a_lease_is_a_hundredth_of_each_window_and_a_tenth_of_a_second_at_most(
     limits: tuple[str, ...], tokens: int, most: int
 ) -> None:
-    terms = LeaseTerms.of(account(*limits)) if limits else LeaseTerms()
+    terms = BundleTerms.of(account(*limits)) if limits else BundleTerms()
     assert terms.permits(tokens, "history") == most
 
 
 def test_a_spare_permit_is_kept_for_a_hundredth_of_the_window_and_far_less_than_it_is_valid() -> None:
-    assert LeaseTerms.of(account("1000/1s")).spare_seconds == pytest.approx(0.01)
-    assert LeaseTerms.of(account("60000/60s")).spare_seconds == pytest.approx(0.1)
+    assert BundleTerms.of(account("1000/1s")).spare_seconds == pytest.approx(0.01)
+    assert BundleTerms.of(account("60000/60s")).spare_seconds == pytest.approx(0.1)
     assert VALID_SECONDS >= 20 * 0.1
 
 
@@ -66,9 +66,9 @@ def test_a_spare_permit_is_kept_for_a_hundredth_of_the_window_and_far_less_than_
 
 async def test_a_lease_comes_whole_in_one_call_each_permit_under_its_own_id() -> None:
     limiter = limiter_of("1000/1s")
-    lease = await limiter.acquire(TEN)
-    assert lease == Lease(tuple(permit_ids("ten", 10)), 1, 0.0, VALID_SECONDS)
-    assert len(set(lease.permit_ids)) == 10
+    bundle = await limiter.acquire(TEN)
+    assert bundle == PermitBundle(tuple(permit_ids("ten", 10)), 1, 0.0, VALID_SECONDS)
+    assert len(set(bundle.permit_ids)) == 10
     assert await granted_of(limiter) == 10
     assert (await limiter.status()).windows[0].counted == 10
 
@@ -97,23 +97,23 @@ async def test_a_ticket_asked_again_gets_the_same_lease_also_from_a_successor() 
 
 async def test_a_ticket_asked_again_when_a_part_of_its_lease_is_over_gets_the_rest_and_nobody_is_refused() -> None:
     limiter = limiter_of("1000/1s")
-    lease = await limiter.acquire(TEN)
-    assert lease is not None
-    await limiter.settle(answered([lease.permit_ids[0], lease.permit_ids[4]]))
+    bundle = await limiter.acquire(TEN)
+    assert bundle is not None
+    await limiter.complete(answered([bundle.permit_ids[0], bundle.permit_ids[4]]))
     again, other = await asyncio.gather(limiter.acquire(TEN), limiter.acquire(PermitRequest("other")))
     assert again is not None
-    assert again.permit_ids == (*lease.permit_ids[1:4], *lease.permit_ids[5:])
+    assert again.permit_ids == (*bundle.permit_ids[1:4], *bundle.permit_ids[5:])
     assert other is not None
     assert await granted_of(limiter) == 11, "a ticket is granted once"
 
 
 async def test_each_permit_of_a_lease_is_settled_on_its_own() -> None:
     limiter = limiter_of("1000/1s")
-    lease = await limiter.acquire(TEN)
-    assert lease is not None
-    await limiter.settle([Settlement(lease.permit_ids[0], Outcome.UNUSED)])
+    bundle = await limiter.acquire(TEN)
+    assert bundle is not None
+    await limiter.complete([Completion(bundle.permit_ids[0], Outcome.UNUSED)])
     assert (await limiter.status()).windows[0].counted == 9, "an unused permit takes no other with it"
-    await limiter.settle(answered(lease.permit_ids[1:4]))
+    await limiter.complete(answered(bundle.permit_ids[1:4]))
     await asyncio.sleep(WINDOW_SECONDS + 0.001)
     assert (await limiter.status()).windows[0].counted == 6
     await asyncio.sleep(FLIGHT_SECONDS)
@@ -123,14 +123,14 @@ async def test_each_permit_of_a_lease_is_settled_on_its_own() -> None:
 async def test_a_ticket_given_back_gives_back_its_whole_lease() -> None:
     limiter = limiter_of("1000/1s")
     await limiter.acquire(TEN)
-    await limiter.settle([Settlement("ten", Outcome.UNUSED)])
+    await limiter.complete([Completion("ten", Outcome.UNUSED)])
     assert (await limiter.status()).windows[0].counted == 0
 
 
 async def test_a_lease_that_cannot_be_noted_is_not_granted_in_part() -> None:
     memory = PermitMemory()
     limiter = limiter_of("1000/1s", memory=memory)
-    await limiter.settle([])
+    await limiter.complete([])
     memory.is_full = True
     call = asyncio.create_task(limiter.acquire(TEN))
     await asyncio.wait([call])
@@ -192,12 +192,12 @@ async def test_leases_and_shaping_cost_less_than_one_percent_of_the_throughput(
     async def requests_in_ten_windows(*leased: str) -> int:
         network, calls = Network(one_way_seconds=0.025), RemoteCalls(limiter_of(limit))
         clients = [client_of(calls, *leased) for _ in range(4)]
-        lanes = [asyncio.create_task(network.request_for_ever(client, tokens)) for client in clients for _ in range(32)]
+        slots = [asyncio.create_task(network.request_for_ever(client, tokens)) for client in clients for _ in range(32)]
         await asyncio.sleep(3 * window_seconds)
         before = len(network.arrivals)
         await asyncio.sleep(10 * window_seconds)
-        for lane in lanes:
-            lane.cancel()
+        for slot in slots:
+            slot.cancel()
         return len(network.arrivals) - before
 
     requests = await requests_in_ten_windows(limit)
@@ -224,5 +224,5 @@ async def test_at_low_limits_every_permit_is_a_call_of_its_own() -> None:
 
 
 def test_a_settlement_arrives_on_the_other_side_as_it_left() -> None:
-    settlement = Settlement("a", Outcome.STRAY, 0.5, 0.25, (BrokerUsage(60.0, Counts.WEIGHT, 5),))
-    assert pickle.loads(pickle.dumps(settlement)) == settlement
+    completion = Completion("a", Outcome.ABANDONED, 0.5, 0.25, (BrokerUsage(60.0, Counts.WEIGHT, 5),))
+    assert pickle.loads(pickle.dumps(completion)) == completion

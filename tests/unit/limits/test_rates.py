@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from domain.limits.rates import AccountLimits, Counts, RateLimit, ideal_makespan_seconds
 
 
-def account(*limits: str, timeout: float = 10.0, stray: float = 10.0, valid: float = 2.0) -> AccountLimits:
-    return AccountLimits("binance", "default", tuple(map(RateLimit.parse, limits)), timeout, stray, valid)
+def account(*limits: str, timeout: float = 10.0, abandoned: float = 10.0, valid: float = 2.0) -> AccountLimits:
+    return AccountLimits("binance", "default", tuple(map(RateLimit.parse, limits)), timeout, abandoned, valid)
 
 
 @pytest.mark.parametrize(
@@ -52,16 +52,16 @@ def test_a_request_costs_one_or_its_weight() -> None:
 
 
 def test_the_stricter_of_two_accounts_keeps_every_window_the_smaller_amount_and_the_longer_flight() -> None:
-    ours = account("15/1s", "6000w/60s", timeout=10, stray=3)
-    theirs = account("20/1s", "500w/60s", "500/60s", timeout=5, stray=8)
+    ours = account("15/1s", "6000w/60s", timeout=10, abandoned=3)
+    theirs = account("20/1s", "500w/60s", "500/60s", timeout=5, abandoned=8)
     both = ours.stricter(theirs)
     assert set(map(str, both.limits)) == {"15/1s", "500w/60s", "500/60s"}
-    assert (both.timeout_seconds, both.stray_seconds) == (10, 8)
+    assert (both.timeout_seconds, both.abandoned_seconds) == (10, 8)
     assert both.stricter(ours) == both.stricter(theirs) == both
 
 
 def test_the_longest_flight_is_holding_waiting_and_straying() -> None:
-    assert account("15/1s", timeout=10, stray=7, valid=2).longest_flight_seconds == 19
+    assert account("15/1s", timeout=10, abandoned=7, valid=2).longest_flight_seconds == 19
 
 
 @pytest.mark.parametrize(

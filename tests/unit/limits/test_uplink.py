@@ -9,7 +9,7 @@ import pytest
 
 from actors.rate_limiter import RateLimiter
 from adapters.in_memory.permits import InMemoryPermitRecord, PermitMemory
-from domain.limits.messages import Outcome, PermitRequest, Settlement
+from domain.limits.messages import Completion, Outcome, PermitRequest
 from domain.limits.rates import AccountLimits
 from tests.unit.limiter.limiter_bench import (
     VALID_SECONDS,
@@ -51,7 +51,7 @@ class SlowAnswers(Network):
     [
         (Outcome.ANSWERED, 0.1, 0.4 + 0.1),
         (Outcome.ANSWERED, 0.5, 0.4 + UPLINK_SECONDS),
-        (Outcome.STRAY, 0.5, 0.4 + UPLINK_SECONDS),
+        (Outcome.ABANDONED, 0.5, 0.4 + UPLINK_SECONDS),
     ],
 )
 async def test_a_token_is_free_a_window_after_the_earlier_of_answered_and_sent_and_uplink(
@@ -60,7 +60,7 @@ async def test_a_token_is_free_a_window_after_the_earlier_of_answered_and_sent_a
     limiter = limiter_with(vouched("1/1s"))
     await limiter.acquire(PermitRequest("a"))
     await asyncio.sleep(0.4 + call_seconds)  # sent at 0.4
-    await limiter.settle([Settlement("a", outcome, 0.0, call_seconds)])
+    await limiter.complete([Completion("a", outcome, 0.0, call_seconds)])
     await limiter.acquire(PermitRequest())
     assert now() == pytest.approx(free_at + WINDOW_SECONDS)
 
@@ -78,7 +78,7 @@ async def test_a_run_that_does_not_vouch_ends_the_credit() -> None:
     assert agreed.uplink_seconds is None
     await limiter.acquire(PermitRequest("a"))
     await asyncio.sleep(0.9)
-    await limiter.settle([Settlement("a", Outcome.ANSWERED, 0.0, 0.9)])
+    await limiter.complete([Completion("a", Outcome.ANSWERED, 0.0, 0.9)])
     await limiter.acquire(PermitRequest())
     assert now() == pytest.approx(0.9 + WINDOW_SECONDS)
 

@@ -44,7 +44,7 @@ def test_what_has_left_is_forgotten_so_that_a_ledger_does_not_grow() -> None:
 def test_a_heavy_request_waits_until_enough_light_ones_have_left() -> None:
     ledger = PermitLedger([RateLimit(100, 10.0, Counts.WEIGHT)])
     for number in range(100):
-        ledger.lend(str(number), 1, number / 100, 5.0)
-        ledger.settle(str(number), number / 100, number / 100)
+        ledger.grant(str(number), 1, number / 100, 5.0)
+        ledger.complete(str(number), number / 100, number / 100)
     assert 1.0 + ledger.wait_seconds(60, 1.0) == pytest.approx(0.59 + 10.011)
     assert 1.0 + ledger.wait_seconds(1, 1.0) == pytest.approx(0.0 + 10.011)

@@ -30,7 +30,7 @@ def broker_with(folder: Path, broker: str) -> BrokerSettings:
 def test_without_limits_those_that_the_broker_documents_hold(tmp_path: Path) -> None:
     limits = account_limits(broker_with(tmp_path, ""), BinanceGateway(), DEFAULT_LIMITS)
     assert [str(limit) for limit in limits.limits] == ["6000w/60s"]
-    assert (limits.timeout_seconds, limits.stray_seconds, limits.uplink_seconds) == (10.0, 10.0, None)
+    assert (limits.timeout_seconds, limits.abandoned_seconds, limits.uplink_seconds) == (10.0, 10.0, None)
 
 
 def test_an_uplink_is_the_users_word(tmp_path: Path) -> None:

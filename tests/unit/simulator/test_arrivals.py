@@ -43,8 +43,8 @@ def play(steps: list[tuple[float, int]]) -> tuple[ArrivalLog, list[float | None]
 def test_a_request_is_refused_exactly_when_some_window_holds_too_much(steps: list[tuple[float, int]]) -> None:
     log, waits = play(steps)
     for index, wait_seconds in enumerate(waits):
-        over = any(brute_force(log.arrivals, index, limit) > limit.amount for limit in LIMITS)
-        assert (wait_seconds is not None) == over
+        completed = any(brute_force(log.arrivals, index, limit) > limit.amount for limit in LIMITS)
+        assert (wait_seconds is not None) == completed
 
 
 @given(gaps)

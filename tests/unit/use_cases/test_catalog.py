@@ -82,11 +82,11 @@ def test_a_finished_job_with_bars_that_have_settled_since_is_followed_by_one_tha
             brought_to(store, job_id, JobStatus.FAILED)
         return job_id
 
-    first, at_once, settled, long_after = (
+    first, at_once, completions, long_after = (
         collected_after(timedelta(minutes=minutes)) for minutes in (0, 0, 120, 10_000)
     )
-    assert (at_once, settled, long_after) == (first, f"{first}-2", f"{first}-2")
-    assert catalog.find_or_submit(REQUEST) == settled
+    assert (at_once, completions, long_after) == (first, f"{first}-2", f"{first}-2")
+    assert catalog.find_or_submit(REQUEST) == completions
 
 
 @pytest.mark.parametrize(

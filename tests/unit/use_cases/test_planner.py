@@ -18,16 +18,16 @@ from adapters.job_store.journal import JobJournal
 from domain.candles.candles import Candles
 from domain.candles.dataset import Dataset, Interval
 from domain.jobs.batches import BatchReport, BatchWork
-from domain.jobs.forecast import BYTES_PER_BAR, LANES
+from domain.jobs.forecast import BYTES_PER_BAR, SLOTS
 from domain.jobs.job import JobStatus
 from domain.jobs.ports import JobStore
 from domain.jobs.progress import Progress
 from domain.jobs.request import CollectionRequest
-from domain.jobs.timings import ENOUGH_CALLS, Pace
+from domain.jobs.timings import ENOUGH_CALLS, Timings
 from domain.limits.rates import AccountLimits, RateLimit
 from tests.job_examples import NOW
-from tests.unit.virtual_time import VirtualTimeLoop
 from tests.unit.collecting.worker_bench import Bench, bars, minutes, names
+from tests.unit.virtual_time import VirtualTimeLoop
 
 UNREACHED = AccountLimits("memory", "default", (RateLimit.parse("100000/1s"),), 10.0, 10.0)
 spans_by_symbol = some.lists(
@@ -48,14 +48,16 @@ def fill(bench: Bench, symbol: str, spans: Sequence[tuple[int, int]]) -> None:
         bench.candles.save(bench.gateway.dataset(symbol, Interval("1m")), span, stored)
 
 
-def recorded(store: JobStore, request: CollectionRequest, pace: Pace, status: JobStatus = JobStatus.COMPLETED) -> str:
+def recorded(
+    store: JobStore, request: CollectionRequest, timings: Timings, status: JobStatus = JobStatus.COMPLETED
+) -> str:
     """A job of this request that has been run, at this pace."""
     job_id = JobCatalog(store, 10).find_or_submit(request)
     job = store.job(job_id)
     job.start(timestamp=NOW)
     for batch in range(-(-len(request.symbols) // request.batch_size)):
         symbols = request.symbols[batch * request.batch_size : (batch + 1) * request.batch_size]
-        job.record_batch(BatchReport(batch, job.epoch, True, symbols, requests=1, pace=pace), timestamp=NOW)
+        job.record_batch(BatchReport(batch, job.epoch, True, symbols, requests=1, timings=timings), timestamp=NOW)
     if status is JobStatus.COMPLETED:
         job.complete(timestamp=NOW)
     else:
@@ -77,7 +79,7 @@ def test_a_worker_makes_just_the_requests_and_takes_just_the_time_that_were_fore
             fill(bench, symbol, filled)
         request = replace(bench.request, workers=1)
         store = JobJournal.in_memory()
-        recorded(store, replace(request, symbols=("TIMED",)), Pace(4, 2.0, 2.0))
+        recorded(store, replace(request, symbols=("TIMED",)), Timings(4, 2.0, 2.0))
         foreseen = planner(bench, store).plan(request).forecast
         assert bench.asked == []
         began_at = asyncio.get_running_loop().time()
@@ -98,34 +100,40 @@ async def test_a_batch_records_how_long_its_calls_and_its_pages_took_without_the
     bench.limiter.gate.set()
     await run
     (report,) = bench.jobs.reports
-    assert (report.pace.requests, report.requests) == (6, 6)
-    assert report.pace.call_seconds == pytest.approx(3.0, abs=1e-3)
-    assert report.pace.lane_seconds == pytest.approx(3.0, abs=1e-3)
+    assert (report.timings.requests, report.requests) == (6, 6)
+    assert report.timings.call_seconds == pytest.approx(3.0, abs=1e-3)
+    assert report.timings.slot_seconds == pytest.approx(3.0, abs=1e-3)
 
 
 def test_the_pace_is_that_of_the_accounts_last_calls_whichever_jobs_made_them() -> None:
     store, bench = JobJournal.in_memory(), Bench(names(3))
     many = ENOUGH_CALLS // 2
-    for symbol, pace in (
-        ("A", Pace(many, 9.0 * many, 9.0 * many)),
-        ("B", Pace(many, 2.0 * many, 2.0 * many)),
-        ("C", Pace()),
-        ("D", Pace(many, 1.0 * many, 1.5 * many)),
+    for symbol, timings in (
+        ("A", Timings(many, 9.0 * many, 9.0 * many)),
+        ("B", Timings(many, 2.0 * many, 2.0 * many)),
+        ("C", Timings()),
+        ("D", Timings(many, 1.0 * many, 1.5 * many)),
     ):
-        recorded(store, replace(bench.request, symbols=(symbol,)), pace)
-    recorded(store, replace(bench.request, symbols=("E",), account="other"), Pace(1, 9.0, 9.0))
+        recorded(store, replace(bench.request, symbols=(symbol,)), timings)
+    recorded(store, replace(bench.request, symbols=("E",), account="other"), Timings(1, 9.0, 9.0))
     catalog = JobCatalog(store, 10)
-    assert catalog.pace("memory", "default").mean_call_seconds == 1.5
-    assert catalog.pace("memory", "other").mean_call_seconds == 9.0
-    assert not catalog.pace("memory", "nobody")
+    assert catalog.timings("memory", "default").mean_call_seconds == 1.5
+    assert catalog.timings("memory", "other").mean_call_seconds == 9.0
+    assert not catalog.timings("memory", "nobody")
 
 
 def test_jobs_that_asked_nothing_do_not_hide_the_times_of_those_before(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("actors.use_cases.catalog.MOST_TIMED_JOBS", 2)
     store, bench = JobJournal.in_memory(), Bench(names(1))
-    for symbol, pace in (("A", Pace(1, 9.0)), ("B", Pace(1, 2.0)), ("C", Pace(1, 1.0)), ("D", Pace()), ("E", Pace())):
-        recorded(store, replace(bench.request, symbols=(symbol,)), pace)
-    assert JobCatalog(store, 10).pace("memory", "default").mean_call_seconds == 1.5
+    for symbol, timings in (
+        ("A", Timings(1, 9.0)),
+        ("B", Timings(1, 2.0)),
+        ("C", Timings(1, 1.0)),
+        ("D", Timings()),
+        ("E", Timings()),
+    ):
+        recorded(store, replace(bench.request, symbols=(symbol,)), timings)
+    assert JobCatalog(store, 10).timings("memory", "default").mean_call_seconds == 1.5
 
 
 async def test_a_batch_records_what_passed_since_the_last_one_but_no_pause() -> None:
@@ -147,9 +155,9 @@ async def test_a_batch_records_what_passed_since_the_last_one_but_no_pause() -> 
     await asyncio.sleep(60)
     await bench.worker.resume()
     await run
-    recorded_seconds = [one.pace.handover_seconds for one in bench.jobs.reports]
+    recorded_seconds = [one.timings.turnaround_seconds for one in bench.jobs.reports]
     assert recorded_seconds == pytest.approx([0.0, 0.5, 0.5], abs=1e-3)
-    assert [one.pace.batches for one in bench.jobs.reports] == [0, 1, 1]
+    assert [one.timings.batches for one in bench.jobs.reports] == [0, 1, 1]
 
 
 async def test_a_pause_while_a_worker_waits_for_a_batch_is_no_part_of_what_passes_between_them() -> None:
@@ -169,8 +177,8 @@ async def test_a_pause_while_a_worker_waits_for_a_batch_is_no_part_of_what_passe
     await bench.worker.resume()
     is_given.set()
     await run
-    assert [one.pace.handover_seconds for one in bench.jobs.reports] == pytest.approx([0.0, 0.0], abs=1e-3)
-    assert [one.pace.batches for one in bench.jobs.reports] == [0, 1]
+    assert [one.timings.turnaround_seconds for one in bench.jobs.reports] == pytest.approx([0.0, 0.0], abs=1e-3)
+    assert [one.timings.batches for one in bench.jobs.reports] == [0, 1]
 
 
 @pytest.mark.parametrize(("waited_seconds", "page_seconds"), [(5.25, 0.75), (0.0, 0.5)])
@@ -190,9 +198,9 @@ async def test_what_it_takes_to_get_a_permit_is_a_lanes_work_and_what_the_limits
     bench.limiter.acquire = far_and_limited
     await bench.run()
     (report,) = bench.jobs.reports
-    assert report.pace.mean_call_seconds == pytest.approx(0.5, abs=1e-3)
-    # A spare permit is there at once, however long the lease it came with took.
-    assert report.pace.mean_page_seconds == pytest.approx(page_seconds, abs=1e-3)
+    assert report.timings.mean_call_seconds == pytest.approx(0.5, abs=1e-3)
+    # A spare permit is there at once, however long the permit bundle it came with took.
+    assert report.timings.mean_page_seconds == pytest.approx(page_seconds, abs=1e-3)
 
 
 def test_a_fresh_store_is_told_with_a_lower_bound_and_a_guess_of_its_size() -> None:
@@ -207,7 +215,7 @@ def test_a_fresh_store_is_told_with_a_lower_bound_and_a_guess_of_its_size() -> N
 
 def test_a_job_half_done_is_told_by_what_is_left() -> None:
     bench, store = Bench(names(4), bars_each=20), JobJournal.in_memory()
-    job_id = recorded(store, bench.request, Pace(4, 0.4, 0.8), JobStatus.PAUSED)
+    job_id = recorded(store, bench.request, Timings(4, 0.4, 0.8), JobStatus.PAUSED)
     fill(bench, bench.symbols[0], [(0, 20)])
     fill(bench, bench.symbols[1], [(0, 10)])
     planned = planner(bench, store, bytes_per_bar=9.0).plan(bench.request)
@@ -215,7 +223,7 @@ def test_a_job_half_done_is_told_by_what_is_left() -> None:
     assert (planned.job.job_id, planned.job.status) == (job_id, JobStatus.PAUSED)
     assert planned.as_json()["job"] == {"id": job_id, "status": "PAUSED"}
     foreseen = planned.forecast
-    assert (foreseen.symbols_complete, foreseen.requests, foreseen.bound_by) == (1, 5, LANES)
+    assert (foreseen.symbols_complete, foreseen.requests, foreseen.bound_by) == (1, 5, SLOTS)
     assert foreseen.seconds == pytest.approx(5 * 0.2)
     # Two bars of thirty did not come, so a fifteenth of the fifty that are missing is not expected.
     assert (foreseen.bars_stored, foreseen.bars_expected) == (28, 47)
@@ -225,7 +233,7 @@ def test_a_job_half_done_is_told_by_what_is_left() -> None:
 def test_a_paused_job_with_an_open_end_is_told_by_its_own_span_since_it_is_what_would_go_on() -> None:
     bench, store = Bench(names(1), bars_each=10), JobJournal.in_memory()
     request = replace(bench.request, open_ended=True)
-    recorded(store, request, Pace(1, 0.1, 0.1), JobStatus.PAUSED)
+    recorded(store, request, Timings(1, 0.1, 0.1), JobStatus.PAUSED)
     later = replace(request, span=minutes(0, 500))
     assert planner(bench, store).plan(later).request.span == request.span
 
@@ -261,7 +269,7 @@ def test_what_is_provisional_and_has_settled_is_asked_again_and_what_has_not_is_
 
 def test_only_limits_of_the_gateways_own_pool_count_and_a_vouched_for_way_frees_tokens_sooner() -> None:
     bench, store = Bench(names(20), bars_each=10), JobJournal.in_memory()
-    recorded(store, replace(bench.request, symbols=("TIMED",)), Pace(1, 4.0, 4.0))
+    recorded(store, replace(bench.request, symbols=("TIMED",)), Timings(1, 4.0, 4.0))
     limits = (RateLimit.parse("10/1s"), RateLimit.parse("1/1s@elsewhere"))
     request = replace(bench.request, concurrency=20, batch_size=20)
 

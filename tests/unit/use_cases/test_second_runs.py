@@ -13,7 +13,15 @@ from domain.errors import LimiterUnavailable
 from domain.limits.audit import audit
 from domain.limits.messages import PermitRequest
 from domain.limits.rates import RateLimit
-from tests.unit.limiter.limiter_bench import FLIGHT_SECONDS, Network, account, client_of, granted_of, limiter_of, used_up
+from tests.unit.limiter.limiter_bench import (
+    FLIGHT_SECONDS,
+    Network,
+    account,
+    client_of,
+    granted_of,
+    limiter_of,
+    used_up,
+)
 
 LONG_WINDOWS = ["40/60s", "200/10m"]
 
@@ -59,9 +67,9 @@ async def test_a_record_that_cannot_tell_is_waited_out_and_the_reason_is_told(wi
     asking = loop.create_task(client_of(limiter).acquire().__aenter__())
     await asyncio.sleep(0.01)
     status = await limiter.status()
-    assert status.sealed_reason == status.note != ""
-    assert status.sealed_seconds == pytest.approx(RateLimit.parse(window).window_seconds + FLIGHT_SECONDS, rel=0.01)
-    await asyncio.sleep(status.sealed_seconds - 0.1)
+    assert status.cooldown_reason == status.note != ""
+    assert status.cooldown_seconds == pytest.approx(RateLimit.parse(window).window_seconds + FLIGHT_SECONDS, rel=0.01)
+    await asyncio.sleep(status.cooldown_seconds - 0.1)
     assert not asking.done()
     await asking
     assert await granted_of(limiter) == 1
@@ -85,11 +93,11 @@ async def test_every_run_on_a_jittery_network_is_proven_by_its_log_across_the_de
         await network.requests(permits, count=80, workers=8, tokens=(1, 3, 2))
         memory.kill_holder()
 
-    verdict = audit(logged.trail(), "a job")
+    verdict = audit(logged.history(), "a job")
     assert verdict.is_proven
     assert [window.limit.amount - window.most for window in verdict.windows] == [0, 0]
-    assert verdict.answered + verdict.stray + verdict.unheard == verdict.permits == len(network.arrivals)
-    assert verdict.stray == network.strays > 0
+    assert verdict.answered + verdict.abandoned + verdict.unheard == verdict.permits == len(network.arrivals)
+    assert verdict.abandoned == network.strays > 0
 
 
 async def test_a_permit_that_the_record_could_not_note_is_in_no_log() -> None:
@@ -104,4 +112,4 @@ async def test_a_permit_that_the_record_could_not_note_is_in_no_log() -> None:
     memory.is_full = True
     with pytest.raises(LimiterUnavailable):
         await limiter.acquire(PermitRequest())
-    assert len(logged.trail()) == 2
+    assert len(logged.history()) == 2

@@ -1,4 +1,4 @@
-"""How many permits a second workers get from the limiter actor: one a call, and in leases."""
+"""How many permits a second workers get from the limiter actor: one a call, and in permit bundles."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from actors.rate_limiter import RateLimiter
 from actors.settings.state_folder import state_folder
 from benchmarks.tables import Table
 from benchmarks.workbench import temporary_state
-from domain.limits.permit_bundles import LeaseTerms
+from domain.limits.permit_bundles import BundleTerms
 from domain.limits.rates import AccountLimits, RateLimit
 
 LIMIT = "1000000/1s"
 """Far more than any limiter grants, so that nothing but the way to the permits is measured."""
 CLIENTS = 4
-LANES = 100
+SLOTS = 100
 ACTOR_OPTIONS: dict[str, Any] = {"num_cpus": 0, "max_concurrency": 10_000}
 
 
@@ -42,10 +42,10 @@ class LeaseRun:
 
 
 class LeasingClient:
-    """Takes permits as fast as it gets them, in many lanes; everything is answered at once."""
+    """Takes permits as fast as it gets them, in many slots; everything is answered at once."""
 
     def __init__(self, limiter: Any, limits: AccountLimits | None) -> None:
-        self._limiter, self._leases = limiter, LeaseTerms.of(limits) if limits else None
+        self._limiter, self._bundles = limiter, BundleTerms.of(limits) if limits else None
 
     async def ready(self) -> bool:
         """Answers once the process is up."""
@@ -56,13 +56,13 @@ class LeasingClient:
         from actors.cluster.handles import RemoteRateLimiter
 
         calls = _CountedCalls(RemoteRateLimiter(self._limiter))
-        client = PermitClient(calls, leases=self._leases)
+        client = PermitClient(calls, bundles=self._bundles)
         until = time.monotonic() + seconds
-        permits = await asyncio.gather(*(self._lane(client, until) for _ in range(LANES)))
+        permits = await asyncio.gather(*(self._slot(client, until) for _ in range(SLOTS)))
         await client.close()
         return sum(permits), calls.count
 
-    async def _lane(self, client: PermitClient, until: float) -> int:
+    async def _slot(self, client: PermitClient, until: float) -> int:
         permits = 0
         while time.monotonic() < until:
             async with client.acquire() as permit:
@@ -104,10 +104,10 @@ class PlainClient:
     async def run(self, seconds: float) -> tuple[int, int]:
         """So many calls, twice."""
         until = time.monotonic() + seconds
-        calls = await asyncio.gather(*(self._lane(until) for _ in range(LANES)))
+        calls = await asyncio.gather(*(self._slot(until) for _ in range(SLOTS)))
         return sum(calls), sum(calls)
 
-    async def _lane(self, until: float) -> int:
+    async def _slot(self, until: float) -> int:
         calls = 0
         while time.monotonic() < until:
             await self._actor.acquire.remote()
@@ -143,7 +143,7 @@ def _table(rounds: list[list[LeaseRun]]) -> Table:
             )
         )
     note = (
-        f"{CLIENTS} client actors of {LANES} lanes over Ray, limit {LIMIT}, everything answered at once; settling "
+        f"{CLIENTS} client actors of {SLOTS} lanes over Ray, limit {LIMIT}, everything answered at once; settling "
         f"rides on acquiring, and the limiter writes its record. {len(rounds)} rounds, the ways by turns in each."
     )
     return Table("Permits a second", columns, rows, note)
@@ -167,7 +167,9 @@ def _leased(seconds: float) -> LeaseRun:
 
 
 def _limiter() -> tuple[Any, AccountLimits]:
-    limits = AccountLimits("benchmark", uuid4().hex, (RateLimit.parse(LIMIT),), timeout_seconds=10, stray_seconds=10)
+    limits = AccountLimits(
+        "benchmark", uuid4().hex, (RateLimit.parse(LIMIT),), timeout_seconds=10, abandoned_seconds=10
+    )
     builder = LimiterBuilder(limits, state_folder(), "the benchmark", uuid4().hex, audit_days=1)
     return as_actor(RateLimiter, **ACTOR_OPTIONS).remote(builder), limits
 

@@ -1,4 +1,4 @@
-"""BatchTally: what one claim of a batch has come to, told as it happens and reported at the end."""
+"""BatchCounters: what one claim of a batch has come to, told as it happens and reported at the end."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from actors.collecting.guarded_permits import GuardedPermits
 from domain.candles.findings import added
 from domain.jobs.batches import BatchReport, BatchWork, SymbolFailure
 from domain.jobs.ports import EventEmitter, ProgressEvent
-from domain.jobs.timings import Pace
+from domain.jobs.timings import Timings
 
 
-class BatchTally:
+class BatchCounters:
     """Counts, tells each increase once as a ProgressEvent, and makes the report.
 
     Pages, candles and requests are told as they come; symbols with the batch, just before its report.
     """
 
     def __init__(
-        self, work: BatchWork, worker: str, emitter: EventEmitter, permits: GuardedPermits, handover: Pace
+        self, work: BatchWork, worker: str, emitter: EventEmitter, permits: GuardedPermits, turnaround: Timings
     ) -> None:
         """`handover` is what went by between the worker's last batch and this one, pauses left out."""
         self._work = work
@@ -33,8 +33,8 @@ class BatchTally:
         self._pages = 0
         self._findings: dict[str, int] = {}
         self._requests_told = 0
-        self._lane_seconds = 0.0
-        self._handover = handover
+        self._slot_seconds = 0.0
+        self._turnaround = turnaround
 
     def saved(self, candles: int, quarantined: int, pages: int, findings: Mapping[str, int]) -> None:
         """An answer is on disk; `pages` is 0 while a part of its page is still to come."""
@@ -50,8 +50,8 @@ class BatchTally:
             self._tell("symbol", pages_skipped=pages)
 
     def worked(self, seconds: float) -> None:
-        """A lane had its hands full for so long, waits for permits included."""
-        self._lane_seconds += seconds
+        """A slot had its hands full for so long, waits for permits included."""
+        self._slot_seconds += seconds
 
     def completed(self, symbol: str) -> None:
         """The symbol is proven complete."""
@@ -65,7 +65,7 @@ class BatchTally:
     def close(self) -> BatchReport:
         """Tell what the batch has come to, and report it."""
         self._tell("batch", symbols_done=len(self._completed), symbols_failed=len(self._failed))
-        lane_seconds = self._lane_seconds - self._permits.waited_seconds
+        slot_seconds = self._slot_seconds - self._permits.waited_seconds
         return BatchReport(
             batch=self._work.batch,
             epoch=self._work.epoch,
@@ -77,7 +77,7 @@ class BatchTally:
             pages=self._pages,
             requests=self._permits.requests,
             findings=self._findings,
-            pace=self._permits.pace + self._handover + Pace(lane_seconds=lane_seconds),
+            timings=self._permits.timings + self._turnaround + Timings(slot_seconds=slot_seconds),
         )
 
     def _tell(self, kind: Literal["page", "symbol", "batch"], **counts: Any) -> None:
