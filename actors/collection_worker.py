@@ -10,24 +10,27 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from actors.collecting.asking import Asking
 from actors.collecting.batch_counters import BatchCounters
+from actors.collecting.group_collection import GroupCollection
 from actors.collecting.guarded_permits import GuardedPermits
-from actors.collecting.symbol_collection import CollectionTools, RunBlocking, SymbolCollection
+from actors.collecting.job_scope import JobScope
+from actors.collecting.tools import CollectionTools, RunBlocking
 from actors.run_control import Interrupted, RunControl
-from domain.brokers.gateway import BrokerGateway
+from domain.brokers.gateway import Gateway
+from domain.brokers.queries import grouped
+from domain.brokers.wire import Transport
 from domain.candles.ports import CandleRepository, TradingCalendar
 from domain.candles.sessions import AlwaysOpen
 from domain.errors import (
-    BrokerError,
     CollectorError,
-    CorruptSegment,
     CredentialsRefused,
     LimiterUnavailable,
     RateLimitError,
     StaleEpoch,
     StorageError,
 )
-from domain.jobs.batches import BatchReport, BatchWork, SymbolFailure, WorkerOutcome
+from domain.jobs.batches import BatchReport, BatchWork, WorkerOutcome
 from domain.jobs.ports import EventEmitter, JobRepository
 from domain.jobs.request import CollectionRequest
 from domain.jobs.retries import RetryPolicy
@@ -50,7 +53,8 @@ class CollectionWorker:
     def __init__(
         self,
         job_repo: JobRepository,
-        broker_gateway: BrokerGateway,
+        broker_gateway: Gateway,
+        transport: Transport,
         candle_repo: CandleRepository,
         rate_limiter: IRateLimiter,
         event_emitter: EventEmitter,
@@ -64,6 +68,7 @@ class CollectionWorker:
         calendar: TradingCalendar | None = None,
     ) -> None:
         self._job_repo = job_repo
+        self._transport = transport
         self._rate_limiter = rate_limiter
         self._emitter = event_emitter
         self._name = name
@@ -80,6 +85,7 @@ class CollectionWorker:
             run_blocking,
             calendar or AlwaysOpen(),
         )
+        self._scope: JobScope | None = None
         self._in_flight: list[str] = []
         self._batch: int | None = None
         self._trouble: WorkerOutcome | None = None
@@ -171,14 +177,14 @@ class CollectionWorker:
                 reporting_seconds = clock() - reported_at
 
     async def _collect_batch(self, request: CollectionRequest, work: BatchWork, turnaround: Timings) -> BatchReport:
-        """Collect as many of the batch's symbols as the control lets begin, `concurrency` at a time."""
-        source = self._rate_limiter.bound_to(self._job_id, request.priority)
-        permits = GuardedPermits(source, self._control)
+        """Collect as many of the batch's symbols as the control lets begin, `concurrency` groups at a time."""
+        permits = GuardedPermits(self._rate_limiter.bound_to(self._job_id, request.priority), self._control)
         counters = BatchCounters(work, self._name, self._emitter, permits, turnaround)
-        waiting = deque(work.symbols)
+        asking = Asking(self._tools, self._transport.wire(permits))
+        waiting = deque(grouped(work.symbols, self._tools.gateway.spec.most_instruments))
         self._batch = work.batch
         slots = [
-            asyncio.ensure_future(self._slot(request, waiting, permits, counters))
+            asyncio.ensure_future(self._slot(request, waiting, asking, counters))
             for _ in range(min(request.concurrency, len(waiting)))
         ]
         try:
@@ -190,39 +196,46 @@ class CollectionWorker:
         return counters.close()
 
     async def _slot(
-        self, request: CollectionRequest, waiting: deque[str], permits: GuardedPermits, counters: BatchCounters
+        self, request: CollectionRequest, waiting: deque[tuple[str, ...]], asking: Asking, counters: BatchCounters
     ) -> None:
+        clock = asyncio.get_running_loop().time
         while waiting and self._control.may_begin:
-            symbol = waiting.popleft()
-            self._in_flight.append(symbol)
-            began_at = asyncio.get_running_loop().time()
+            symbols = waiting.popleft()
+            self._in_flight += symbols
+            began_at = clock()
             try:
-                await self._collect_symbol(symbol, request, permits, counters)
+                await self._collect_group(symbols, request, asking, counters)
             except Interrupted:
                 return
-            finally:
-                self._in_flight.remove(symbol)
-                counters.worked(asyncio.get_running_loop().time() - began_at)
-
-    async def _collect_symbol(
-        self, symbol: str, request: CollectionRequest, permits: GuardedPermits, counters: BatchCounters
-    ) -> None:
-        dataset = self._tools.gateway.dataset(symbol, request.interval)
-        collection = SymbolCollection(self._tools, dataset, request, permits, counters)
-        try:
-            await collection.collect()
-        except CollectorError as error:
-            trouble = _trouble(error)
-            if trouble is None:
-                log.info("%s: %s was given up: %s", self, symbol, error)
-                failure = SymbolFailure(symbol, type(error).__name__, _message(error), collection.attempts)
-                counters.failed(failure, pages_skipped=collection.pages_left)
+            except CollectorError as error:
+                self._stop_for(error)
                 return
-            log.error("%s stops: %s", self, error)
-            self._trouble = self._trouble or trouble
-            self._control.shutdown()
-            raise Interrupted from error
-        counters.completed(symbol)
+            finally:
+                self._in_flight = [symbol for symbol in self._in_flight if symbol not in symbols]
+                counters.worked(clock() - began_at)
+
+    async def _collect_group(
+        self, symbols: tuple[str, ...], request: CollectionRequest, asking: Asking, counters: BatchCounters
+    ) -> None:
+        datasets = [self._tools.gateway.dataset(symbol, request.interval) for symbol in symbols]
+        if self._scope is None:
+            self._scope = JobScope(self._tools, request, datasets[0])
+        group = GroupCollection(self._tools, asking, self._scope, datasets, counters)
+        await group.collect()
+        for work in group.works:
+            if work.error is None:
+                counters.completed(work.dataset.symbol)
+                continue
+            log.info("%s: %s was given up: %s", self, work.dataset.symbol, work.error)
+            counters.failed(work.failure())
+        counters.skipped(group.queries_left)
+
+    def _stop_for(self, error: CollectorError) -> None:
+        """End the run for trouble that is no symbol's."""
+        trouble = _trouble(error)
+        log.error("%s stops: %s", self, error)
+        self._trouble = self._trouble or trouble
+        self._control.shutdown()
 
     async def _report(self, report: BatchReport) -> None:
         try:
@@ -234,25 +247,19 @@ class CollectionWorker:
     async def _close(self) -> None:
         try:
             async with asyncio.timeout(CLOSE_GRACE_SECONDS):
-                await self._tools.gateway.close()
+                await self._transport.close()
                 await self._rate_limiter.close()
         except (TimeoutError, LimiterUnavailable) as error:
             log.warning("%s: permits were not given back, so they count longer: %r", self, error)
 
 
-def _trouble(error: CollectorError) -> WorkerOutcome | None:
-    """Why an error stops the worker; None when it is the symbol's own. Raises what is neither."""
+def _trouble(error: CollectorError) -> WorkerOutcome:
+    """Why an error stops the worker. Raises one that is a mistake of ours."""
     match error:
         case CredentialsRefused():
             return WorkerOutcome("broker_refused_credentials", str(error))
-        case BrokerError() | CorruptSegment():
-            return None
         case StorageError():
             return WorkerOutcome("storage_unavailable", str(error))
         case RateLimitError():
             return WorkerOutcome("limiter_unavailable", str(error))
     raise error
-
-
-def _message(error: CollectorError) -> str:
-    return error.message if isinstance(error, BrokerError) else str(error)

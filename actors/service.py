@@ -24,6 +24,7 @@ from actors.use_cases.planner import JobPlan, JobPlanner
 from actors.use_cases.request_from_settings import request_from
 from actors.use_cases.runner import JobRunner
 from actors.use_cases.selection import DatasetSelection
+from domain.candles.ports import TradingCalendar
 from domain.candles.sessions import SessionOverride
 from domain.jobs.request import CollectionRequest
 
@@ -70,7 +71,8 @@ class CollectionService(JobService):
         broker = self._settings.require_broker()
         gateway, limits = wiring.gateway_for(broker), wiring.limits_for(broker)
         measure = wiring.bytes_per_bar_under(self._settings.storage.root)
-        return JobPlanner(self._catalog, self._candles, gateway, limits, measure).plan(self.request())
+        planner = JobPlanner(self._catalog, self._candles, gateway, limits, self._calendar_of, measure)
+        return planner.plan(self.request())
 
     def export(self, out: Path, format: str, job: str | None = None, symbols: Sequence[str] = ()) -> list[Path]:
         """Write candles to files: a job's, or those of the settings file, all or the named symbols."""
@@ -101,5 +103,7 @@ class CollectionService(JobService):
     def _new_coordinator(self, job_id: str) -> Any:
         from actors.cluster.job_actors import JobActors
 
-        request = self._catalog.request(job_id)
-        return JobActors(self._settings).coordinator(job_id, self._calendars.named(request.calendar, request.span))
+        return JobActors(self._settings).coordinator(job_id, self._calendar_of(self._catalog.request(job_id)))
+
+    def _calendar_of(self, request: CollectionRequest) -> TradingCalendar:
+        return self._calendars.named(request.calendar, request.span)

@@ -7,6 +7,7 @@ opens nothing: files and connections are opened by who uses them, wherever that 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,9 @@ from typing import Any
 from actors.settings.account_limits import account_limits
 from actors.settings.model import BrokerSettings, Settings
 from actors.settings.state_folder import state_folder
-from adapters.brokers.binance.gateway import DEFAULT_LIMITS, BinanceGateway
+from adapters.brokers.http.transport import HttpTransport
+from adapters.brokers.registry import gateway_names as gateway_names
+from adapters.brokers.registry import make_gateway
 from adapters.calendars import TradingCalendars
 from adapters.candle_store.listing import bytes_per_bar
 from adapters.candle_store.repository import CandleFiles
@@ -31,7 +34,8 @@ from adapters.reading.parquet_mirror import ParquetMirror
 from adapters.reports.audit_plot import draw as draw_audit
 from adapters.simulator import SimulatorProcess
 from adapters.simulator.count import server_count
-from domain.brokers.gateway import BrokerGateway
+from domain.brokers.gateway import Gateway
+from domain.brokers.wire import Transport
 from domain.candles.dataset import Dataset
 from domain.candles.sessions import SessionOverride
 from domain.jobs.ports import JobOwners, JobStore
@@ -39,20 +43,28 @@ from domain.limits.audit import AuditHistory
 from domain.limits.operator_pause import OperatorPause
 from domain.limits.ports import PermitLog, PermitRecord
 from domain.limits.rates import AccountLimits
+from domain.limits.usage import BrokerUsage
 
 __all__ = ["MirrorReport", "draw_audit", "export"]
 
 
-def gateway_for(broker: BrokerSettings) -> BrokerGateway:
+def gateway_for(broker: BrokerSettings) -> Gateway:
     """The gateway that the settings name."""
-    if broker.base_url is None:
-        return BinanceGateway(timeout_seconds=broker.timeout_seconds)
-    return BinanceGateway(broker.base_url, broker.timeout_seconds)
+    return make_gateway(broker.gateway, broker.options)
+
+
+def transport_for(broker: BrokerSettings) -> Transport:
+    """The connections to the broker of the settings, or to a server that speaks like it."""
+    gateway = gateway_for(broker)
+    spec, base_url = gateway.spec, broker.base_url or gateway.spec.base_url
+    # Another server need not have the broker's limits: what it counts of them tells nothing.
+    read_usage = gateway.usage if base_url == spec.base_url else partial(_without_limits, gateway)
+    return HttpTransport(spec.name, base_url, broker.timeout_seconds, read_usage)
 
 
 def limits_for(broker: BrokerSettings) -> AccountLimits:
     """What the settings allow the account, or what the broker documents."""
-    return account_limits(broker, gateway_for(broker), DEFAULT_LIMITS)
+    return account_limits(broker, gateway_for(broker))
 
 
 def candle_repository(root: Path) -> CandleFiles:
@@ -121,9 +133,9 @@ def simulated_exchange(options: Sequence[str] = ()) -> SimulatorProcess:
 
 
 def candles_per_page(settings: Settings) -> int:
-    """How many candles one request can bring, by the settings' gateway."""
-    return (
-        BinanceGateway.max_candles_per_page
-        if settings.broker is None
-        else gateway_for(settings.broker).max_candles_per_page
-    )
+    """How many candles one response can bring, by the settings' gateway."""
+    return 1000 if settings.broker is None else gateway_for(settings.broker).spec.most_rows
+
+
+def _without_limits(gateway: Gateway, headers: Mapping[str, str]) -> list[BrokerUsage]:
+    return [replace(usage, allowed=None) for usage in gateway.usage(headers)]

@@ -13,8 +13,9 @@ from domain.candles.candles import RawCandles
 from domain.candles.coverage import Coverage
 from domain.candles.dataset import Dataset, Interval
 from domain.candles.sessions import AlwaysOpen
-from domain.candles.truncation import PageCheck
+from domain.candles.truncation import TruncationCheck
 from domain.candles.validation import ValidatedCandles, validate
+from domain.spans.span_set import SpanSet
 from domain.spans.time_span import TimeSpan
 
 DATASET = Dataset("memory", "A", Interval("1m"))
@@ -70,7 +71,7 @@ async def _never(_: TimeSpan) -> ValidatedCandles:
 
 
 _SPAN = TimeSpan(0, 1_000 * MINUTE_MS)
-_CHECK = PageCheck(AlwaysOpen(), DATASET, Coverage(_SPAN), [_SPAN], _SPAN.duration_ms, _never)
+_CHECK = TruncationCheck(AlwaysOpen(), DATASET, Coverage(_SPAN), SpanSet([_SPAN]), _SPAN.duration_ms, _never)
 
 
 def _page(bars: int) -> RawCandles:

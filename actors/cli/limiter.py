@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING
 
 import click
 
 from actors.cli.support import App, SentenceGroup, json_option, load_settings, settings_option, write_json, write_table
 from actors.cli.text import limiter as limiter_text
-from actors.settings.model import BrokerSettings, Settings, find_settings_file
+from actors.settings.model import Settings, find_settings_file
 from domain.errors import SettingsError
 
 if TYPE_CHECKING:
     from actors.use_cases.limiter_operator import LimiterOperator
 
-BROKERS = get_args(BrokerSettings.model_fields["gateway"].annotation)
 DEFAULT_ACCOUNT = "default"
 
 
@@ -111,8 +110,11 @@ def status(app: App, broker: str, account: str | None, settings_path: str | None
 
 
 def _account(broker: str, account: str | None, settings_path: str | None) -> Account:
-    if broker not in BROKERS:
-        raise SettingsError(f"{broker!r} is no broker: there are {', '.join(BROKERS)}")
+    from actors.wiring import gateway_names
+
+    names = gateway_names()
+    if broker not in names:
+        raise SettingsError(f"{broker!r} is no broker: there are {', '.join(names)}")
     chosen = _settings(settings_path)
     if chosen is None or chosen.broker is None or chosen.broker.gateway != broker:
         return Account(broker, account or DEFAULT_ACCOUNT)

@@ -73,6 +73,7 @@ class WorkerBuilder:
         return {
             "job_repo": coordinator,
             "broker_gateway": wiring.gateway_for(broker),
+            "transport": wiring.transport_for(broker),
             "candle_repo": wiring.candle_repository(self.settings.storage.root),
             "rate_limiter": PermitClient(limiter, flush_seconds, bundles=BundleTerms.of(limits)),
             "event_emitter": coordinator,
@@ -106,6 +107,6 @@ class CoordinatorBuilder:
             "store": wiring.job_store(self.settings),
             "worker_factory": new_worker,
             "limiter_status": RemoteRateLimiter(self.limiter).status,
-            "candles_per_page": wiring.gateway_for(self.settings.require_broker()).max_candles_per_page,
+            "candles_per_page": wiring.candles_per_page(self.settings),
             "metrics": RayJobMetrics(self.job_id),
         }

@@ -15,7 +15,7 @@ from domain.jobs.timings import Timings
 class BatchCounters:
     """Counts, tells each increase once as a ProgressEvent, and makes the report.
 
-    Pages, candles and requests are told as they come; symbols with the batch, just before its report.
+    Queries, candles and requests are told as they come; symbols with the batch, just before its report.
     """
 
     def __init__(
@@ -30,24 +30,30 @@ class BatchCounters:
         self._failed: list[SymbolFailure] = []
         self._candles = 0
         self._quarantined = 0
-        self._pages = 0
+        self._queries = 0
+        self._untold: dict[str, Any] = {}
         self._findings: dict[str, int] = {}
         self._requests_told = 0
         self._slot_seconds = 0.0
         self._turnaround = turnaround
 
-    def saved(self, candles: int, quarantined: int, pages: int, findings: Mapping[str, int]) -> None:
-        """An answer is on disk; `pages` is 0 while a part of its page is still to come."""
+    def saved(self, candles: int, quarantined: int, findings: Mapping[str, int]) -> None:
+        """An answer is on disk. It is told with the next one, or with the end of its query."""
+        self._tell_saved(queries=0)
         self._candles += candles
         self._quarantined += quarantined
-        self._pages += pages
         self._findings = added(self._findings, findings)
-        self._tell("page", pages=pages, candles=candles, quarantined=quarantined, findings=added(findings, {}))
+        self._untold = {"candles": candles, "quarantined": quarantined, "findings": added(findings, {})}
 
-    def skipped(self, pages: int) -> None:
-        """So many planned pages need no request."""
-        if pages > 0:
-            self._tell("symbol", pages_skipped=pages)
+    def query_done(self) -> None:
+        """All that a query asked for is on disk."""
+        self._queries += 1
+        self._tell_saved(queries=1)
+
+    def skipped(self, queries: int) -> None:
+        """So many planned queries need not be asked."""
+        if queries > 0:
+            self._tell("symbol", pages_skipped=queries)
 
     def worked(self, seconds: float) -> None:
         """A slot had its hands full for so long, waits for permits included."""
@@ -57,13 +63,13 @@ class BatchCounters:
         """The symbol is proven complete."""
         self._completed.append(symbol)
 
-    def failed(self, failure: SymbolFailure, pages_skipped: int) -> None:
-        """The symbol was given up, and so many of its pages with it."""
+    def failed(self, failure: SymbolFailure) -> None:
+        """The symbol was given up."""
         self._failed.append(failure)
-        self.skipped(pages_skipped)
 
     def close(self) -> BatchReport:
         """Tell what the batch has come to, and report it."""
+        self._tell_saved(queries=0)
         self._tell("batch", symbols_done=len(self._completed), symbols_failed=len(self._failed))
         slot_seconds = self._slot_seconds - self._permits.waited_seconds
         return BatchReport(
@@ -74,11 +80,16 @@ class BatchCounters:
             failed=tuple(self._failed),
             candles_saved=self._candles,
             candles_quarantined=self._quarantined,
-            pages=self._pages,
+            pages=self._queries,
             requests=self._permits.requests,
             findings=self._findings,
             timings=self._permits.timings + self._turnaround + Timings(slot_seconds=slot_seconds),
         )
+
+    def _tell_saved(self, queries: int) -> None:
+        if self._untold or queries:
+            self._tell("page", pages=queries, **self._untold)
+            self._untold = {}
 
     def _tell(self, kind: Literal["page", "symbol", "batch"], **counts: Any) -> None:
         requests = self._permits.requests - self._requests_told

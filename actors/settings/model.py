@@ -44,7 +44,8 @@ class BrokerSettings(Section):
     `audit_days` is how long the log of permits is kept, from which `candles audit` proves a run.
     """
 
-    gateway: Literal["binance"] = Field(description='one of the gateways there are: "binance"')
+    gateway: Text = Field(description='the name of a gateway, like "binance": `candles brokers` lists them')
+    options: dict[str, Any] = Field(default_factory=dict, description="a section [broker.options]")
     base_url: Annotated[str, PlainValidator(fields.base_url)] | None = None
     account: Text = "default"
     limits: Annotated[tuple[RateLimit, ...], PlainValidator(fields.limits)] | None = None

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
 from actors.use_cases.catalog import JobCatalog
-from domain.brokers.gateway import BrokerGateway
+from domain.brokers.gateway import Gateway
+from domain.brokers.queries import Instrument, Wanted, grouped
+from domain.brokers.wire import Charge
 from domain.candles.coverage import Coverage
 from domain.candles.dataset import Dataset
-from domain.candles.ports import CandleRepository
+from domain.candles.ports import CandleRepository, TradingCalendar
 from domain.jobs.forecast import CollectionForecast, StoredSymbols, forecast
 from domain.jobs.progress import Progress
 from domain.jobs.request import CollectionRequest
@@ -52,8 +54,9 @@ class JobPlanner:
 
     catalog: JobCatalog
     candles: CandleRepository
-    gateway: BrokerGateway
+    gateway: Gateway
     account: AccountLimits
+    calendar: Callable[[CollectionRequest], TradingCalendar]
     bytes_per_bar: Callable[[Sequence[Dataset]], float | None]
     clock: Callable[[], float] = time.time
 
@@ -63,21 +66,47 @@ class JobPlanner:
         if job is not None:
             request = self.catalog.request(job.job_id)
         datasets = [self.gateway.dataset(symbol, request.interval) for symbol in request.symbols]
-        coverages = [self.candles.coverage(dataset, request.span) for dataset in datasets]
-        settled_before_ms = datasets[0].floor_ms(int(self.clock() * 1000) - request.settle_seconds * 1000)
-        held = StoredSymbols.from_coverages(
-            coverages, settled_before_ms, request.interval.duration_ms, self.gateway.max_candles_per_page
-        )
+        coverages = {dataset: self.candles.coverage(dataset, request.span) for dataset in datasets}
+        most_instruments = self.gateway.spec.most_instruments
+        stored, charges = self._stored(request, coverages)
         foreseen = forecast(
-            held,
-            Slots(request.workers, request.concurrency, request.batch_size),
-            [limit for limit in self.account.limits if limit.cost(1, self.gateway.pool)],
-            self.gateway.tokens_per_request,
+            stored,
+            Slots(request.workers, request.concurrency, -(-request.batch_size // most_instruments)),
+            [limit for limit in self.account.limits if any(limit.cost(1, charge.pool) for charge in charges)],
+            max((charge.tokens for charge in charges), default=1),
             self.catalog.timings(request.broker, request.account),
-            self._bytes_per_bar(datasets, coverages),
+            self._bytes_per_bar(datasets, list(coverages.values())),
             self.account.uplink_seconds,
         )
         return JobPlan(request, foreseen, job)
+
+    def _stored(
+        self, request: CollectionRequest, coverages: Mapping[Dataset, Coverage]
+    ) -> tuple[StoredSymbols, set[Charge]]:
+        """What is there, and the kinds of requests that bring the rest: cut just as a worker does it."""
+        datasets, now_ms = list(coverages), int(self.clock() * 1000)
+        expected = self.calendar(request).expected(datasets[0], datasets[0].align(request.span))
+        settled_before_ms = datasets[0].floor_ms(now_ms - request.settle_seconds * 1000)
+        pages, charges, complete = [], [], 0
+        for first in range(0, len(datasets), request.batch_size):
+            for group in grouped(datasets[first : first + request.batch_size], self.gateway.spec.most_instruments):
+                to_ask = {dataset: coverages[dataset].to_ask(settled_before_ms) for dataset in group}
+                wanted = {Instrument.of(one): Wanted(spans, expected) for one, spans in to_ask.items() if spans}
+                complete += len(group) - len(wanted)
+                made = [charge for query in self.gateway.queries(wanted, now_ms) for charge in query.charges]
+                pages.append(len(made))
+                charges += made
+        stored, denied, missing = (
+            sum(dataset.count(spans & expected) for dataset, spans in found)
+            for found in (
+                [(dataset, one.stored) for dataset, one in coverages.items()],
+                [(dataset, one.confirmed_empty) for dataset, one in coverages.items()],
+                [(dataset, one.missing) for dataset, one in coverages.items()],
+            )
+        )
+        weight = sum(charge.tokens for charge in charges)
+        held = StoredSymbols(tuple(pages), stored, denied, missing, len(datasets), complete, weight)
+        return held, set(charges) or set(self.gateway.spec.charges)
 
     def _bytes_per_bar(self, datasets: Sequence[Dataset], coverages: Sequence[Coverage]) -> float | None:
         """As measured on the job's own symbols, or else on others of the same interval."""

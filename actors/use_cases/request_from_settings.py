@@ -5,13 +5,13 @@ from __future__ import annotations
 from datetime import datetime
 
 from actors.settings.model import Settings
-from domain.brokers.gateway import BrokerGateway
+from domain.brokers.gateway import Gateway
 from domain.errors import SettingsError
 from domain.jobs.request import CollectionRequest
 from domain.spans.time_span import TimeSpan, to_milliseconds
 
 
-def request_from(settings: Settings, gateway: BrokerGateway, now: datetime) -> CollectionRequest:
+def request_from(settings: Settings, gateway: Gateway, now: datetime) -> CollectionRequest:
     """What the settings ask for at that moment: never a bar that has not closed yet.
 
     Raises SettingsError for an interval the broker lacks, and where not one bar has closed.

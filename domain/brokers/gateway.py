@@ -1,57 +1,78 @@
-"""The port to a broker's candle API."""
+"""Gateway: the port to a broker's candle API."""
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
-from domain.candles.candles import RawCandles
+from domain.brokers.answers import Answer
+from domain.brokers.queries import Instrument, Query, Wanted
+from domain.brokers.wire import Charge, Wire
 from domain.candles.dataset import Dataset, Interval
-from domain.limits.ports import PermitSource
-from domain.spans.time_span import TimeSpan
+from domain.limits.rates import RateLimit
+from domain.limits.usage import BrokerUsage
+from domain.spans.span_set import SpanSet
+
+DAY_SECONDS = 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
-class PageRequest:
-    """One page to fetch: a span on the dataset's grid, no longer than the gateway's page."""
+class GatewaySpec:
+    """What a broker can do, and what it allows.
 
-    dataset: Dataset
-    span: TimeSpan
-
-
-@dataclass(frozen=True, slots=True)
-class CandlePage:
-    """What the broker answered to a page request, unchecked.
-
-    `closed_before_ms`: by the broker's own clock, bars that end at or before this moment are final.
-    `requests`: how many requests it took on the wire.
-    """
-
-    request: PageRequest
-    candles: RawCandles
-    closed_before_ms: int
-    requests: int = 1
-
-
-class BrokerGateway(Protocol):
-    """A broker's candle API. Opens its session lazily, inside the actor that uses it.
-
-    Each request on the wire costs `tokens_per_request` of the broker's budget `pool` ("" where it has but one).
+    Brokers of one `limit_domain` share their limits, and so one limiter: an account of theirs is a key, or, with
+    scope "address", whoever shares the IP address. `limits` are what the broker documents. `charges` are the
+    kinds of requests that are made for candles. A query is for at most `most_instruments`. Where
+    `bars_only_where_traded` a quiet stretch has no bars; `rewrites_history` says that old bars change (adjusted
+    prices). A 429 asks for `longest_ban_seconds` at most.
     """
 
     name: str
-    max_candles_per_page: int
-    tokens_per_request: int
-    pool: str
+    base_url: str
+    limit_domain: str
+    limits: tuple[RateLimit, ...]
+    intervals: tuple[str, ...]
+    charges: tuple[Charge, ...] = (Charge(),)
+    scope: Literal["key", "address"] = "key"
+    longest_ban_seconds: float = DAY_SECONDS
+    most_instruments: int = 1
+    most_rows: int = 1000
+    bars_only_where_traded: bool = False
+    rewrites_history: bool = False
+    may_be_negative: bool = False
+    finds_listings: bool = False
+    lists_symbols: bool = False
+    credentials: tuple[str, ...] = ()
+    is_verified: bool = True
+
+
+class Gateway(Protocol):
+    """How to ask one broker, and how to read what it answers. Keeps no cursor and opens nothing.
+
+    `dataset`, `queries` and `another_way` are pure: the plan and the worker use the same.
+    """
+
+    @property
+    def spec(self) -> GatewaySpec: ...
 
     def dataset(self, symbol: str, interval: Interval) -> Dataset:
         """The dataset of a symbol, with the broker's grid; SettingsError for an interval it lacks."""
 
-    async def fetch_page(self, request: PageRequest, permits: PermitSource) -> CandlePage:
-        """Fetch one page, taking one permit per request on the wire; never retries by itself.
+    async def resolve(self, datasets: Sequence[Dataset], wire: Wire) -> dict[Dataset, Instrument]:
+        """How the broker knows these datasets; one that it does not know is left out."""
 
-        Raises a BrokerError; on BrokerThrottled the account has been cooling down already.
+    def queries(self, wanted: Mapping[Instrument, Wanted], now_ms: int) -> list[Query]:
+        """As few queries as bring all that is wanted, in the order in which they are to be asked."""
+
+    def another_way(self, query: Query, doubtful: Mapping[Instrument, SpanSet]) -> list[Query]:
+        """Queries for a second word on what a query was denied: cut or ordered in another way, where there is one."""
+
+    def answers(self, query: Query, wire: Wire) -> AsyncGenerator[Answer]:
+        """The responses to a query, one after the other; the caller saves each and may stop after any.
+
+        Raises a BrokerError; never retries by itself.
         """
 
-    async def close(self) -> None:
-        """Close the session; fetching again opens another."""
+    def usage(self, headers: Mapping[str, str]) -> Iterable[BrokerUsage]:
+        """What the headers of a response tell of the broker's own counts."""

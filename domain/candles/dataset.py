@@ -67,6 +67,10 @@ class Dataset:
         """How many openings the span holds."""
         return self.align(span).duration_ms // self.interval.duration_ms
 
+    def later(self, opening_ms: int, bars: int) -> int:
+        """The opening that comes so many bars after this one."""
+        return opening_ms + bars * self.interval.duration_ms
+
     def count(self, spans: Iterable[TimeSpan]) -> int:
         """How many openings spans hold that lie on the grid."""
         return sum(span.duration_ms for span in spans) // self.interval.duration_ms

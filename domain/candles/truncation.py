@@ -1,9 +1,9 @@
-"""PageCheck: an answer that leaves out what the calendar expects is believed when a second one agrees."""
+"""TruncationCheck: an answer that leaves out what the calendar expects is believed when a second one agrees."""
 
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,13 +27,14 @@ Fetch = Callable[[TimeSpan], Awaitable[ValidatedCandles]]
 Openings = NDArray[np.int64]
 
 
-class PageCheck:
+class TruncationCheck:
     """Looks at one symbol's answers, in order, for bars that were left out without a word.
 
     Asked once more are: of a partly filled page, the stretch from the first to the last expected bar that
     is not there; an empty page beside one with bars; and the last page of a symbol of which nothing came
     at all. Other empty pages are taken at their word: before its listing a symbol may have years of them.
-    A page that the calendar explains costs no second request.
+    A page that the calendar explains costs no second request. A page is what one query asks for; `reach_ms` is
+    how long the longest one is, so how far from an empty page bars speak for there having been some in it.
     """
 
     def __init__(
@@ -41,15 +42,15 @@ class PageCheck:
         calendar: TradingCalendar,
         dataset: Dataset,
         known: Coverage,
-        to_ask: Sequence[TimeSpan],
-        page_ms: int,
+        to_ask: SpanSet,
+        reach_ms: int,
         fetch: Fetch,
     ) -> None:
         self._calendar = calendar
         self._dataset = dataset
         self._span = known.span
         self._last_page_ends_ms = to_ask[-1].end_ms if to_ask else known.span.end_ms
-        self._page_ms = page_ms
+        self._reach_ms = reach_ms
         self._fetch = fetch
         self._duration_ms = dataset.interval.duration_ms
         self._stored = SpanSet()
@@ -61,7 +62,7 @@ class PageCheck:
 
     def surroundings(self, page: TimeSpan) -> TimeSpan:
         """The page with its neighbours, as far as they bear on it: what of them is stored has to be known."""
-        reach_ms = LONGEST_CLOSURE_MS + self._page_ms
+        reach_ms = LONGEST_CLOSURE_MS + self._reach_ms
         return self._span.intersect(TimeSpan(page.start_ms - reach_ms, page.end_ms + reach_ms))
 
     def know(self, coverage: Coverage) -> None:
@@ -70,17 +71,18 @@ class PageCheck:
         self._confirmed_empty = coverage.confirmed_empty
         self._has_bars = self._has_bars or bool(self._stored)
 
-    async def verified(self, answer: ValidatedCandles) -> list[ValidatedCandles]:
+    async def verified(self, answer: ValidatedCandles, again: ValidatedCandles | None = None) -> list[ValidatedCandles]:
         """What to save, in order: the answer, after earlier ones that it shows to have been wrong.
 
-        Raises MalformedResponse where the broker contradicts itself, and whatever a fetch raises.
+        `again` is the second answer about what of it is `doubtful`. Raises MalformedResponse where the broker
+        contradicts itself, and whatever a fetch raises.
         """
         if answer.is_mostly_bad or not answer.answered:
             return [answer]
         # The answer itself first: what it shows of earlier ones is noted only when nothing can refuse it any more.
         doubtful = self.doubtful(answer)
         if doubtful:
-            self._require_agreement(answer, doubtful, await self._fetch(doubtful))
+            self._require_agreement(answer, doubtful, again or await self._fetch(doubtful))
         earlier = await self._answers_before(answer)
         if doubtful:
             self._agreed_until_ms = doubtful.end_ms
@@ -99,7 +101,9 @@ class PageCheck:
         return added(answer.reasons, of_the_calendar)
 
     def doubtful(self, answer: ValidatedCandles) -> TimeSpan | None:
-        """The stretch to be asked once more; None when the answer explains itself."""
+        """The stretch to be asked once more; None when the answer explains itself, or nothing of it can be believed."""
+        if answer.is_mostly_bad or not answer.answered:
+            return None
         left_out = self._left_out(answer)
         if not len(left_out):
             return None
@@ -116,8 +120,8 @@ class PageCheck:
         if not self._has_bars:
             return empty.end_ms >= self._last_page_ends_ms
         before, after = self._expected_before(empty.start_ms), self._expected_after(empty.end_ms)
-        has_bars_before = self._last_bar_before(empty.start_ms) >= before + self._duration_ms - self._page_ms
-        return has_bars_before or self._first_bar_from(empty.end_ms) < after + self._page_ms
+        has_bars_before = self._last_bar_before(empty.start_ms) >= before + self._duration_ms - self._reach_ms
+        return has_bars_before or self._first_bar_from(empty.end_ms) < after + self._reach_ms
 
     async def _answers_before(self, answer: ValidatedCandles) -> list[ValidatedCandles]:
         """Ask once more what was answered with nothing right before this answer, which has bars."""
@@ -127,7 +131,7 @@ class PageCheck:
         if not len(answer.openings) or before < self._span.start_ms or is_explained:
             return []
         end_ms = before + self._duration_ms
-        start_ms = max(self._span.start_ms, end_ms - self._page_ms, last_bar_ms + self._duration_ms)
+        start_ms = max(self._span.start_ms, end_ms - self._reach_ms, last_bar_ms + self._duration_ms)
         doubtful = TimeSpan(start_ms, end_ms)
         if not len(self._expected(doubtful)):
             return []

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any
 
-from domain.candles.coverage import Coverage
 from domain.errors import PermitImpossible
 from domain.jobs.simulation import Batches, Slots, simulated_makespan_seconds, slots_makespan_seconds, widened
 from domain.jobs.timings import Timings
@@ -27,29 +26,19 @@ SLOTS = "concurrency"
 
 @dataclass(frozen=True, slots=True)
 class StoredSymbols:
-    """What is there of a job's symbols, and what is missing, in the order in which they are asked for."""
+    """What is there of a job's symbols, and what is to be asked, in the order in which it is.
+
+    Bars count where the calendar expects them.
+    """
 
     pages: tuple[int, ...]
-    """Requests each symbol needs; 0 for one that is complete."""
+    """Requests that each group of symbols needs which is begun together; 0 for one that is complete."""
     bars_stored: int
     bars_empty: int
     bars_missing: int
-
-    @classmethod
-    def from_coverages(
-        cls, coverages: Sequence[Coverage], settled_before_ms: int, interval_ms: int, bars_per_page: int
-    ) -> StoredSymbols:
-        """From what is stored of each symbol: every span to ask for is cut into pages from its start."""
-        page_ms = interval_ms * bars_per_page
-        return cls(
-            tuple(
-                sum(-(-span.duration_ms // page_ms) for span in coverage.to_ask(settled_before_ms))
-                for coverage in coverages
-            ),
-            sum(span.duration_ms for coverage in coverages for span in coverage.stored) // interval_ms,
-            sum(span.duration_ms for coverage in coverages for span in coverage.confirmed_empty) // interval_ms,
-            sum(span.duration_ms for coverage in coverages for span in coverage.missing) // interval_ms,
-        )
+    symbols_total: int
+    symbols_complete: int
+    weight: int
 
     @property
     def bars_expected(self) -> int:
@@ -142,12 +131,12 @@ def forecast(
     limits_seconds, slowest = max(((seconds, name) for name, seconds in by_limit.items()), default=(0.0, SLOTS))
     bound_by = SLOTS if slots_seconds > limits_seconds else slowest
     return CollectionForecast(
-        symbols_total=len(held.pages),
-        symbols_complete=held.pages.count(0),
+        symbols_total=held.symbols_total,
+        symbols_complete=held.symbols_complete,
         bars_stored=held.bars_stored,
         bars_expected=held.bars_expected,
         requests=requests,
-        weight=requests * weight_per_page,
+        weight=held.weight,
         bound_by=bound_by if requests else "",
         seconds=max(
             _seconds(batches, slots, limits, weight_per_page, timings, most_held_seconds), slots_seconds, limits_seconds

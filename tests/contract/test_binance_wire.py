@@ -88,7 +88,7 @@ async def test_every_arrival_had_a_permit_of_its_own_though_aiohttp_resends_sile
         assert arrived == permits.granted
         assert arrived > 240
         assert permits.answered == 240 - failed
-        assert permits.strays == arrived - permits.answered
+        assert permits.abandoned == arrived - permits.answered
 
 
 async def test_no_arrival_lacks_a_permit_though_connections_close_behind_ones_back() -> None:
@@ -103,7 +103,7 @@ async def test_a_page_counts_the_requests_it_took_on_the_wire() -> None:
     async with exchange_with(Fault(FaultKind.DROPPED_WHEN_KEPT_ALIVE, times=1)) as (_, gateway, permits):
         pages = [await gateway.fetch_page(page_of(gateway), permits) for _ in range(2)]
         assert [page.requests for page in pages] == [1, 2]
-        assert (permits.granted, permits.answered, permits.strays) == (3, 2, 1)
+        assert (permits.granted, permits.answered, permits.abandoned) == (3, 2, 1)
 
 
 async def test_each_permit_asks_for_the_weight_that_binance_charges() -> None:
@@ -154,7 +154,7 @@ async def test_what_hangs_is_given_up_after_the_timeout(kind: FaultKind, answere
     async with exchange_with(Fault(kind), timeout_seconds=0.2) as (_, gateway, permits):
         with pytest.raises(BrokerUnavailable, match=r"within 0\.2 s"):
             await gateway.fetch_page(page_of(gateway), permits)
-        assert (permits.answered, permits.strays) == (answered, 1 - answered)
+        assert (permits.answered, permits.abandoned) == (answered, 1 - answered)
 
 
 async def test_waiting_for_a_permit_does_not_use_up_the_timeout() -> None:

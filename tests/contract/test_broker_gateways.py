@@ -152,7 +152,7 @@ async def test_a_request_that_is_cancelled_in_flight_is_left_as_a_stray(subject:
     fetching.cancel()
     with pytest.raises(asyncio.CancelledError):
         await fetching
-    assert (subject.permits.strays, subject.permits.answered, subject.permits.unused) == (1, 0, 0)
+    assert (subject.permits.abandoned, subject.permits.answered, subject.permits.unused) == (1, 0, 0)
 
 
 async def test_a_closed_gateway_opens_again_when_asked(subject: Subject) -> None:

@@ -2,31 +2,50 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
-from functools import partial
-from typing import Any, NoReturn
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from typing import Any
 
 from adapters.brokers.binance.klines import WrongKlines, parse_klines
-from adapters.brokers.http.session import HttpAnswer, HttpSession
 from adapters.brokers.http.usage import used_weights
-from domain.brokers.gateway import CandlePage, PageRequest
+from adapters.brokers.http.verdicts import http_condition, parse_json
+from domain.brokers.answers import Answer, Part
+from domain.brokers.conditions import Condition, SymbolsRefused, Unreachable, Unusable
+from domain.brokers.gateway import GatewaySpec
+from domain.brokers.queries import Instrument, Query, Wanted, cut
+from domain.brokers.wire import Charge, Wire, WireRequest, WireResponse
+from domain.candles.candles import RawCandles
 from domain.candles.dataset import Dataset, Interval
-from domain.errors import BrokerUnavailable, MalformedResponse, SettingsError, SymbolRejected
-from domain.limits.ports import PermitSource
+from domain.errors import MalformedResponse, SettingsError
 from domain.limits.rates import RateLimit
+from domain.limits.usage import BrokerUsage
+from domain.spans.span_set import SpanSet
+from domain.spans.time_span import TimeSpan
 
 BASE_URL = "https://api.binance.com"
-DEFAULT_LIMITS = ("6000w/60s",)
-"""What one IP address may use. Source: Binance Spot API, `rateLimits` of GET /api/v3/exchangeInfo
-(REQUEST_WEIGHT 6000 per minute); its RAW_REQUESTS (61,000 in 5 minutes) cannot be reached with klines of weight 2."""
+MOST_ROWS = 1000
+KLINES = "/api/v3/klines"
 
-KLINES_WEIGHT = 2
+_KLINES_CHARGE = Charge(2)
 """Source: Binance Spot API, "Kline/Candlestick data": weight 2, whatever the limit parameter says."""
 
 INTERVALS = (
     "1s", "1m", "3m", "5m", "15m", "30m", "1h", "2h", "4h", "6h", "8h", "12h", "1d", "3d", "1w",
 )  # fmt: skip
+
+SPEC = GatewaySpec(
+    name="binance",
+    base_url=BASE_URL,
+    limit_domain="binance",
+    # What one IP address may use. Source: Binance Spot API, `rateLimits` of GET /api/v3/exchangeInfo (REQUEST_WEIGHT
+    # 6000 per minute); its RAW_REQUESTS (61,000 in 5 minutes) cannot be reached with klines of weight 2.
+    limits=(RateLimit.parse("6000w/60s"),),
+    scope="address",
+    # Source: Binance Spot API, "IP Limits": bans go from 2 minutes to 3 days.
+    longest_ban_seconds=3 * 86_400.0,
+    intervals=INTERVALS,
+    charges=(_KLINES_CHARGE,),
+    most_rows=MOST_ROWS,
+)
 
 _FIRST_MONDAY_MS = 345_600_000
 _SERVER_TROUBLE = frozenset({-1000, -1001, -1006, -1007, -1008, -1016})
@@ -34,72 +53,93 @@ _SERVER_TROUBLE = frozenset({-1000, -1001, -1006, -1007, -1008, -1016})
 
 
 class BinanceGateway:
-    """Binance's spot klines: up to 1,000 candles a page, no account needed.
+    """Binance's spot klines: up to 1,000 candles a response, no account needed.
 
     Extra columns: quote_volume, trade_count (int64), taker_buy_base_volume, taker_buy_quote_volume.
-    Bars open on multiples of their interval since 1970; weeks open on Mondays. Calendar months ("1M")
-    have no fixed length and are not offered.
+    Bars open on multiples of their interval since 1970; weeks open on Mondays.
     """
 
-    name = "binance"
-    max_candles_per_page = 1000
-    tokens_per_request = KLINES_WEIGHT
-    pool = ""
+    @classmethod
+    def from_options(cls, options: Mapping[str, Any]) -> BinanceGateway:
+        """The gateway; it takes no options."""
+        if options:
+            raise ValueError(f"binance takes no options, and {min(options)} is one: leave it out")
+        return cls()
 
-    def __init__(
-        self, base_url: str = BASE_URL, timeout_seconds: float = 10.0, clock: Callable[[], float] = time.time
-    ) -> None:
-        # Another server need not have Binance's limits.
-        documented = [RateLimit.parse(text) for text in DEFAULT_LIMITS] if base_url == BASE_URL else []
-        read_usage = partial(used_weights, documented=documented)
-        self._http = HttpSession(self.name, base_url, timeout_seconds, clock, read_usage)
+    @property
+    def spec(self) -> GatewaySpec:
+        return SPEC
 
     def dataset(self, symbol: str, interval: Interval) -> Dataset:
         """The symbol's candles on Binance's grid; SettingsError for an interval that Binance lacks."""
         if interval.name not in INTERVALS:
             raise SettingsError(f'Binance has no interval "{interval}": choose one of {", ".join(INTERVALS)}')
         anchor_ms = _FIRST_MONDAY_MS if interval.name == "1w" else 0
-        return Dataset(self.name, symbol, interval, anchor_ms=anchor_ms)
+        return Dataset(SPEC.name, symbol, interval, anchor_ms=anchor_ms)
 
-    async def fetch_page(self, request: PageRequest, permits: PermitSource) -> CandlePage:
-        """Fetch one page as Binance has it, the bar still forming included.
+    async def resolve(self, datasets: Sequence[Dataset], wire: Wire) -> dict[Dataset, Instrument]:
+        """Binance knows symbols by their names."""
+        return {dataset: Instrument.of(dataset) for dataset in datasets}
 
-        `closed_before_ms` is when the broker can have looked at the request at the earliest, by its
-        own clock: a bar that closed while the answer was on its way is not final in that answer.
-        """
-        dataset, span = request.dataset, request.span
-        bars = dataset.bars_in(span)
-        if not 0 < bars <= self.max_candles_per_page:
-            raise ValueError(f"a page holds 1 to {self.max_candles_per_page} bars, not {bars}")
+    def queries(self, wanted: Mapping[Instrument, Wanted], now_ms: int) -> list[Query]:
+        """One instrument a query, 1,000 bars at most."""
+        return [
+            Query(KLINES, (instrument,), span, (_KLINES_CHARGE,), MOST_ROWS)
+            for instrument, one in wanted.items()
+            for span in cut(one, instrument.dataset, MOST_ROWS)
+        ]
+
+    def another_way(self, query: Query, doubtful: Mapping[Instrument, SpanSet]) -> list[Query]:
+        """The stretch from the first to the last bar that did not come, asked by itself."""
+        return [
+            Query(KLINES, (instrument,), spans.extent, (_KLINES_CHARGE,), MOST_ROWS)
+            for instrument, spans in doubtful.items()
+            if spans
+        ]
+
+    async def answers(self, query: Query, wire: Wire) -> AsyncGenerator[Answer]:
+        """One response, the bar still forming included."""
+        (instrument,) = query.instruments
+        dataset, span = instrument.dataset, query.span
         params: dict[str, str | int] = {
-            "symbol": dataset.symbol,
+            "symbol": instrument.key,
             "interval": dataset.interval.name,
             "startTime": span.start_ms,
             "endTime": span.end_ms - 1,
-            "limit": bars,
+            "limit": min(dataset.bars_in(span), MOST_ROWS),
         }
-        answer = await self._http.get_json("/api/v3/klines", params, permits, self.tokens_per_request, dataset.symbol)
-        if answer.status >= 400:
-            self._reject(answer, dataset.symbol)
+        response = await wire.fetch(WireRequest(KLINES, params, _KLINES_CHARGE), _judge, dataset.symbol)
         try:
-            candles = parse_klines(answer.payload, most_rows=bars)
-        except WrongKlines as error:
-            raise MalformedResponse(self.name, dataset.symbol, str(error)) from error
-        return CandlePage(request, candles, answer.asked_at_ms, answer.requests)
+            rows = parse_klines(parse_json(response), most_rows=MOST_ROWS)
+        except (WrongKlines, ValueError) as error:
+            raise MalformedResponse(SPEC.name, dataset.symbol, str(error)) from error
+        yield Answer((Part(instrument, rows, _answered(rows, dataset, span)),), response.asked_at_ms)
 
-    async def close(self) -> None:
-        """Close the session; fetching again opens another."""
-        await self._http.close()
+    def usage(self, headers: Mapping[str, str]) -> tuple[BrokerUsage, ...]:
+        """The weights that Binance has counted."""
+        return used_weights(headers, SPEC.limits)
 
-    def _reject(self, answer: HttpAnswer, symbol: str) -> NoReturn:
-        """Raise what a 4xx means: Binance's own refusal of this request will not change by asking again."""
-        code, message = _binance_error(answer.payload)
-        if code is None:
-            raise MalformedResponse(self.name, symbol, f"HTTP {answer.status} that is not an error of Binance")
-        text = f"HTTP {answer.status}, code {code}: {message}"
-        if code in _SERVER_TROUBLE:
-            raise BrokerUnavailable(self.name, symbol, text)
-        raise SymbolRejected(self.name, symbol, text)
+
+def _answered(rows: RawCandles, dataset: Dataset, span: TimeSpan) -> SpanSet:
+    """All of the span; of one that may hold more than a response does, a full response answers up to its last bar."""
+    if len(rows) < MOST_ROWS or dataset.bars_in(span) <= MOST_ROWS:
+        return SpanSet([span])
+    last_ms = dataset.floor_ms(int(rows.open_time_ms.max()))
+    return SpanSet([span.intersect(TimeSpan(span.start_ms, max(span.start_ms, dataset.later(last_ms, 1))))])
+
+
+def _judge(response: WireResponse) -> Condition | None:
+    condition = http_condition(response)
+    if condition is not None or response.status < 400:
+        return condition
+    try:
+        code, message = _binance_error(parse_json(response))
+    except ValueError as error:
+        return Unusable(str(error))
+    if code is None:
+        return Unusable(f"HTTP {response.status} that is not an error of Binance")
+    text = f"HTTP {response.status}, code {code}: {message}"
+    return Unreachable(text) if code in _SERVER_TROUBLE else SymbolsRefused(text)
 
 
 def _binance_error(payload: Any) -> tuple[int | None, str]:

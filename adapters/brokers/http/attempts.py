@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import TypeAlias, TypeVar
 
 from aiohttp import ClientHandlerType, ClientRequest, ClientResponse
 
+from domain.brokers.wire import Charge
 from domain.errors import BrokerUnavailable, PermitExpired
 from domain.limits.ports import Permit, PermitSource
 from domain.limits.usage import BrokerUsage
 
 Result = TypeVar("Result")
 
-UsageReader: TypeAlias = Callable[[Mapping[str, str]], Sequence[BrokerUsage]]
+UsageReader: TypeAlias = Callable[[Mapping[str, str]], Iterable[BrokerUsage]]
 """What a broker's headers say of its own counts."""
 
 _MOST_EXPIRED_PERMITS = 3
@@ -33,17 +34,16 @@ class WireAttempts:
         broker: str,
         symbol: str,
         permits: PermitSource,
-        tokens: int,
+        charge: Charge,
         timeout_seconds: float,
         clock: Callable[[], float],
         read_usage: UsageReader,
-        pool: str = "",
     ) -> None:
         self.requests = 0
         self.written_at_ms = 0
         self.call_seconds = 0.0
         self._broker, self._symbol = broker, symbol
-        self._permits, self._tokens, self._pool = permits, tokens, pool
+        self._permits, self._charge = permits, charge
         self._read_usage = read_usage
         self._timeout_seconds = timeout_seconds
         self._clock = clock
@@ -79,10 +79,10 @@ class WireAttempts:
 
     async def _attempt(self, request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
         loop = asyncio.get_running_loop()
-        async with self._permits.acquire(self._tokens, self._pool) as permit:
+        async with self._permits.acquire(self._charge.tokens, self._charge.pool) as permit:
             self._permit = permit
             self._deadline = loop.time() + self._timeout_seconds
             response = await self.in_time(handler(request))
-            permit.answered(self._read_usage(response.headers))
+            permit.answered(tuple(self._read_usage(response.headers)))
             self.call_seconds = loop.time() - self._written_at
             return response

@@ -21,6 +21,7 @@ from domain.jobs.simulation import Slots
 from domain.jobs.timings import NOTHING_TIMED, Timings
 from domain.limits.rates import RateLimit
 from domain.spans.time_span import TimeSpan
+from tests.forecast_examples import stored
 from tests.unit.cli.cli_fakes import FakeService, ended
 
 REQUEST = CollectionRequest("binance", "default", ("A", "B", "C"), Interval("1m"), TimeSpan(0, 3_000 * 60_000))
@@ -32,11 +33,11 @@ def plan_of(held: StoredSymbols, timings: Timings = NOTHING_TIMED, bytes_per_bar
     return JobPlan(REQUEST, forecast(held, Slots(2, 4, 10), LIMITS, 2, timings, bytes_per_bar), None)
 
 
-FRESH = plan_of(StoredSymbols((3, 3, 3), 0, 0, 9_000))
+FRESH = plan_of(stored((3, 3, 3), 0, 0, 9_000, weight=2))
 PARTLY = replace(
-    plan_of(StoredSymbols((3, 0, 2), 4_000, 0, 5_000), Timings(10, 1.0, 2.0), 8.91), job=ended(JobStatus.PAUSED)
+    plan_of(stored((3, 0, 2), 4_000, 0, 5_000, weight=2), Timings(10, 1.0, 2.0), 8.91), job=ended(JobStatus.PAUSED)
 )
-FINISHED = replace(plan_of(StoredSymbols((0, 0, 0), 9_000, 0, 0)), job=ended(JobStatus.COMPLETED))
+FINISHED = replace(plan_of(stored((0, 0, 0), 9_000, 0, 0)), job=ended(JobStatus.COMPLETED))
 
 
 class PlanningService(FakeService):

@@ -58,7 +58,7 @@ class StoreService(FakeService):
         super().__init__(FakeHandle([RUNNING, ended(JobStatus.COMPLETED)]))
         self.path = path
         self.candles = DamageableRepository()
-        self.gateway = InMemoryGateway({}, name="binance")
+        self.gateway = InMemoryGateway("binance")
         self.catalog = JobCatalog(JobJournal.in_memory(), 1000)
         self.job_id = self.catalog.find_or_submit(REQUEST)
         self.submitted: list[CollectionRequest] = []

@@ -5,8 +5,8 @@ from dataclasses import fields
 import numpy as np
 import pytest
 
-from adapters.in_memory import InMemoryGateway
-from domain.brokers.gateway import CandlePage, PageRequest
+from adapters.in_memory import InMemoryExchange
+from domain.brokers.wire import WireRequest, WireResponse
 from domain.candles.candles import Candles
 from domain.errors import (
     BrokerThrottled,
@@ -22,7 +22,6 @@ from domain.errors import (
 from domain.jobs.ports import ProgressEvent
 from domain.jobs.retries import RetryPolicy
 from domain.limits.messages import Priority
-from domain.limits.ports import PermitSource
 from domain.spans.time_span import TimeSpan
 from tests.unit.collecting.worker_bench import MINUTE_MS, Bench, bars, minutes, names
 
@@ -53,7 +52,7 @@ async def test_no_more_symbols_are_in_flight_than_the_concurrency_allows() -> No
 
     async def note(_: object) -> None:
         nonlocal most
-        most = max(most, bench.gateway.in_flight, len((await bench.worker.status())["symbols"]))
+        most = max(most, bench.exchange.in_flight, len((await bench.worker.status())["symbols"]))
 
     bench._before_blocking = note
     await bench.run()
@@ -154,15 +153,15 @@ async def test_a_symbol_is_given_up_after_as_many_attempts_as_the_policy_has() -
 
 
 async def test_the_attempts_of_one_page_are_not_charged_to_the_next() -> None:
-    class Flaky(InMemoryGateway):
-        async def fetch_page(self, request: PageRequest, permits: PermitSource) -> CandlePage:
-            page = await super().fetch_page(request, permits)
-            if self.pages_asked.count(request) < 3:
+    class Flaky(InMemoryExchange):
+        async def respond(self, request: WireRequest) -> WireResponse:
+            response = await super().respond(request)
+            if self.asked.count(self.asked[-1]) < 3:
                 raise unavailable()
-            return page
+            return response
 
     bench = Bench(bars_each=50, policy=RetryPolicy(attempts=3))
-    bench.gateway.__class__ = Flaky
+    bench.exchange.__class__ = Flaky
     await bench.run()
     assert bench.jobs.reports[0].completed == ("S00",)
 
@@ -215,7 +214,7 @@ async def test_a_bar_that_is_not_closed_yet_is_waited_for_and_only_the_rest_is_a
 
     async def clock_moves(_: object) -> None:
         if len(bench.asked) == 2:
-            bench.gateway.closed_before_ms = 10 * MINUTE_MS
+            bench.exchange.closed_before_ms = 10 * MINUTE_MS
 
     bench._before_blocking = clock_moves
     await bench.run()
@@ -296,7 +295,7 @@ async def test_a_bug_ends_the_run_loudly_and_leaves_the_job() -> None:
 async def test_the_worker_gives_everything_back_at_the_end_and_is_named_after_its_job() -> None:
     bench = Bench()
     await bench.run()
-    assert bench.gateway.closed
+    assert bench.exchange.closed
     assert bench.limiter.closed
     assert bench.limiter.bound_jobs == [("memory-job", Priority.BULK)]
     assert repr(bench.worker) == "CollectionWorker(memory-job, worker-1)"

@@ -25,7 +25,7 @@ async def test_pause_finishes_the_current_symbol_and_waits() -> None:
     await asyncio.sleep(0.5)
     await bench.worker.pause()
     assert bench.is_complete("S00")
-    assert bench.gateway.in_flight == 0
+    assert bench.exchange.in_flight == 0
     assert not run.done()
     assert (await bench.worker.status())["state"] == "paused"
     assert [(report.finished, report.completed) for report in bench.jobs.reports] == [(False, ("S00",))]
@@ -52,7 +52,7 @@ async def test_pause_at_once_stops_after_the_page_in_hand_and_resume_goes_on_beh
     await asyncio.sleep(0.5)
     await bench.worker.pause(now=True)
     assert bench.stored("S00") == 10
-    assert bench.limiter.strays == 0
+    assert bench.limiter.abandoned == 0
     await bench.worker.resume()
     assert (await run).reason == "done"
     assert bench.asked == [("S00", minutes(0, 10)), ("S00", minutes(10, 20)), ("S00", minutes(20, 30))]
@@ -199,7 +199,7 @@ async def test_shutdown_ends_the_run_at_once_from_any_state(state: str) -> None:
     assert bench.jobs.finished_workers == ["worker-1"]
     assert all(not report.finished and report.completed == () for report in bench.jobs.reports)
     await a_while()
-    assert (len(bench.asked), bench.gateway.in_flight, bench.limiter.waiting) == (asked, 0, 0)
+    assert (len(bench.asked), bench.exchange.in_flight, bench.limiter.waiting) == (asked, 0, 0)
 
 
 async def test_shutdown_in_a_hung_fetch_delivers_the_partial_report() -> None:
@@ -209,7 +209,7 @@ async def test_shutdown_in_a_hung_fetch_delivers_the_partial_report() -> None:
     await run
     (report,) = bench.jobs.reports
     assert (report.finished, report.completed, report.pages, report.requests) == (False, ("S00", "S01", "S02"), 3, 4)
-    assert bench.limiter.strays == 1
+    assert bench.limiter.abandoned == 1
 
 
 async def test_shutdown_while_saving_lets_the_save_finish() -> None:

@@ -21,7 +21,7 @@ async def _follow(bench: Bench, orders: Sequence[tuple[float, str]]) -> None:
     for delay_seconds, order in orders:
         await asyncio.sleep(delay_seconds)
         if silent_since is not None:
-            assert (len(bench.asked), bench.gateway.in_flight, bench.limiter.waiting) == (silent_since, 0, 0)
+            assert (len(bench.asked), bench.exchange.in_flight, bench.limiter.waiting) == (silent_since, 0, 0)
         if order == "resume":
             await bench.worker.resume()
             silent_since = None
@@ -44,7 +44,7 @@ def test_whatever_is_paused_and_resumed_every_page_is_asked_exactly_once(
         assert len(bench.asked) == len(set(bench.asked)) == PAGES
         assert sum(report.pages for report in bench.jobs.reports) == PAGES
         assert sum(report.requests for report in bench.jobs.reports) == PAGES
-        assert bench.limiter.strays == 0
+        assert bench.limiter.abandoned == 0
 
     with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
         runner.run(scenario())
@@ -67,7 +67,7 @@ def test_a_shutdown_at_any_moment_ends_the_run_and_loses_nothing_that_was_saved(
         assert (await run).reason in ("stopped", "done")
         saved = sum(report.candles_saved for report in bench.jobs.reports)
         assert saved == sum(bench.stored(symbol) for symbol in bench.symbols)
-        assert bench.limiter.granted == bench.limiter.answered + bench.limiter.unused + bench.limiter.strays
+        assert bench.limiter.granted == bench.limiter.answered + bench.limiter.unused + bench.limiter.abandoned
         assert bench.jobs.workers == set()
 
     with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:

@@ -12,6 +12,7 @@ import numpy as np
 from actors.collection_worker import CollectionWorker
 from adapters.in_memory import (
     InMemoryCandleRepository,
+    InMemoryExchange,
     InMemoryGateway,
     InMemoryJobRepository,
     InMemoryRateLimiter,
@@ -65,7 +66,7 @@ class Bench:
         settle_seconds: int = 0,
         clock: Callable[[], float] = time.time,
         candles: InMemoryCandleRepository | None = None,
-        **gateway: Any,
+        **exchange: Any,
     ) -> None:
         self.symbols = tuple(symbols)
         self.span = span or minutes(0, bars_each)
@@ -81,7 +82,8 @@ class Bench:
         )
         if market is None:
             market = {symbol: bars(bars_each) for symbol in self.symbols}
-        self.gateway = InMemoryGateway(market, max_candles_per_page=10, mishaps=mishaps, **gateway)
+        self.exchange = InMemoryExchange(market, mishaps=mishaps, **exchange)
+        self.gateway = InMemoryGateway(most_rows=10)
         self.candles = candles or InMemoryCandleRepository()
         self.limiter = InMemoryRateLimiter()
         self.jobs = InMemoryJobRepository(self.request)
@@ -90,6 +92,7 @@ class Bench:
         self.worker = CollectionWorker(
             self.jobs,
             self.gateway,
+            self.exchange,
             self.candles,
             self.limiter,
             self.emitter,
@@ -120,7 +123,7 @@ class Bench:
 
     @property
     def asked(self) -> list[tuple[str, TimeSpan]]:
-        return [(page.dataset.symbol, page.span) for page in self.gateway.pages_asked]
+        return self.exchange.asked
 
 
 async def a_while() -> None:

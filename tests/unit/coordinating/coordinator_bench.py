@@ -10,7 +10,7 @@ from typing import Any
 
 from actors.collection_worker import CollectionWorker
 from actors.job_coordinator import JobCoordinator
-from adapters.in_memory import InMemoryCandleRepository, InMemoryGateway, InMemoryRateLimiter
+from adapters.in_memory import InMemoryCandleRepository, InMemoryExchange, InMemoryGateway, InMemoryRateLimiter
 from adapters.job_store.journal import JobJournal
 from domain.candles.dataset import Interval
 from domain.errors import EventStoreUnavailable, WorkerLost
@@ -115,9 +115,8 @@ class CoordinatorBench:
         self.store = FaultyStore()
         self.job_id = self.store.submit(self.request, datetime.now(UTC))
         market = {symbol: bars(10) for symbol in self.request.symbols}
-        self.gateway = InMemoryGateway(
-            market, max_candles_per_page=10, mishaps=mishaps, latency_seconds=latency_seconds
-        )
+        self.exchange = InMemoryExchange(market, mishaps=mishaps, latency_seconds=latency_seconds)
+        self.gateway = InMemoryGateway(most_rows=10)
         self.candles = InMemoryCandleRepository()
         self.limiter = InMemoryRateLimiter()
         self.workers: list[LocalWorker] = []
@@ -162,6 +161,7 @@ class CoordinatorBench:
         worker.real = CollectionWorker(
             self.coordinator,
             self.gateway,
+            self.exchange,
             self.candles,
             self.limiter,
             self,

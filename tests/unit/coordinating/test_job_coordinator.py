@@ -37,7 +37,7 @@ async def test_more_failures_than_allowed_end_the_run_at_once(choice: OnTooManyF
     await bench.coordinator.begin()
     job = await bench.ended()
     assert (job.status, job.reason) == (status, "too_many_failures")
-    assert len(bench.gateway.pages_asked) < 10
+    assert len(bench.exchange.asked) < 10
 
 
 async def test_more_failures_than_allowed_at_the_end_fail_the_job() -> None:
@@ -52,11 +52,11 @@ async def test_retry_collects_the_failed_symbols_only() -> None:
     assert (await bench.ended()).status is JobStatus.PAUSED
     await bench.new_coordinator().begin()
     assert (await bench.ended()).status is JobStatus.FAILED
-    asked = len(bench.gateway.pages_asked)
+    asked = len(bench.exchange.asked)
     await bench.new_coordinator().begin(retry=True)
     job = await bench.ended()
     assert (job.status, job.symbols_completed) == (JobStatus.COMPLETED, 4)
-    assert [page.dataset.symbol for page in bench.gateway.pages_asked[asked:]] == ["S01"]
+    assert [symbol for symbol, _ in bench.exchange.asked[asked:]] == ["S01"]
 
 
 async def test_a_lost_workers_batch_goes_to_a_new_worker_and_its_late_report_is_refused() -> None:
@@ -104,12 +104,12 @@ async def test_paused_is_recorded_only_when_nothing_is_in_flight_and_resume_goes
     await asyncio.sleep(0.05)
     pausing = asyncio.ensure_future(bench.coordinator.pause())
     await asyncio.sleep(0)
-    assert (bench.gateway.in_flight, bench.job.status) == (1, JobStatus.RUNNING)
+    assert (bench.exchange.in_flight, bench.job.status) == (1, JobStatus.RUNNING)
     assert (await pausing).status is bench.job.status is JobStatus.PAUSED
-    assert bench.gateway.in_flight == 0
-    asked = len(bench.gateway.pages_asked)
+    assert bench.exchange.in_flight == 0
+    asked = len(bench.exchange.asked)
     await asyncio.sleep(30)
-    assert len(bench.gateway.pages_asked) == asked == 1
+    assert len(bench.exchange.asked) == asked == 1
     assert (await bench.coordinator.resume()).status is JobStatus.RUNNING
     job = await bench.ended()
     assert (job.status, job.symbols_completed, job.requests) == (JobStatus.COMPLETED, 4, 4)
@@ -120,10 +120,10 @@ async def test_a_worker_made_during_a_pause_begins_nothing() -> None:
     await bench.coordinator.begin()
     await asyncio.sleep(0.05)
     await bench.coordinator.pause()
-    asked = len(bench.gateway.pages_asked)
+    asked = len(bench.exchange.asked)
     bench.workers[0].kill()
     await asyncio.sleep(30)
-    assert (len(bench.workers), len(bench.gateway.pages_asked)) == (2, asked)
+    assert (len(bench.workers), len(bench.exchange.asked)) == (2, asked)
     await bench.coordinator.resume()
     assert (await bench.ended()).status is JobStatus.COMPLETED
 

@@ -15,14 +15,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from domain.candles.coverage import Coverage
 from domain.errors import PermitImpossible
 from domain.jobs.forecast import BYTES_PER_BAR, SLOTS, CollectionForecast, StoredSymbols, forecast
 from domain.jobs.simulation import Batches, Slots, calls_like, simulated_makespan_seconds, slots_makespan_seconds
 from domain.jobs.timings import ENOUGH_CALLS, FEW_CALLS, NOTHING_TIMED, Timings, last_calls, typical_timings
 from domain.limits.ledger import PermitLedger
 from domain.limits.rates import RateLimit, ideal_makespan_seconds
-from domain.spans.time_span import TimeSpan
+from tests.forecast_examples import stored
 
 MINUTE_MS = 60_000
 FIFTEEN = RateLimit.parse("15/1s")
@@ -34,7 +33,7 @@ slots = some.builds(Slots, some.integers(1, 4), some.integers(1, 5), some.intege
 
 
 def held(*pages: int) -> StoredSymbols:
-    return StoredSymbols(pages, bars_stored=0, bars_empty=0, bars_missing=1000 * sum(pages))
+    return stored(pages, missing=1000 * sum(pages))
 
 
 def timed(
@@ -195,7 +194,7 @@ def test_all_windows_hold_at_once() -> None:
 
 
 def test_a_weight_is_what_a_window_of_weight_counts() -> None:
-    told = forecast(held(*[1] * 6), WIDE, [RateLimit.parse("10w/1s")], 5, NOTHING_TIMED, None)
+    told = forecast(stored((1,) * 6, weight=5), WIDE, [RateLimit.parse("10w/1s")], 5, NOTHING_TIMED, None)
     assert (told.requests, told.weight) == (6, 30)
     assert told.seconds == pytest.approx(2.0, rel=0.01)
     with pytest.raises(PermitImpossible):
@@ -249,19 +248,9 @@ def test_a_first_run_states_a_lower_bound_however_long_it_is() -> None:
     assert foretell([1] * 200_000, [], NOTHING_TIMED, Slots(4, 4, 300)).seconds == 0
 
 
-def test_every_missing_span_is_cut_into_pages_of_its_own() -> None:
-    span = TimeSpan(0, 30 * MINUTE_MS)
-    hole = Coverage.from_runs(span, [span.intersect(TimeSpan(10 * MINUTE_MS, 12 * MINUTE_MS))], [])
-    full = Coverage.from_runs(span, [span], [TimeSpan(0, 15 * MINUTE_MS)])
-    told = StoredSymbols.from_coverages([hole, full], span.end_ms, MINUTE_MS, bars_per_page=9)
-    # Ten minutes before the two confirmed empty are two pages of nine, eighteen after them are two more.
-    assert told.pages == (4, 0)
-    assert (told.bars_stored, told.bars_empty, told.bars_missing) == (15, 17, 28)
-
-
 def test_bars_are_expected_as_densely_as_they_came_so_far() -> None:
-    assert StoredSymbols((1,), bars_stored=50, bars_empty=150, bars_missing=100).bars_expected == 25
-    assert StoredSymbols((1,), bars_stored=0, bars_empty=0, bars_missing=100).bars_expected == 100
+    assert stored((1,), 50, 150, 100).bars_expected == 25
+    assert stored((1,), 0, 0, 100).bars_expected == 100
 
 
 def test_bytes_are_as_measured_or_else_a_stated_guess() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from actors.settings.account_limits import account_limits
 from actors.settings.model import BrokerSettings, Settings
-from adapters.brokers.binance.gateway import DEFAULT_LIMITS, BinanceGateway
+from adapters.brokers.binance.gateway import BinanceGateway
 from domain.errors import SettingsError
 
 TREE = Path(__file__).resolve().parents[3]
@@ -28,13 +28,13 @@ def broker_with(folder: Path, broker: str) -> BrokerSettings:
 
 
 def test_without_limits_those_that_the_broker_documents_hold(tmp_path: Path) -> None:
-    limits = account_limits(broker_with(tmp_path, ""), BinanceGateway(), DEFAULT_LIMITS)
+    limits = account_limits(broker_with(tmp_path, ""), BinanceGateway())
     assert [str(limit) for limit in limits.limits] == ["6000w/60s"]
     assert (limits.timeout_seconds, limits.abandoned_seconds, limits.uplink_seconds) == (10.0, 10.0, None)
 
 
 def test_an_uplink_is_the_users_word(tmp_path: Path) -> None:
-    limits = account_limits(broker_with(tmp_path, "uplink_seconds = 0.5"), BinanceGateway(), DEFAULT_LIMITS)
+    limits = account_limits(broker_with(tmp_path, "uplink_seconds = 0.5"), BinanceGateway())
     assert limits.uplink_seconds == 0.5
 
 
@@ -47,13 +47,13 @@ def test_an_uplink_is_a_number_of_seconds_above_0(tmp_path: Path, value: str) ->
 def test_a_limit_into_which_no_request_fits_is_refused(tmp_path: Path) -> None:
     broker = broker_with(tmp_path, 'limits = ["15/1s", "1w/60s"]')
     with pytest.raises(SettingsError, match='no request ever fits into "1w/60s": at binance each weighs 2'):
-        account_limits(broker, BinanceGateway(), DEFAULT_LIMITS)
+        account_limits(broker, BinanceGateway())
 
 
 def test_a_pool_that_the_gateway_never_draws_on_is_refused_for_it_would_limit_nothing(tmp_path: Path) -> None:
     broker = broker_with(tmp_path, 'limits = ["15/1s", "3/1s@historical"]')
     with pytest.raises(SettingsError, match='"3/1s@historical" limits nothing: binance has no pool "historical"'):
-        account_limits(broker, BinanceGateway(), DEFAULT_LIMITS)
+        account_limits(broker, BinanceGateway())
 
 
 def test_one_window_given_twice_is_refused_and_one_for_each_pool_is_not(tmp_path: Path) -> None:

@@ -99,11 +99,11 @@ def test_relative_paths_count_from_the_folder_of_the_file(tmp_path: Path) -> Non
             STORAGE + '[cluster]\naddress = "here"\n',
             'cluster.address is "here": write "embedded", "auto", or where a cluster is, like "ray://head:10001"',
         ),
-        (STORAGE + "[broker]\n", 'broker.gateway is missing: write one of the gateways there are: "binance"'),
         (
-            STORAGE + '[broker]\ngateway = "binanse"\n',
-            'broker.gateway is "binanse": write one of the gateways there are: "binance"',
+            STORAGE + "[broker]\n",
+            'broker.gateway is missing: write the name of a gateway, like "binance": `candles brokers` lists them',
         ),
+        (STORAGE + "[broker]\ngateway = 5\n", "broker.gateway is 5: write a text in quotes that is not empty"),
         (
             STORAGE + BROKER + 'limits = ["fast"]\n',
             'broker.limits is ["fast"]: \'fast\' is not a rate limit: write it like "15/1s", or "6000w/60s" for weight',

@@ -13,10 +13,11 @@ from hypothesis import strategies as some
 
 from actors.use_cases.catalog import JobCatalog
 from actors.use_cases.planner import JobPlanner
-from adapters.in_memory.broker import InMemoryPermit
+from adapters.in_memory.limiter import InMemoryPermit
 from adapters.job_store.journal import JobJournal
 from domain.candles.candles import Candles
 from domain.candles.dataset import Dataset, Interval
+from domain.candles.sessions import AlwaysOpen
 from domain.jobs.batches import BatchReport, BatchWork
 from domain.jobs.forecast import BYTES_PER_BAR, SLOTS
 from domain.jobs.job import JobStatus
@@ -36,7 +37,9 @@ spans_by_symbol = some.lists(
 
 
 def planner(bench: Bench, store: JobStore, bytes_per_bar: float | None = None) -> JobPlanner:
-    return JobPlanner(JobCatalog(store, 10), bench.candles, bench.gateway, UNREACHED, lambda _: bytes_per_bar)
+    return JobPlanner(
+        JobCatalog(store, 10), bench.candles, bench.gateway, UNREACHED, lambda _: AlwaysOpen(), lambda _: bytes_per_bar
+    )
 
 
 def fill(bench: Bench, symbol: str, spans: Sequence[tuple[int, int]]) -> None:
@@ -246,7 +249,8 @@ def test_bytes_are_measured_on_the_jobs_own_symbols_or_else_on_others_of_the_sam
         measured.append([dataset.symbol for dataset in datasets])
         return 7.0 if datasets else None
 
-    plan = JobPlanner(JobCatalog(JobJournal.in_memory(), 10), bench.candles, bench.gateway, UNREACHED, measure).plan
+    catalog = JobCatalog(JobJournal.in_memory(), 10)
+    plan = JobPlanner(catalog, bench.candles, bench.gateway, UNREACHED, lambda _: AlwaysOpen(), measure).plan
     fill(bench, "OTHER", [(0, 5)])
     bench.candles.save(Dataset("memory", "DAILY", Interval("1d")), minutes(0, 1440), Candles.empty())
     assert plan(bench.request).forecast.bytes_per_bar == 7.0

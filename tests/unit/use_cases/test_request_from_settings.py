@@ -21,7 +21,7 @@ def asked(folder: Path, job: str, now: datetime) -> CollectionRequest:
         f'[broker]\ngateway = "binance"\n[job]\nsymbols = ["A"]\ninterval = "1h"\nstart = 2024-03-01\n{job}\n'
         '[storage]\nroot = "data"\n'
     )
-    return request_from(Settings.load(file), InMemoryGateway({}), now)
+    return request_from(Settings.load(file), InMemoryGateway(), now)
 
 
 def test_without_an_end_it_asks_up_to_the_last_bar_that_has_closed(tmp_path: Path) -> None:

@@ -1,0 +1,269 @@
+"""GroupCollection: symbols that are asked for together, from what is missing of them to proof that nothing is."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import ExitStack, asynccontextmanager
+from functools import partial
+
+from actors.collecting.asking import Asking, judged
+from actors.collecting.attempts import Attempts
+from actors.collecting.batch_counters import BatchCounters
+from actors.collecting.job_scope import JobScope
+from actors.collecting.symbol_work import SymbolWork
+from actors.collecting.tools import CollectionTools
+from domain.brokers.answers import Answer
+from domain.brokers.queries import Instrument, Query
+from domain.candles.coverage import Coverage
+from domain.candles.dataset import Dataset
+from domain.candles.validation import ValidatedCandles
+from domain.errors import (
+    BrokerError,
+    BrokerUnavailable,
+    CorruptSegment,
+    CredentialsRefused,
+    MalformedResponse,
+    SymbolRejected,
+)
+from domain.spans.span_set import NO_SPANS, SpanSet
+from domain.spans.time_span import TimeSpan
+
+SAVE_GRACE_SECONDS = 0.4
+"""How long a shutdown waits for a save that has begun; below the grace a coordinator gives its workers."""
+
+CLAIM_POLL_SECONDS = 0.05
+"""How long to wait before trying again for a dataset that another collector has in hand."""
+
+Left = dict[Instrument, SpanSet]
+
+
+class GroupCollection:
+    """Collects what is missing of a group of symbols, query by query, in order.
+
+    A symbol that fails is noted in its SymbolWork; the others go on.
+    """
+
+    def __init__(
+        self,
+        tools: CollectionTools,
+        asking: Asking,
+        scope: JobScope,
+        datasets: Sequence[Dataset],
+        counters: BatchCounters,
+    ) -> None:
+        self._tools = tools
+        self._asking = asking
+        self._scope = scope
+        self._counters = counters
+        self.works = [SymbolWork(Instrument.of(dataset)) for dataset in datasets]
+        self._of: dict[Instrument, SymbolWork] = {}
+        self._from_nothing = scope.queries_from_nothing([work.instrument for work in self.works])
+        self.queries_left = len(self._from_nothing)
+
+    async def collect(self) -> None:
+        """Ask and save until coverage is complete of every symbol that has not failed.
+
+        Raises Interrupted on shutdown, or after the query in hand on a pause at once; a CollectorError that is no
+        symbol's. What was saved by then is not asked again.
+        """
+        await self._resolve()
+        wanted = await self._wanted()
+        queries = self._scope.queries(wanted)
+        self._counters.skipped(self.queries_left - len(queries))
+        self.queries_left = min(self.queries_left, len(queries))
+        for query in queries:
+            if await self._collect_query(query):
+                self.queries_left = max(0, self.queries_left - 1)
+        for instrument in wanted:
+            await self._prove_complete(self._of[instrument])
+
+    async def _resolve(self) -> None:
+        """Learn how the broker knows the symbols."""
+        known = await self._asking.resolve([work.dataset for work in self.works])
+        for work in self.works:
+            if instrument := known.get(work.dataset):
+                work.instrument = instrument
+                self._of[instrument] = work
+            else:
+                work.fail(work.rejected("the broker does not list this symbol"))
+
+    async def _wanted(self) -> Left:
+        """What has to be asked of each symbol; each knows then what its answers are checked against."""
+        wanted: Left = {}
+        reach_ms = max(query.span.duration_ms for query in self._from_nothing)
+        for instrument, work in self._of.items():
+            coverage = await self._coverage(work, self._scope.span)
+            if coverage is not None and (spans := self._scope.to_ask(coverage)):
+                wanted[instrument] = spans
+                fetch = partial(self._asking.about, instrument)
+                work.expect(self._tools.calendar, coverage, spans, reach_ms, fetch)
+        return wanted
+
+    async def _coverage(self, work: SymbolWork, span: TimeSpan) -> Coverage | None:
+        """What is stored of a symbol; None where that cannot be read, and the symbol has failed."""
+        reading = self._tools.run_blocking(self._tools.candles.coverage, work.dataset, span)
+        try:
+            return await self._tools.control.guard(reading)
+        except CorruptSegment as error:
+            work.fail(error)
+            return None
+
+    async def _prove_complete(self, work: SymbolWork) -> None:
+        if work.error is None:
+            coverage = await self._coverage(work, self._scope.span)
+            if coverage is not None and coverage.missing:
+                work.fail(work.malformed(f"incomplete: {coverage.missing[0]} was never answered in full"))
+
+    async def _collect_query(self, query: Query) -> bool:
+        """Ask until nothing is left of it; the symbols of which something is after the last try have failed.
+
+        Whether any symbol of it has not: what follows is not asked for one that has.
+        """
+        attempts = Attempts(self._tools.retry_policy, self._tools.random01)
+        left = {one: SpanSet([query.span]) for one in query.instruments if self._of[one].error is None}
+        if not left:
+            return False
+        try:
+            async for attempt in attempts.retrying(self._tools.back_off):
+                with attempt:
+                    for instrument in left:
+                        self._of[instrument].attempts = attempts.number
+                    await self._ask_once(query, left)
+        except SymbolRejected as error:
+            await self._refused(query, left, error)
+        except CredentialsRefused:
+            raise
+        except BrokerError as error:
+            for instrument in left:
+                work = self._of[instrument]
+                coverage = await self._coverage(work, query.span)
+                if coverage is not None and self._scope.to_ask(coverage):
+                    work.fail(error)
+        return any(self._of[one].error is None for one in query.instruments)
+
+    async def _refused(self, query: Query, left: Left, error: SymbolRejected) -> None:
+        """A refusal that names some of many fails those; one that names none is halved until it does."""
+        if len(left) == 1:
+            self._fail(left, error)
+            return
+        named = {one for one in left if one.dataset.symbol in error.symbol.split(", ")}
+        if 0 < len(named) < len(left):
+            self._fail(named, error)
+            halves = [[one for one in left if one not in named]]
+        else:
+            instruments = list(left)
+            middle = len(instruments) // 2
+            halves = [instruments[:middle], instruments[middle:]]
+        for half in halves:
+            for part in self._scope.queries({one: left[one] for one in half}):
+                await self._collect_query(part)
+
+    def _fail(self, instruments: Iterable[Instrument], error: BrokerError) -> None:
+        for instrument in instruments:
+            self._of[instrument].fail(error)
+
+    async def _ask_once(self, query: Query, left: Left) -> None:
+        """Ask for what of the query nobody else has asked for by now.
+
+        Two collectors of one dataset take turns, query by query: the second finds what the first has saved.
+        Raises BrokerUnavailable where something is still to come because it has not closed yet.
+        """
+        async with self._claimed(left):
+            wanted: Left = {}
+            for instrument, spans in left.items():
+                work = self._of[instrument]
+                coverage = await self._coverage(work, work.check.surroundings(query.span))
+                if coverage is not None:
+                    work.check.know(coverage)
+                    wanted[instrument] = self._scope.to_ask(coverage) & spans
+            queries = self._scope.queries(wanted)
+            if not queries:
+                self._counters.skipped(1)
+                return
+            for part in queries:
+                await self._ask(part, {one: wanted[one].within(part.span) for one in part.instruments})
+            self._counters.query_done()
+
+    async def _ask(self, query: Query, wanted: Left) -> None:
+        """Save what comes of the query; where the broker cut its answer, ask for the rest of it at once."""
+        still_open, unclosed = dict(wanted), dict.fromkeys(wanted, NO_SPANS)
+        async for answer in self._asking.answers(query):
+            await self._take_in(query, answer, still_open, unclosed)
+        left = {one: spans for one in wanted if (spans := still_open[one] - unclosed[one])}
+        if left and left == {one: spans for one, spans in wanted.items() if spans}:
+            instrument, spans = next(iter(left.items()))
+            raise self._of[instrument].malformed(f"{spans[0]} was not answered")
+        for part in self._scope.queries(left):
+            await self._ask(part, {one: left[one].within(part.span) for one in part.instruments})
+        for instrument, spans in wanted.items():
+            if not_closed := still_open[instrument] & unclosed[instrument] & spans:
+                dataset = instrument.dataset
+                raise BrokerUnavailable(dataset.broker, dataset.symbol, f"{not_closed[0]} is not closed yet")
+
+    async def _take_in(self, query: Query, answer: Answer, still_open: Left, unclosed: Left) -> None:
+        """Save an answer, part by part; what of it is doubtful is asked once more, for all parts together."""
+        pieces = [
+            (part.instrument, piece) for part in answer.parts for piece in judged(part, query, answer.closed_before_ms)
+        ]
+        doubtful = {one: span for one, piece in pieces if (span := self._of[one].check.doubtful(piece))}
+        again = await self._asking.again(query, doubtful) if doubtful else {}
+        errors = []
+        for instrument, piece in pieces:
+            try:
+                is_about = self._of[instrument].check.doubtful(piece) == doubtful.get(instrument)
+                await self._save_verified(instrument, piece, again.get(instrument) if is_about else None)
+                still_open[instrument] -= SpanSet([piece.answered])
+            except MalformedResponse as error:
+                errors.append(error)
+            except CorruptSegment as error:
+                self._of[instrument].fail(error)
+                still_open[instrument] = NO_SPANS
+        if errors:
+            raise errors[0]
+        for part in answer.parts:
+            final = SpanSet(piece.answered for one, piece in pieces if one == part.instrument)
+            unclosed[part.instrument] |= part.answered - final
+
+    async def _save_verified(
+        self, instrument: Instrument, piece: ValidatedCandles, again: ValidatedCandles | None
+    ) -> None:
+        work = self._of[instrument]
+        for checked in await work.check.verified(piece, again):
+            saving = self._tools.run_blocking(self._store, instrument, checked)
+            await self._tools.control.shield(saving, SAVE_GRACE_SECONDS)
+            if checked.is_mostly_bad:
+                raise work.malformed(f"{len(checked.quarantined)} candles of a page are bad, {_first_reason(checked)}")
+            self._counters.saved(len(checked.candles), len(checked.quarantined), work.check.findings(checked))
+
+    def _store(self, instrument: Instrument, checked: ValidatedCandles) -> None:
+        candles, dataset = self._tools.candles, instrument.dataset
+        if checked.quarantined:
+            candles.quarantine(dataset, checked.quarantined)
+        if checked.answered and not checked.is_mostly_bad:
+            candles.save(
+                dataset,
+                checked.answered,
+                checked.candles,
+                provisional_from_ms=self._scope.settled_before_ms(checked.closed_before_ms),
+                as_of_ms=self._tools.now_ms(),
+            )
+
+    @asynccontextmanager
+    async def _claimed(self, instruments: Iterable[Instrument]) -> AsyncIterator[None]:
+        """Every one of the datasets in hand; all are let go of between two tries, so that nobody waits in a circle."""
+        in_order = sorted(instruments, key=lambda one: one.dataset.symbol)
+        while True:
+            with ExitStack() as stack:
+                claims = [stack.enter_context(self._tools.candles.collecting(one.dataset)) for one in in_order]
+                for claim in claims:
+                    if not await self._tools.control.guard(self._tools.run_blocking(claim.try_take)):
+                        break
+                else:
+                    yield
+                    return
+            await self._tools.back_off(CLAIM_POLL_SECONDS)
+
+
+def _first_reason(checked: ValidatedCandles) -> str:
+    first = checked.quarantined[0]
+    return f"the one at {first.open_time_ms} for instance: {first.reason}"

@@ -1,0 +1,116 @@
+"""Queries: what is asked of a broker, and how a long span becomes few of them."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from domain.brokers.listing import Listing
+from domain.brokers.wire import Charge
+from domain.candles.dataset import Dataset
+from domain.spans.span_set import SpanSet
+from domain.spans.time_span import TimeSpan
+
+Member = TypeVar("Member")
+
+
+@dataclass(frozen=True, slots=True)
+class Instrument:
+    """A dataset as its broker knows it: by a key that may be a number, or the symbol itself."""
+
+    dataset: Dataset
+    key: str
+    listing: Listing | None = None
+
+    @classmethod
+    def of(cls, dataset: Dataset) -> Instrument:
+        """As a broker knows it that uses symbols as keys; also what a plan reckons with before anybody was asked."""
+        return cls(dataset, dataset.symbol)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is to be answered of one instrument, and the runs of bars that are expected to exist.
+
+    With `may_bridge` a query may ask for what lies between two wanted spans as well, to be one query instead of two.
+    """
+
+    spans: SpanSet
+    expected: SpanSet
+    may_bridge: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """One thing to ask: the same span of each instrument, in about as many requests as there are charges.
+
+    `is_exact`: in just as many, if the broker behaves and the expected bars are there. `most_rows` is how many
+    rows the broker puts into one response at most.
+    """
+
+    route: str
+    instruments: tuple[Instrument, ...]
+    span: TimeSpan
+    charges: tuple[Charge, ...]
+    most_rows: int
+    is_exact: bool = True
+
+    @property
+    def symbols(self) -> str:
+        """The symbols it asks for, as errors name them."""
+        return ", ".join(instrument.dataset.symbol for instrument in self.instruments)
+
+
+def grouped(batch: Sequence[Member], most_instruments: int) -> list[tuple[Member, ...]]:
+    """The symbols of a batch by the groups that are begun together: as many as one query may name."""
+    return [tuple(batch[first : first + most_instruments]) for first in range(0, len(batch), most_instruments)]
+
+
+def cut(wanted: Wanted, dataset: Dataset, most_bars: int) -> list[TimeSpan]:
+    """As few spans as hold all that is wanted, each with at most `most_bars` expected bars.
+
+    Cut by the bars that can be there, not by slots of the grid: a night costs nothing, and is asked along with
+    the bars after it. A span ends where its last expected bar does, so that a response with as many rows as
+    the broker ever sends is known to be whole when it reaches there.
+    """
+    return list((_bridged if wanted.may_bridge else _cut)(wanted, dataset, most_bars))
+
+
+def _cut(wanted: Wanted, dataset: Dataset, most_bars: int) -> Iterator[TimeSpan]:
+    for span in wanted.spans:
+        start_ms = span.start_ms
+        while start_ms < span.end_ms:
+            end_ms = _end_ms(TimeSpan(start_ms, span.end_ms), wanted.expected, dataset, most_bars)
+            yield TimeSpan(start_ms, end_ms)
+            start_ms = end_ms
+
+
+def _bridged(wanted: Wanted, dataset: Dataset, most_bars: int) -> Iterator[TimeSpan]:
+    """From a wanted moment to the last one that a response can reach; then from the next."""
+    last_ms, position = wanted.spans.extent.end_ms, 0
+    while position < len(wanted.spans):
+        start_ms = wanted.spans[position].start_ms
+        while start_ms < wanted.spans[position].end_ms:
+            reach_ms = _end_ms(TimeSpan(start_ms, last_ms), wanted.expected, dataset, most_bars)
+            while position + 1 < len(wanted.spans) and wanted.spans[position + 1].start_ms < reach_ms:
+                position += 1
+            end_ms = min(reach_ms, wanted.spans[position].end_ms)
+            yield TimeSpan(start_ms, end_ms)
+            start_ms = end_ms
+        position += 1
+
+
+def _end_ms(span: TimeSpan, expected: SpanSet, dataset: Dataset, most_bars: int) -> int:
+    """Where a query has to end that begins with the span: after so many expected bars, or with it."""
+    room = most_bars
+    for position in range(bisect_right(expected, span.start_ms, key=lambda run: run.end_ms), len(expected)):
+        run = span.intersect(expected[position])
+        if not run:
+            break
+        bars = dataset.count([run])
+        if bars >= room:
+            return dataset.later(run.start_ms, room)
+        room -= bars
+    return span.end_ms

@@ -1,0 +1,70 @@
+"""Wire: the only way out to a broker; every request on it takes a permit of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol, TypeAlias
+
+from domain.brokers.conditions import Condition
+from domain.limits.ports import PermitSource
+
+
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """What one request costs: tokens of the broker's budget `pool` ("" where it has but one)."""
+
+    tokens: int = 1
+    pool: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class WireRequest:
+    """One GET: a path below the gateway's base URL, and at most so many bytes of body in the answer."""
+
+    path: str
+    params: Mapping[str, str | int] = field(default_factory=dict)
+    charge: Charge = Charge()
+    headers: Mapping[str, str] = field(default_factory=dict)
+    most_body_bytes: int = 64 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class WireResponse:
+    """A complete answer.
+
+    `asked_at_ms`: by the broker's clock, the broker looked at the request at this moment or later, so bars that had
+    closed by then are final. `requests`: how many requests it took, silent re-sends of the client included.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    asked_at_ms: int
+    requests: int = 1
+
+
+Judge: TypeAlias = Callable[[WireResponse], Condition | None]
+"""Tells what is wrong with a response; None where it can be read."""
+
+
+class Wire(Protocol):
+    """Puts requests on the wire in the name of one job."""
+
+    async def fetch(self, request: WireRequest, judge: Judge, symbols: str) -> WireResponse:
+        """Wait for a permit however long that takes, then get the answer within the timeout; never retries.
+
+        `symbols` says in errors what was asked for. Raises the BrokerError of what the judge found (the account
+        has cooled down already on BrokerThrottled), BrokerUnavailable, MalformedResponse for a body beyond its
+        bound, and whatever the permits raise.
+        """
+
+
+class Transport(Protocol):
+    """The connections of one process to one broker; opens them lazily."""
+
+    def wire(self, permits: PermitSource) -> Wire:
+        """A wire whose requests take these permits."""
+
+    async def close(self) -> None:
+        """Close the connections; the next request opens others."""

@@ -1,0 +1,36 @@
+"""Which gateways there are, and what is said of those that there are not."""
+
+from __future__ import annotations
+
+from importlib.metadata import EntryPoint
+
+import pytest
+
+from adapters.brokers.registry import GROUP, gateway_names, make_gateway
+from domain.errors import SettingsError
+
+INSTALLED = [
+    EntryPoint("toy", "adapters.in_memory.broker:InMemoryGateway.from_options", GROUP),
+    EntryPoint("broken", "adapters.in_memory.no_such_module:Gateway", GROUP),
+]
+
+
+def test_an_installed_gateway_stands_beside_the_built_in_ones() -> None:
+    assert gateway_names(INSTALLED) == ["binance", "broken", "toy"]
+    assert make_gateway("toy", {}, INSTALLED).spec.name == "memory"
+    assert make_gateway("binance", {}, INSTALLED).spec.name == "binance"
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "sentence"),
+    [
+        ("binanse", {}, 'there is no gateway "binanse": did you mean binance?'),
+        ("zzz", {}, 'there is no gateway "zzz": there are binance, broken, toy'),
+        ("broken", {}, '"broken" cannot be loaded from adapters.in_memory.no_such_module:Gateway on this node'),
+        ("binance", {"feed": "sip"}, "broker.options: binance takes no options, and feed is one: leave it out"),
+    ],
+)
+def test_what_cannot_be_had_is_refused_in_a_sentence(name: str, options: dict[str, str], sentence: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        make_gateway(name, options, INSTALLED)
+    assert sentence in str(caught.value)
