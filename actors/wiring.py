@@ -15,6 +15,7 @@ from typing import Any
 from actors.settings.account_limits import account_limits
 from actors.settings.model import BrokerSettings, Settings
 from actors.settings.state_folder import state_folder
+from adapters.brokers.credentials import Credentials
 from adapters.brokers.http.transport import HttpTransport
 from adapters.brokers.registry import gateway_names as gateway_names
 from adapters.brokers.registry import make_gateway
@@ -38,6 +39,7 @@ from domain.brokers.gateway import Gateway
 from domain.brokers.wire import Transport
 from domain.candles.dataset import Dataset
 from domain.candles.sessions import SessionOverride
+from domain.errors import SettingsError
 from domain.jobs.ports import JobOwners, JobStore
 from domain.limits.audit import AuditHistory
 from domain.limits.operator_pause import OperatorPause
@@ -50,7 +52,14 @@ __all__ = ["MirrorReport", "draw_audit", "export"]
 
 def gateway_for(broker: BrokerSettings) -> Gateway:
     """The gateway that the settings name."""
-    return make_gateway(broker.gateway, broker.options)
+    gateway = make_gateway(broker.gateway, broker.options)
+    for name in gateway.spec.credentials:
+        if name not in broker.credentials:
+            raise SettingsError(f'broker.credentials.{name} is missing: write where it is, like "env:{name.upper()}"')
+    for name in broker.credentials:
+        if name not in gateway.spec.credentials:
+            raise SettingsError(f"broker.credentials.{name}: {gateway.spec.name} needs no such secret: leave it out")
+    return gateway
 
 
 def transport_for(broker: BrokerSettings) -> Transport:
@@ -59,7 +68,15 @@ def transport_for(broker: BrokerSettings) -> Transport:
     spec, base_url = gateway.spec, broker.base_url or gateway.spec.base_url
     # Another server need not have the broker's limits: what it counts of them tells nothing.
     read_usage = gateway.usage if base_url == spec.base_url else partial(_without_limits, gateway)
-    return HttpTransport(spec.name, base_url, broker.timeout_seconds, read_usage)
+    secrets = Credentials(spec.name, broker.credentials)
+    return HttpTransport(
+        spec.name,
+        base_url,
+        broker.timeout_seconds,
+        read_usage,
+        credentials=secrets,
+        auth_headers=dict(spec.auth_headers),
+    )
 
 
 def limits_for(broker: BrokerSettings) -> AccountLimits:

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from pydantic import ValidationInfo
 
 from actors.settings.overrides import overrides_in
+from domain.brokers.credentials import CredentialReference
 from domain.candles.dataset import Interval
 from domain.candles.sessions import SessionOverride
 from domain.jobs.request import FailureAllowance, OnTooManyFailures
@@ -35,6 +36,20 @@ def base_url(value: object) -> str:
     if parts.username or parts.password:
         raise ValueError("leave the user name and the password out of the address")
     return url.rstrip("/")
+
+
+def credentials(value: object) -> dict[str, CredentialReference]:
+    """Where each secret is."""
+    if not isinstance(value, dict) or not all(isinstance(where, str) for where in value.values()):
+        raise ValueError('write lines like key = "env:NAME" or key = "file:/path"')
+    return {name: _reference(name, where) for name, where in value.items()}
+
+
+def _reference(name: str, where: str) -> CredentialReference:
+    try:
+        return CredentialReference.parse(where)
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from None
 
 
 def limits(value: object) -> tuple[RateLimit, ...]:

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, PlainValidator, ValidationErr
 from actors.settings import fields as fields
 from actors.settings.problems import first_problem
 from actors.settings.timestamps import utc_timestamp
+from domain.brokers.credentials import CredentialReference
 from domain.candles.dataset import Interval
 from domain.candles.sessions import ALWAYS_OPEN, SessionOverride
 from domain.errors import SettingsError
@@ -45,6 +46,9 @@ class BrokerSettings(Section):
     """
 
     gateway: Text = Field(description='the name of a gateway, like "binance": `candles brokers` lists them')
+    credentials: Annotated[dict[str, CredentialReference], PlainValidator(fields.credentials)] = Field(
+        default_factory=dict, description='a section [broker.credentials] with lines like key = "env:NAME"'
+    )
     options: dict[str, Any] = Field(default_factory=dict, description="a section [broker.options]")
     base_url: Annotated[str, PlainValidator(fields.base_url)] | None = None
     account: Text = "default"

@@ -248,3 +248,9 @@ def test_no_settings_file_anywhere_says_how_to_get_one(tmp_path: Path, monkeypat
         find_settings_file("x.toml", {})
     with pytest.raises(SettingsError, match=r"CANDLES_SETTINGS names it"):
         find_settings_file(None, {"CANDLES_SETTINGS": "x.toml"})
+
+
+def test_a_secret_written_into_the_file_is_refused_and_not_repeated() -> None:
+    said = mistake(STORAGE + BROKER + '[broker.credentials]\nkey = "s3cr3t"\n')
+    assert "broker.credentials: key: this is no reference to a secret: write where it is" in said
+    assert "s3cr3t" not in said
