@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -53,11 +54,12 @@ def token(tmp_path: Path) -> Path:
 
 async def test_a_token_renewed_under_a_waiting_job_is_tried_before_the_job_hears_of_a_refusal(token: Path) -> None:
     seen: list[str] = []
+    renew = partial(token.write_text, "fresh")
 
     async def handler(request: web.Request) -> web.Response:
         seen.append(request.headers["Authorization"])
         if seen[-1] == "Bearer stale":
-            token.write_text("fresh")
+            renew()
             return web.Response(status=401)
         return web.Response(text="[]")
 
