@@ -73,7 +73,7 @@ class FakeHandle:
 LIMITER_STATUS = LimiterStatus(
     broker="binance",
     account="default",
-    windows=(WindowStatus("15/1s", 15, 12), WindowStatus("6000w/60s", 6000, 1400, others=200)),
+    windows=(WindowStatus("15/1s", 15, 12), WindowStatus("6000w/60s", 6000, 1400, others=200, reserved=230)),
     waiting=32,
     paused=False,
     cooldown_seconds=0.0,
