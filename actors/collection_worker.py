@@ -216,7 +216,7 @@ class CollectionWorker:
             if trouble is None:
                 log.info("%s: %s was given up: %s", self, symbol, error)
                 failure = SymbolFailure(symbol, type(error).__name__, _message(error), collection.attempts)
-                counters.failed(failure, pages_skipped=collection.pages_left)
+                counters.failed(failure, collection.work_left)
                 return
             log.error("%s stops: %s", self, error)
             self._trouble = self._trouble or trouble

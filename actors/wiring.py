@@ -118,12 +118,3 @@ def ask_server(settings: Settings) -> Mapping[str, Any] | None:
 def simulated_exchange(options: Sequence[str] = ()) -> SimulatorProcess:
     """The bundled exchange, a process of its own on loopback; `python -m adapters.simulator --help` has its options."""
     return SimulatorProcess(options)
-
-
-def candles_per_page(settings: Settings) -> int:
-    """How many candles one request can bring, by the settings' gateway."""
-    return (
-        BinanceGateway.max_candles_per_page
-        if settings.broker is None
-        else gateway_for(settings.broker).max_candles_per_page
-    )

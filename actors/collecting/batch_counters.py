@@ -22,7 +22,7 @@ class BatchCounters:
         self, work: BatchWork, worker: str, emitter: EventEmitter, permits: GuardedPermits, turnaround: Timings
     ) -> None:
         """`handover` is what went by between the worker's last batch and this one, pauses left out."""
-        self._work = work
+        self._claim = work
         self._worker = worker
         self._emitter = emitter
         self._permits = permits
@@ -31,23 +31,28 @@ class BatchCounters:
         self._candles = 0
         self._quarantined = 0
         self._pages = 0
+        self._work = 0.0
         self._findings: dict[str, int] = {}
         self._requests_told = 0
         self._slot_seconds = 0.0
         self._turnaround = turnaround
 
-    def saved(self, candles: int, quarantined: int, pages: int, findings: Mapping[str, int]) -> None:
-        """An answer is on disk; `pages` is 0 while a part of its page is still to come."""
+    def saved(self, candles: int, quarantined: int, pages: int, work: float, findings: Mapping[str, int]) -> None:
+        """An answer is on disk; `pages` and `work` are 0 while a part of its page is still to come."""
         self._candles += candles
         self._quarantined += quarantined
         self._pages += pages
         self._findings = added(self._findings, findings)
-        self._tell("page", pages=pages, candles=candles, quarantined=quarantined, findings=added(findings, {}))
+        self._work += work
+        self._tell(
+            "page", pages=pages, work=work, candles=candles, quarantined=quarantined, findings=added(findings, {})
+        )
 
-    def skipped(self, pages: int) -> None:
-        """So many planned pages need no request."""
-        if pages > 0:
-            self._tell("symbol", pages_skipped=pages)
+    def skipped(self, work: float) -> None:
+        """So much of a symbol needs no request: it is stored already, or given up."""
+        if work > 0:
+            self._work += work
+            self._tell("symbol", work=work)
 
     def worked(self, seconds: float) -> None:
         """A slot had its hands full for so long, waits for permits included."""
@@ -57,19 +62,20 @@ class BatchCounters:
         """The symbol is proven complete."""
         self._completed.append(symbol)
 
-    def failed(self, failure: SymbolFailure, pages_skipped: int) -> None:
-        """The symbol was given up, and so many of its pages with it."""
+    def failed(self, failure: SymbolFailure, work_left: float) -> None:
+        """The symbol was given up, and what was left to do of it with it."""
         self._failed.append(failure)
-        self.skipped(pages_skipped)
+        self.skipped(work_left)
 
     def close(self) -> BatchReport:
         """Tell what the batch has come to, and report it."""
         self._tell("batch", symbols_done=len(self._completed), symbols_failed=len(self._failed))
         slot_seconds = self._slot_seconds - self._permits.waited_seconds
+        symbols_over = len(self._completed) + len(self._failed)
         return BatchReport(
-            batch=self._work.batch,
-            epoch=self._work.epoch,
-            finished=len(self._completed) + len(self._failed) == len(self._work.symbols),
+            batch=self._claim.batch,
+            epoch=self._claim.epoch,
+            finished=symbols_over == len(self._claim.symbols),
             completed=tuple(self._completed),
             failed=tuple(self._failed),
             candles_saved=self._candles,
@@ -78,11 +84,12 @@ class BatchCounters:
             requests=self._permits.requests,
             findings=self._findings,
             timings=self._permits.timings + self._turnaround + Timings(slot_seconds=slot_seconds),
+            in_part=round(max(0.0, self._work - symbols_over), 6),
         )
 
     def _tell(self, kind: Literal["page", "symbol", "batch"], **counts: Any) -> None:
         requests = self._permits.requests - self._requests_told
         self._requests_told = self._permits.requests
         self._emitter.emit(
-            ProgressEvent(self._worker, self._work.batch, self._work.epoch, kind, requests=requests, **counts)
+            ProgressEvent(self._worker, self._claim.batch, self._claim.epoch, kind, requests=requests, **counts)
         )

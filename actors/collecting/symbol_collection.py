@@ -62,7 +62,7 @@ class CollectionTools:
 class SymbolCollection:
     """Collects one symbol's missing pages, in order.
 
-    `attempts` counts the tries at the page in hand, `pages_left` the planned pages that are still to come.
+    `attempts` counts the tries at the page in hand; `work_left` is the part of the symbol still to come, 1 at first.
     """
 
     def __init__(
@@ -79,7 +79,8 @@ class SymbolCollection:
         self._span = dataset.align(request.span)
         self._settle_ms = request.settle_seconds * 1000
         self._recheck_gaps = request.recheck_gaps
-        self.pages_left = -(-dataset.bars_in(request.span) // tools.gateway.max_candles_per_page)
+        self._pages_planned = -(-dataset.bars_in(request.span) // tools.gateway.max_candles_per_page)
+        self._pages_left = self._pages_planned
         self._permits = permits
         self._counters = counters
 
@@ -93,13 +94,23 @@ class SymbolCollection:
         to_ask = self._to_ask(coverage)
         pages = self._pages(to_ask)
         check = PageCheck(self._tools.calendar, self._dataset, coverage, to_ask, self._page_ms, self._fetch)
-        self._counters.skipped(self.pages_left - len(pages))
-        self.pages_left = min(self.pages_left, len(pages))
+        # Many short gaps may take more pages than the whole symbol would.
+        self._pages_planned = max(self._pages_planned, len(pages))
+        self._pages_left = len(pages)
+        self._counters.skipped(1 - self.work_left)
         for page in pages:
             await self._collect_page(page, check)
-            self.pages_left = max(0, self.pages_left - 1)
+            self._pages_left -= 1
         if pages:
             await self._prove_complete()
+
+    @property
+    def work_left(self) -> float:
+        return self._pages_left * self._work_of_a_page
+
+    @property
+    def _work_of_a_page(self) -> float:
+        return 1 / self._pages_planned if self._pages_planned else 1.0
 
     @property
     def _page_ms(self) -> int:
@@ -154,7 +165,7 @@ class SymbolCollection:
             check.know(coverage)
             pieces = self._pages(self._to_ask(coverage).within(span))
             if not pieces:
-                self._counters.skipped(1)
+                self._counters.skipped(self._work_of_a_page)
             for piece in pieces:
                 rest = await self._ask(piece, check, is_last=piece is pieces[-1])
                 if rest:
@@ -170,9 +181,11 @@ class SymbolCollection:
             await self._tools.control.shield(saving, SAVE_GRACE_SECONDS)
             if checked.is_mostly_bad:
                 raise self._malformed(f"{len(checked.quarantined)} candles of a page are bad, {_first_reason(checked)}")
-            is_end_of_page = checked is answer and is_last and not rest
+            pages = int(checked is answer and is_last and not rest)
             findings = check.findings(checked)
-            self._counters.saved(len(checked.candles), len(checked.quarantined), int(is_end_of_page), findings)
+            self._counters.saved(
+                len(checked.candles), len(checked.quarantined), pages, pages * self._work_of_a_page, findings
+            )
         return rest
 
     async def _fetch(self, span: TimeSpan) -> ValidatedCandles:
