@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine
-from dataclasses import replace
 from functools import partial
 from typing import Protocol
 
@@ -56,13 +55,13 @@ class JobCoordinator:
         store: JobStore,
         worker_factory: Callable[[str], WorkerHandle],
         limiter_status: Callable[[], Awaitable[LimiterStatus]],
-        candles_per_page: int,
+        queries_per_symbol: Callable[[CollectionRequest], float],
         metrics: JobMetrics | None = None,
     ) -> None:
         self._job_id = job_id
         self._pool = WorkerPool(job_id, worker_factory, self._worker_lost, lambda why: self._spawn(self._end(why)))
         self._read_limiter = limiter_status
-        self._candles_per_page = candles_per_page
+        self._queries_per_symbol = queries_per_symbol
         self._metrics = metrics
         self._recorder = JobRecorder(job_id, store)
         self._control = RunControl()
@@ -156,24 +155,24 @@ class JobCoordinator:
     async def claim_batch(self, job_id: str, worker: str) -> BatchWork | None:
         """The next batch for a worker; None when nothing is left to do, or the run is ending."""
         while not self._ending and not self._claims.is_done and worker in self._pool:
-            claimed = self._claims.take(worker) if self._control.may_begin else None
-            if claimed:
-                return BatchWork(claimed[0], self._recorder.job.epoch, claimed[1])
+            work = self._claims.take(worker, self._recorder.job.epoch) if self._control.may_begin else None
+            if work:
+                return work
             await self._changed.wait()
         return None
 
     async def report_batch(self, job_id: str, worker: str, report: BatchReport) -> Progress:
-        """Record a batch, once; StaleEpoch when it is no longer in that worker's hands."""
-        if not self._claims.holds(report.batch, worker):
+        """Record a batch, once; StaleEpoch when the claim that it reports no longer stands."""
+        if not self._claims.holds(report.batch, worker, report.epoch):
             raise StaleEpoch(self._job_id, report.epoch, self._recorder.job.epoch)
         whole = self._unrecorded[report.batch] = self._counters.with_left_behind(report)
         await self._record(lambda job: self._record_batch(job, whole))
+        # Progress may have come in while the report was being stored: the report has it.
+        self._counters.reported(report.batch)
         del self._unrecorded[report.batch]
         self._idle_losses = 0
-        if self._claims.holds(report.batch, worker):
+        if self._claims.holds(report.batch, worker, report.epoch):
             self._claims.resolve(report)
-            # Progress may have come in while the report was being stored: the report has it.
-            self._counters.reported(report.batch)
         self._notify()
         if self._recorder.job.too_many_failures and not self._ending:
             self._spawn(self._end(TOO_MANY_FAILURES))
@@ -185,7 +184,7 @@ class JobCoordinator:
 
     async def emit(self, event: ProgressEvent) -> None:
         """A worker tells its progress; what comes after the batch was reported is in the report already."""
-        if not self._claims.holds(event.batch, event.worker):
+        if not self._claims.holds(event.batch, event.worker, event.epoch):
             return
         self._counters.add(event)
         if self._metrics:
@@ -203,7 +202,7 @@ class JobCoordinator:
         await self._recorder.record(first_command)
         batches = self._recorder.job.remaining_batches(plan)
         self._claims = BatchClaims(batches)
-        self._counters = JobCounters(plan.request, self._candles_per_page)
+        self._counters = JobCounters(self._recorder.job, self._queries_per_symbol(plan.request))
         if self._recorder.job.status is not JobStatus.RUNNING:
             await self._conclude()
             return
@@ -220,9 +219,9 @@ class JobCoordinator:
             raise
 
     def _record_batch(self, job: CollectionJob, report: BatchReport) -> None:
-        # A pause and a resume meanwhile raised the epoch; the batch stayed in the same hands.
-        job.record_batch(replace(report, epoch=job.epoch), timestamp=timestamps.now())
-        self._counters.reported(report.batch)
+        if not job.record_batch(report, timestamp=timestamps.now()):
+            # A save that seemed to fail had stored it.
+            self._counters.reported(report.batch)
 
     def _add_worker(self) -> None:
         self._workers_begun += 1
@@ -256,9 +255,12 @@ class JobCoordinator:
 
     async def _conclude(self) -> None:
         # What the store refused when it was reported, and what is known of batches that nobody came to report.
-        late = [*self._unrecorded.values(), *self._counters.unreported()]
+        told = {report.batch: report for report in self._counters.unreported()}
+        late = list((told | self._unrecorded).values())
         try:
             await self._recorder.record(lambda job: self._conclude_job(job, late))
+            for report in late:
+                self._counters.reported(report.batch)
         except (EventStoreUnavailable, StaleEpoch) as error:
             self._end_error = error
         finally:
@@ -280,7 +282,7 @@ class JobCoordinator:
             await asyncio.sleep(LIMITER_POLL_SECONDS)
 
     def _snapshot(self) -> Progress:
-        return self._counters.snapshot(self._recorder.job, self._limiter, is_attended=not self._ended.is_set())
+        return self._counters.snapshot(self._recorder.job, self._limiter, not self._ended.is_set(), timestamps.now())
 
     def _notify(self) -> None:
         self._counters.version += 1

@@ -51,7 +51,7 @@ class CollectionService(JobService):
         self._calendars = wiring.calendars_with(self._overrides)
         self._candles = wiring.candle_repository(settings.storage.root)
         wiring.make_storage_folder(settings)
-        catalog = JobCatalog(wiring.job_store(settings), wiring.candles_per_page(settings))
+        catalog = JobCatalog(wiring.job_store(settings))
         runner = JobRunner(
             wiring.job_owners(settings), settings.cluster.address, self._new_coordinator, catalog.progress
         )

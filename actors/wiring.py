@@ -149,10 +149,5 @@ def simulated_exchange(options: Sequence[str] = ()) -> SimulatorProcess:
     return SimulatorProcess(options)
 
 
-def candles_per_page(settings: Settings) -> int:
-    """How many candles one response can bring, by the settings' gateway."""
-    return 1000 if settings.broker is None else gateway_for(settings.broker).spec.most_rows
-
-
 def _without_limits(gateway: Gateway, headers: Mapping[str, str]) -> list[BrokerUsage]:
     return [replace(usage, allowed=None) for usage in gateway.usage(headers)]

@@ -29,7 +29,7 @@ def failure(symbol: str) -> SymbolFailure:
 
 
 def report(
-    job: CollectionJob, batch: int, *, failed: str = "", completed: str = "", finished: bool = True
+    job: CollectionJob, batch: int, *, failed: str = "", completed: str = "", finished: bool = True, in_part: float = 0
 ) -> BatchReport:
     return BatchReport(
         batch=batch,
@@ -41,11 +41,14 @@ def report(
         candles_quarantined=1,
         pages=3,
         requests=4,
+        in_part=in_part,
     )
 
 
-def record(job: CollectionJob, batch: int, failed: str = "", completed: str = "", finished: bool = True) -> bool:
-    outcome = report(job, batch, failed=failed, completed=completed, finished=finished)
+def record(
+    job: CollectionJob, batch: int, failed: str = "", completed: str = "", finished: bool = True, in_part: float = 0
+) -> bool:
+    outcome = report(job, batch, failed=failed, completed=completed, finished=finished, in_part=in_part)
     return job.record_batch(outcome, timestamp=NOW)
 
 

@@ -72,5 +72,5 @@ def watch(ctx: click.Context, job: str, settings_path: str | None, as_json: bool
                 display.show(progress)
             else:
                 progress = follow(handle, display, lambda: False)
-        conclude(app, chosen, progress, as_json, requests_before=None)
+        conclude(app, chosen, progress, as_json)
         ctx.exit(exit_code(progress))

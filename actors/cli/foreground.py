@@ -77,16 +77,15 @@ def run_in_foreground(
             signals.install()
             first = handle.progress()
             is_elsewhere = first.is_attended and not service.runs(handle.job_id)
-            requests_before = None if is_elsewhere else first.requests
             progress = follow(handle, display, lambda: signals.requested)
-            is_left = progress.is_attended and requests_before is None
+            is_left = progress.is_attended and is_elsewhere
             if progress.is_attended and not is_left:
                 progress = _shut_down(service, progress)
                 display.show(progress)
         if is_left:
             click.echo(f"job {progress.job_id} goes on in the process that runs it", err=True)
             return INTERRUPTED
-        conclude(app, chosen, progress, as_json, requests_before)
+        conclude(app, chosen, progress, as_json)
         return exit_code(progress)
 
 
@@ -117,10 +116,10 @@ def _shut_down(service: CollectionService, progress: Progress) -> Progress:
     return handle.shutdown() if handle else service.progress(progress.job_id)
 
 
-def conclude(app: App, chosen: Settings, progress: Progress, as_json: bool, requests_before: int | None) -> None:
+def conclude(app: App, chosen: Settings, progress: Progress, as_json: bool) -> None:
     """Write the summary and the line that goes on from here; with `as_json` only that line, on stderr."""
     if not as_json:
-        for line in summary(progress, requests_before):
+        for line in summary(progress):
             click.echo(line)
     command = _next_command(progress)
     if command:

@@ -132,8 +132,9 @@ class PermitAccount:
     def windows(self) -> tuple[WindowStatus, ...]:
         """Every window and what it counts."""
         now = self._clock()
-        counts = zip(self.ledger.limits, self.ledger.counted(now), self.ledger.others(now), strict=True)
-        return tuple(WindowStatus(str(limit), limit.amount, counted, others) for limit, counted, others in counts)
+        ledger = self.ledger
+        counts = zip(ledger.limits, ledger.counted(now), ledger.proven_others(now), ledger.others(now), strict=True)
+        return tuple(WindowStatus(str(limit), limit.amount, *of_window) for limit, *of_window in counts)
 
     def _completed_at(self, completion: Completion, ended_at: float) -> float:
         limits = self.limits

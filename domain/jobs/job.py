@@ -11,8 +11,8 @@ from uuid import UUID
 from eventsourcing.domain import Aggregate, event
 
 from domain.candles.findings import added
-from domain.errors import IllegalTransition, StaleEpoch
-from domain.jobs.batch_ledger import BatchLedger
+from domain.errors import IllegalTransition
+from domain.jobs.batch_ledger import BatchLedger, Early, Work
 from domain.jobs.batches import BatchReport, SymbolFailure
 from domain.jobs.plan import CollectionPlan, job_id_of, job_uuid, request_key_of, require_zone
 from domain.jobs.request import CollectionRequest, OnTooManyFailures
@@ -52,15 +52,10 @@ class CollectionJob(Aggregate):
         self.batch_size = batch_size
         self.allowed_failures = allowed_failures
         self.on_too_many_failures = OnTooManyFailures(on_too_many_failures)
-        self.status = JobStatus.PENDING
-        self.reason = ""
-        self.epoch = 0
+        self.status, self.reason, self.epoch = JobStatus.PENDING, "", 0
         self.started_at: datetime | None = None
         self.completed_at: datetime | None = None
-        self.candles_saved = 0
-        self.candles_quarantined = 0
-        self.pages = 0
-        self.requests = 0
+        self.candles_saved = self.candles_quarantined = self.pages = self.requests = 0
         self.findings: dict[str, int] = {}
         self.timings: list[Timings] = []
         self._batches = BatchLedger(symbols_total, batch_size)
@@ -95,9 +90,14 @@ class CollectionJob(Aggregate):
         """Symbols proven complete, those of batches still under way included."""
         return self._batches.symbols_completed
 
-    def completed_early(self, batch: int) -> int:
-        """How many of these are of that batch, while it is not finished."""
-        return self._batches.completed_early(batch)
+    @property
+    def work(self) -> Work:
+        """How much of the job is done, retries included."""
+        return self._batches.work
+
+    def early(self, batch: int) -> Early:
+        """What is done of that batch."""
+        return self._batches.early(batch)
 
     @property
     def failed_symbols(self) -> dict[str, SymbolFailure]:
@@ -140,17 +140,15 @@ class CollectionJob(Aggregate):
     def record_batch(self, report: BatchReport, *, timestamp: datetime) -> bool:
         """Record what became of a claim, once; False, and nothing changed, when it is recorded already.
 
-        One unfinished and one finished report count for each (batch, epoch): a batch given back unfinished may be
-        claimed again in it. Raises StaleEpoch for a claim of another epoch, ValueError for a batch there is not.
+        One unfinished and one finished report count for each batch and epoch: a batch given back unfinished may be
+        claimed again in it. Whose claim holds is for `BatchClaims` to say. ValueError for a batch there is not.
         """
         self._check("record_batch", timestamp)
-        if report.epoch != self.epoch:
-            raise StaleEpoch(self.job_id, report.epoch, self.epoch)
         if self._batches.is_recorded(report):
             return False
         self._batch_recorded(
             batch=report.batch,
-            epoch=report.epoch,
+            epoch=self.epoch,
             finished=self._batches.would_finish(report),
             completed=len(report.completed),
             failed=[list(astuple(failure)) for failure in report.failed],
@@ -160,6 +158,7 @@ class CollectionJob(Aggregate):
             requests=report.requests,
             findings=dict(report.findings),
             pace=list(astuple(report.timings)),
+            in_part=report.in_part,
             timestamp=timestamp,
         )
         return True
@@ -243,6 +242,7 @@ class CollectionJob(Aggregate):
         timestamp: datetime,
         findings: Mapping[str, int] | None = None,  # none were kept when the oldest batches were stored
         pace: Sequence[Any] = (),  # no times were kept when the oldest batches were stored
+        in_part: float = 0.0,  # nor what was collected of symbols that were not complete
     ) -> None:
         self.candles_saved += candles_saved
         self.candles_quarantined += candles_quarantined
@@ -250,7 +250,7 @@ class CollectionJob(Aggregate):
         self.requests += requests
         self.findings = added(self.findings, findings or {})
         self.timings.append(Timings(*pace))
-        self._batches.record(batch, finished, completed, [SymbolFailure(*failure) for failure in failed])
+        self._batches.record(batch, finished, completed, in_part, [SymbolFailure(*failure) for failure in failed])
 
     @event("AccountSealed", topic="CollectionJob.AccountSealed")
     def _account_sealed(self, seconds: float, reason: str, command_id: str, timestamp: datetime) -> None:

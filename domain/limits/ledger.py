@@ -189,9 +189,14 @@ class PermitLedger:
         return tuple(window.counted for window in self._windows)
 
     def others(self, now: float) -> tuple[int, ...]:
-        """What of it is not ours, but was used by others on the account."""
+        """What of it is counted for others on the account, to be safe: all that is not surely ours."""
         self._advance(now)
         return tuple(window.others for window in self._windows)
+
+    def proven_others(self, now: float) -> tuple[int, ...]:
+        """What others on the account have used at least, by the broker's word; it delays no grant."""
+        self._advance(now)
+        return tuple(window.proven_others for window in self._windows)
 
     @property
     def longest_window_seconds(self) -> float:

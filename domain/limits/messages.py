@@ -86,12 +86,15 @@ class Completion:
 
 @dataclass(frozen=True, slots=True)
 class WindowStatus:
-    """One window of a limiter: its limit, and what it counts now; `others` of that was used by other programs."""
+    """One window of a limiter: its limit, and what it counts now."""
 
     limit: str
     amount: int
     counted: int
     others: int = 0
+    """What other programs have used at least: the broker counted more than all of ours."""
+    reserved: int = 0
+    """What is counted for them to be safe: once they are proven to be there, all that is not surely ours."""
 
 
 @dataclass(frozen=True, slots=True)

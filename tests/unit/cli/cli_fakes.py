@@ -27,6 +27,7 @@ RUNNING = Progress(
     candles_saved=12345,
     candles_quarantined=0,
     requests=50,
+    share=0.25,
     started_at=datetime(2024, 3, 1, 12, 0, 0, tzinfo=UTC),
     running_seconds=3.5,
     eta_seconds=72.0,
@@ -39,7 +40,14 @@ RUNNING = Progress(
 def ended(status: JobStatus, failed: int = 0, reason: str = "") -> Progress:
     """The same job after its end."""
     return replace(
-        RUNNING, status=status, reason=reason, version=9, symbols_failed=failed, pages_done=200, is_attended=False
+        RUNNING,
+        status=status,
+        reason=reason,
+        version=9,
+        symbols_failed=failed,
+        pages_done=200,
+        share=1.0,
+        is_attended=False,
     )
 
 
@@ -73,7 +81,7 @@ class FakeHandle:
 LIMITER_STATUS = LimiterStatus(
     broker="binance",
     account="default",
-    windows=(WindowStatus("15/1s", 15, 12), WindowStatus("6000w/60s", 6000, 1400, others=200)),
+    windows=(WindowStatus("15/1s", 15, 12), WindowStatus("6000w/60s", 6000, 1400, others=200, reserved=230)),
     waiting=32,
     paused=False,
     cooldown_seconds=0.0,

@@ -59,7 +59,7 @@ class StoreService(FakeService):
         self.path = path
         self.candles = DamageableRepository()
         self.gateway = InMemoryGateway("binance")
-        self.catalog = JobCatalog(JobJournal.in_memory(), 1000)
+        self.catalog = JobCatalog(JobJournal.in_memory())
         self.job_id = self.catalog.find_or_submit(REQUEST)
         self.submitted: list[CollectionRequest] = []
         self.healing: Callable[[], None] = lambda: None

@@ -15,12 +15,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
+from adapters.in_memory import InMemoryGateway
+from domain.candles.dataset import Interval
+from domain.candles.sessions import AlwaysOpen
 from domain.errors import PermitImpossible
-from domain.jobs.forecast import BYTES_PER_BAR, SLOTS, CollectionForecast, StoredSymbols, forecast
+from domain.jobs.forecast import (
+    BYTES_PER_BAR,
+    SLOTS,
+    CollectionForecast,
+    StoredSymbols,
+    forecast,
+    queries_per_symbol,
+)
+from domain.jobs.request import CollectionRequest
 from domain.jobs.simulation import Batches, Slots, calls_like, simulated_makespan_seconds, slots_makespan_seconds
 from domain.jobs.timings import ENOUGH_CALLS, FEW_CALLS, NOTHING_TIMED, Timings, last_calls, typical_timings
 from domain.limits.ledger import PermitLedger
 from domain.limits.rates import RateLimit, ideal_makespan_seconds
+from domain.spans.time_span import TimeSpan
 from tests.forecast_examples import stored
 
 MINUTE_MS = 60_000
@@ -325,3 +337,9 @@ def test_no_more_batches_are_looked_at_than_make_enough_calls() -> None:
     looked_at = iter([Timings(ENOUGH_CALLS - 1, 1.0), Timings(), Timings(10, 1.0), Timings(10, 1.0)])
     assert [timings.requests for timings in last_calls(looked_at)] == [ENOUGH_CALLS - 1, 0, 10]
     assert next(looked_at) == Timings(10, 1.0)
+
+
+@pytest.mark.parametrize(("most_rows", "queries"), [(10, 3), (25, 1), (24, 2)])
+def test_a_symbols_queries_are_counted_with_the_last_one_that_is_not_full(most_rows: int, queries: int) -> None:
+    request = CollectionRequest("memory", "default", ("A", "B"), Interval("1m"), TimeSpan(0, 25 * MINUTE_MS))
+    assert queries_per_symbol(InMemoryGateway(most_rows=most_rows), AlwaysOpen(), request) == queries

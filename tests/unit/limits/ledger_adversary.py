@@ -69,6 +69,7 @@ class Adversary:
         """What the fast ledger counts is what the plain one does."""
         assert self.ledger.counted(self.now) == tuple(self.plain.counted(one, self.now) for one in self.limits)
         assert self.ledger.others(self.now) == tuple(self.plain.others(one, self.now) for one in self.limits)
+        assert self.ledger.proven_others(self.now) == tuple(self.plain.proven(one, self.now) for one in self.limits)
 
     def grant(self) -> None:
         pool = self.data.draw(st.sampled_from(POOLS))
