@@ -49,7 +49,6 @@ class CollectionService(JobService):
         self._overrides = settings.job.calendar_overrides if settings.job else ()
         self._calendars = wiring.calendars_with(self._overrides)
         self._candles = wiring.candle_repository(settings.storage.root)
-        wiring.make_storage_folder(settings)
         catalog = JobCatalog(wiring.job_store(settings), wiring.candles_per_page(settings))
         runner = JobRunner(
             wiring.job_owners(settings), settings.cluster.address, self._new_coordinator, catalog.progress

@@ -70,11 +70,14 @@ def test_a_saved_job_comes_back_as_it_was_and_as_a_copy(store: JobStore) -> None
 
 
 def test_a_job_that_is_not_there_is_not_found(store: JobStore) -> None:
-    for look in (store.job, store.plan, store.find, store.history, lambda job_id: store.as_at(job_id, NOW)):
+    for look in (store.job, store.plan, store.history, lambda job_id: store.as_at(job_id, NOW)):
         with pytest.raises(JobNotFound, match="'nothing'"):
             look("nothing")
     assert store.job_ids() == []
     assert store.latest("nothing") is None
+    submitted(store)
+    with pytest.raises(JobNotFound, match="'nothing'"):
+        store.find("nothing")
 
 
 def test_jobs_are_listed_in_the_order_they_were_submitted(store: JobStore) -> None:

@@ -318,10 +318,9 @@ def test_looking_and_wrong_input_never_import_ray(path: Path, arguments: list[st
 def test_a_storage_folder_that_cannot_be_made_is_one_sentence_with_its_path(path: Path, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     path.write_text(path.read_text().replace('root = "data"', 'root = "file/data"'))
-    done = subprocess.run(
-        [sys.executable, "-m", "actors", "jobs", "--settings", str(path)], capture_output=True, text=True, check=False
-    )
-    assert (done.returncode, done.stderr) == (1, f"candles: {tmp_path}/file cannot be used: File exists\n")
+    store = f"the event store {tmp_path}/file/data/jobs.sqlite cannot be used"
+    result = CliRunner().invoke(commands, ["collect", str(path)])
+    assert (result.exit_code, result.stderr) == (1, f"candles: {store}: {tmp_path}/file: File exists\n")
 
 
 def test_it_can_be_run_as_a_module_and_knows_its_version() -> None:
