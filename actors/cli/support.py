@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from actors.settings.model import DEFAULT_FILE, ENVIRONMENT_VARIABLE, Settings, find_settings_file
+from actors.settings.signature import signed
 from actors.settings.timestamps import timestamp_from_text
 from domain.candles.sessions import SessionOverride
 from domain.errors import CollectorError, IllegalTransition, JobNotFound, SettingsError
@@ -37,7 +38,7 @@ def open_service(chosen: Settings) -> CollectionService:
     """The real service; imported only now, so that `candles --help` stays quick."""
     from actors.service import CollectionService
 
-    return CollectionService(chosen)
+    return CollectionService(chosen, by=signed(f"candles {click.get_current_context().info_name}"))
 
 
 def open_store(root: Path, overrides: Sequence[SessionOverride]) -> CandleProof:

@@ -64,10 +64,10 @@ class JobCatalog:
         if status not in allowed:
             raise IllegalTransition(job_id, str(status), command)
 
-    def cancel(self, job_id: str) -> Progress:
-        """Give up a job that nobody runs."""
+    def cancel(self, job_id: str, by: str = "") -> Progress:
+        """Give up a job that nobody runs; `by` says who gave the command."""
         job = self._store.job(job_id)
-        job.cancel(reason="cancel", timestamp=now())
+        job.cancel(reason="cancel", by=by, timestamp=now())
         self._store.save(job)
         return self.progress(job_id)
 

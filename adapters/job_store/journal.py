@@ -22,7 +22,7 @@ from domain.jobs.plan import CollectionPlan, job_id_of, job_uuid, plan_uuid
 from domain.jobs.request import CollectionRequest
 
 _LOG_PAGE = 500
-_NOT_DETAILS = ("originator_id", "originator_version", "originator_topic", "timestamp", "reason", "command_id")
+_NOT_DETAILS = ("originator_id", "originator_version", "originator_topic", "timestamp", "reason", "by", "command_id")
 
 
 class JobJournal:
@@ -180,4 +180,5 @@ def _entry(happened: CanMutateAggregate[Any]) -> HistoryEntry:
         event=type(happened).__name__,
         reason=state.get("reason", ""),
         details=details,
+        by=state.get("by", ""),
     )

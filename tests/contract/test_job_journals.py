@@ -107,9 +107,10 @@ def test_a_job_is_found_by_a_beginning_of_its_id_that_only_it_has(store: JobStor
 def test_history_tells_what_happened_when_and_why(store: JobStore) -> None:
     job = started(store)
     job.record_batch(batch_report(job), timestamp=later(2))
-    job.pause("pause", timestamp=later(3))
+    job.pause("pause", timestamp=later(3), by="alice@host: candles pause")
     store.save(job)
     entries = store.history(job.job_id)
+    assert [entry.by for entry in entries] == ["", "", "", "alice@host: candles pause"]
     assert [(entry.version, entry.event, entry.reason, entry.timestamp) for entry in entries] == [
         (1, "Created", "", NOW),
         (2, "Started", "collect", later(1)),

@@ -157,6 +157,22 @@ def test_seals_stored_by_the_first_version_that_noted_them_load_for_ever() -> No
     ]
 
 
+def test_who_gave_a_command_loads_for_ever_and_events_without_it_tell_nobody() -> None:
+    events = golden_events("signed_job_events_1.json")
+    job = project_aggregate(None, events)
+    assert isinstance(job, CollectionJob)
+    assert (job.status, job.epoch) == (JobStatus.CANCELLED, 4)
+    assert [(type(happened).__name__, vars(happened)["by"]) for happened in events if "by" in vars(happened)] == [
+        ("Started", "alice@host: candles collect"),
+        ("Paused", "alice@host: Ctrl-C"),
+        ("Resumed", "alice@host: candles resume"),
+        ("TakenOver", "alice@host: candles resume"),
+        ("Retried", "alice@host: candles retry"),
+        ("Cancelled", "bob@host: nightly.py"),
+    ]
+    assert not any("by" in vars(happened) for happened in golden_events("job_events_1.json"))
+
+
 def test_plans_stored_by_the_first_version_load_for_ever() -> None:
     plan = project_aggregate(None, golden_events("plan_events_1.json"))
     assert isinstance(plan, CollectionPlan)
