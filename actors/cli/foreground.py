@@ -35,7 +35,9 @@ STOPPING = b"\nstopping; once more ends it at once\n"
 class StopSignals:
     """Ctrl-C and SIGTERM ask to stop, once; the second time they interrupt at once. `name` tells which it was.
 
-    `install` again after a library has put handlers of its own in place, as Ray does when it starts.
+    A signal that was ignored before stays ignored: a shell starts background jobs so, and Ctrl-C is for the
+    program in its foreground. `install` again after a library has put handlers of its own in place, as Ray
+    does when it starts.
     """
 
     def __init__(self) -> None:
@@ -44,7 +46,8 @@ class StopSignals:
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Self:
-        self._before = {number: signal.getsignal(number) for number in _NAMES}
+        handlers = {number: signal.getsignal(number) for number in _NAMES}
+        self._before = {number: handler for number, handler in handlers.items() if handler is not signal.SIG_IGN}
         self.install()
         return self
 
