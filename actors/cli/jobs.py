@@ -25,6 +25,8 @@ from domain.jobs.progress import Progress
 if TYPE_CHECKING:
     from actors.cluster.handles import JobHandle
 
+JOB_HEADS = ("JOB", "STATUS", "SYMBOLS", "FAILED", "CANDLES", "STARTED")
+
 
 @click.command()
 @settings_option
@@ -37,7 +39,7 @@ def jobs(app: App, settings_path: str | None, as_json: bool) -> None:
     if as_json:
         write_json([progress.as_json() for progress in listed])
     elif listed:
-        write_table(("JOB", "STATUS", "SYMBOLS", "FAILED", "CANDLES", "STARTED"), map(_job_row, listed))
+        write_table(JOB_HEADS, map(_job_row, listed), elastic="STATUS")
     else:
         click.echo("no jobs yet: `candles collect` starts one")
 

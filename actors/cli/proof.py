@@ -18,17 +18,16 @@ from actors.cli.support import (
     load_settings,
     settings_option,
     write_json,
-    write_table,
 )
 from actors.cli.text.proof import (
     certificate_json,
-    certificate_row,
-    gap_rows,
+    certificate_lines,
+    gap_lines,
     gaps_json,
     gaps_summary,
     proof_summary,
     refused_json,
-    refused_row,
+    refused_lines,
 )
 from actors.settings.model import Settings
 from actors.settings.overrides import overrides_in
@@ -43,9 +42,6 @@ if TYPE_CHECKING:
     from actors.cluster.handles import JobHandle
     from actors.service import CollectionService
     from actors.use_cases.finished_job import FinishedJob
-
-GAP_HEADS = ("SYMBOL", "INTERVAL", "WHAT", "FROM", "TO", "BARS", "NOTE")
-CERTIFICATE_HEADS = ("PROVEN", "DATASET", "FROM", "TO", "CALENDAR", "BARS", "EXPECTED", "GAPS", "REFUSED", "CONTENT")
 
 
 @click.command()
@@ -97,7 +93,7 @@ def quarantine(app: App, job: str, settings_path: str | None, as_json: bool) -> 
     if as_json:
         write_json([refused_json(dataset, candle) for dataset, candle in refused])
     elif refused:
-        write_table(("SYMBOL", "OPENS", "REASON", "VALUES"), (refused_row(dataset, one) for dataset, one in refused))
+        click.echo("\n".join(refused_lines(refused)))
     else:
         click.echo("no bar was refused")
 
@@ -148,10 +144,7 @@ def _submit_anew(request: CollectionRequest, service: CollectionService) -> JobH
 
 
 def _show_gaps(judged: Sequence[Completeness], show_all: bool) -> None:
-    rows = [row for one in judged for row in gap_rows(one, show_all)]
-    if rows:
-        write_table(GAP_HEADS, rows)
-    click.echo(gaps_summary(judged))
+    click.echo("\n".join([*gap_lines(judged, show_all), gaps_summary(judged)]))
 
 
 def _verify_job(app: App, job: str, ignored: object, settings_path: str | None) -> list[Certificate]:
@@ -176,12 +169,10 @@ def _verify_folder(app: App, root: Path, calendar: str | None, overrides: Path |
 
 
 def _show_certificates(certificates: Sequence[Certificate]) -> None:
-    write_table(CERTIFICATE_HEADS, map(certificate_row, certificates))
+    click.echo("\n".join(certificate_lines(certificates)))
     for one in certificates:
         for problem in one.problems:
             click.echo(f"{one.completeness.dataset.symbol}: {problem}")
     total = proof_summary(certificates)
-    click.echo(
-        f"{total['proven']:,} of {len(certificates):,} datasets are proven, {total['bars']:,} bars; "
-        f"content {total['content_hash']}"
-    )
+    click.echo(f"{total['proven']:,} of {len(certificates):,} datasets are proven, {total['bars']:,} bars")
+    click.echo(f"content of all: {total['content_hash']}")

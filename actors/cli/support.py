@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from actors.cli.text.tables import table_lines
 from actors.settings.model import DEFAULT_FILE, ENVIRONMENT_VARIABLE, Settings, find_settings_file
 from actors.settings.signature import signed
 from actors.settings.timestamps import timestamp_from_text
@@ -157,9 +158,6 @@ def write_json(value: object) -> None:
     click.echo(json.dumps(value, indent=2, default=str))
 
 
-def write_table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Write aligned columns."""
-    table = [heads, *rows]
-    widths = [max(len(row[column]) for row in table) for column in range(len(heads))]
-    for row in table:
-        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+def write_table(heads: Sequence[str], rows: Iterable[Sequence[str]], elastic: str = "") -> None:
+    """Write aligned columns; see `table_lines`."""
+    click.echo("\n".join(table_lines(heads, rows, elastic)))
