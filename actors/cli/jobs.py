@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from actors.cli.completion import job_argument
 from actors.cli.support import (
     App,
     json_option,
@@ -45,7 +46,7 @@ def jobs(app: App, settings_path: str | None, as_json: bool) -> None:
 
 
 @click.command()
-@click.argument("job")
+@job_argument
 @settings_option
 @json_option
 @click.pass_obj
@@ -56,7 +57,7 @@ def status(app: App, job: str, settings_path: str | None, as_json: bool) -> None
 
 
 @click.command()
-@click.argument("job")
+@job_argument
 @click.option(
     "--at",
     metavar="TIME",
@@ -81,7 +82,7 @@ def history(app: App, job: str, at: datetime | None, settings_path: str | None, 
 
 
 @click.command()
-@click.argument("job")
+@job_argument
 @click.option("--now", is_flag=True, help="Stop after the page in hand instead of after the symbol.")
 @settings_option
 @json_option
@@ -92,7 +93,7 @@ def pause(app: App, job: str, now: bool, settings_path: str | None, as_json: boo
 
 
 @click.command()
-@click.argument("job")
+@job_argument
 @settings_option
 @json_option
 @click.pass_obj
@@ -102,7 +103,7 @@ def shutdown(app: App, job: str, settings_path: str | None, as_json: bool) -> No
 
 
 @click.command()
-@click.argument("job")
+@job_argument
 @settings_option
 @json_option
 @click.pass_obj

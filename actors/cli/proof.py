@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from actors.cli.completion import complete_job, job_argument
 from actors.cli.foreground import run_in_foreground
 from actors.cli.support import (
     COMPLETED,
@@ -45,7 +46,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("target", metavar="SYMBOL|JOB")
+@click.argument("target", metavar="SYMBOL|JOB", shell_complete=complete_job)
 @click.option("--interval", help='Only this interval of the symbol, like "1d".')
 @click.option("--all", "show_all", is_flag=True, help="List what is closed and what is provisional, too.")
 @click.option("--repair", is_flag=True, help="Fetch what is missing, ask for gaps once more, replace damaged files.")
@@ -82,7 +83,7 @@ def gaps(
 
 
 @click.command()
-@click.argument("job")
+@job_argument
 @settings_option
 @json_option
 @click.pass_obj
@@ -99,7 +100,7 @@ def quarantine(app: App, job: str, settings_path: str | None, as_json: bool) -> 
 
 
 @click.command()
-@click.argument("target", metavar="JOB|ROOT")
+@click.argument("target", metavar="JOB|ROOT", shell_complete=complete_job)
 @click.option("--calendar", help='With ROOT: whose sessions to expect, like "XNYS" [default: gaps are not judged].')
 @click.option("--overrides", type=click.Path(dir_okay=False, path_type=Path), help="With ROOT: a calendar's overrides.")
 @settings_option

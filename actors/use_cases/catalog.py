@@ -76,6 +76,10 @@ class JobCatalog:
         job = self._store.job(job_id) if at is None else self._store.as_at(job_id, at)
         return self._progress_of(job, at)
 
+    def ids(self) -> list[str]:
+        """The ids of all jobs, oldest first; no job is read."""
+        return self._store.job_ids()
+
     def all(self) -> list[Progress]:
         """Every job as it is stored, oldest first."""
         return [self.progress(job_id) for job_id in self._store.job_ids()]

@@ -93,6 +93,10 @@ class JobService:
         attached = self._runner.attach(job_id) if at is None else None
         return attached.progress() if attached else self._catalog.progress(job_id, at)
 
+    def job_ids(self) -> list[str]:
+        """The ids of all jobs in the store, oldest first."""
+        return self._catalog.ids()
+
     def jobs(self) -> list[Progress]:
         """Every job in the store, oldest first, as it is stored."""
         return self._catalog.all()
