@@ -18,10 +18,11 @@ from actors.settings import timestamps
 from domain.errors import EventStoreUnavailable, StaleEpoch
 from domain.jobs.batch_claims import BatchClaims
 from domain.jobs.batches import BatchReport, BatchWork
-from domain.jobs.job import TOO_MANY_FAILURES, CollectionJob, JobStatus
+from domain.jobs.job import CollectionJob
 from domain.jobs.ports import JobStore, ProgressEvent
 from domain.jobs.progress import Progress
 from domain.jobs.request import CollectionRequest
+from domain.jobs.status import TOO_MANY_FAILURES, JobStatus
 from domain.limits.cooldown_watch import CooldownWatch
 from domain.limits.messages import LimiterStatus
 
@@ -44,9 +45,9 @@ class JobMetrics(Protocol):
 class JobCoordinator:
     """Hands out a job's batches, records what becomes of them, and answers whoever watches.
 
-    `begin` first; `pause`, `resume`, `shutdown` and `cancel` are idempotent. Commands without a number
-    get one as they arrive: no clock of a machine decides which was the later. A shutdown has PAUSED
-    persisted within a second, whatever the workers are doing.
+    `begin` first; `pause`, `resume`, `shutdown` and `cancel` are idempotent, and recorded with who gave them (`by`).
+    Commands without a number get one as they arrive: no clock of a machine decides which was the later. A shutdown
+    has PAUSED persisted within a second, whatever the workers are doing.
     """
 
     def __init__(
@@ -68,7 +69,7 @@ class JobCoordinator:
         self._unrecorded: dict[int, BatchReport] = {}
         self._workers_begun = 0
         self._idle_losses = 0
-        self._ending = ""
+        self._ending = self._ended_by = ""
         self._ended = asyncio.Event()
         self._end_error: EventStoreUnavailable | StaleEpoch | None = None
         self._changed = asyncio.Event()
@@ -80,12 +81,12 @@ class JobCoordinator:
     def __repr__(self) -> str:
         return f"JobCoordinator({self._job_id})"
 
-    async def begin(self, retry: bool = False) -> Progress:
+    async def begin(self, retry: bool = False, by: str = "") -> Progress:
         """Take the job up: start, resume, take over, or (`retry`) go through its failed symbols again.
 
         Calling again changes nothing. Raises JobNotFound, IllegalTransition, EventStoreUnavailable.
         """
-        await self._be_begun(commands.retry if retry else commands.take_up)
+        await self._be_begun(partial(commands.retry if retry else commands.take_up, by=by))
         return self._snapshot()
 
     async def progress(self) -> Progress:
@@ -105,7 +106,7 @@ class JobCoordinator:
             pass
         return self._snapshot()
 
-    async def pause(self, now: bool = False, number: int | None = None) -> Progress:
+    async def pause(self, now: bool = False, number: int | None = None, by: str = "") -> Progress:
         """Begin no symbol any more; PAUSED is recorded, and this returns, when none is in flight.
 
         `now` stops symbols after the page in hand. No request leaves from then on until `resume`.
@@ -115,37 +116,37 @@ class JobCoordinator:
         self._control.pause(now=now, number=number)
         await self._pool.tell(lambda worker: worker.pause(now, number))
         if self._control.is_paused and not self._ending:
-            await self._record(commands.pause)
+            await self._record(partial(commands.pause, by=by))
         return self._snapshot()
 
-    async def resume(self, number: int | None = None) -> Progress:
+    async def resume(self, number: int | None = None, by: str = "") -> Progress:
         """Go on after a pause, with a fresh allowance of failures."""
         await self._be_begun(commands.take_over)
         number = self._control.next_number if number is None else number
         self._control.resume(number=number)
         # A resume that a later pause has overtaken changes nothing.
         if not self._control.is_paused and not self._ending and not self._ended.is_set():
-            await self._record(commands.resume)
+            await self._record(partial(commands.resume, by=by))
             self._notify()
         await self._pool.tell(lambda worker: worker.resume(number))
         return self._snapshot()
 
-    async def shutdown(self, reason: str = "shutdown") -> Progress:
+    async def shutdown(self, reason: str = "shutdown", by: str = "") -> Progress:
         """Stop everything within a second and persist PAUSED.
 
         Raises EventStoreUnavailable when that could not be written: the next resume finds the truth.
         """
         await self._be_begun(commands.take_over)
-        await self._end(reason)
+        await self._end(reason, by)
         await self._ended.wait()
         if self._end_error is not None:
             raise self._end_error
         return self._snapshot()
 
-    async def cancel(self) -> Progress:
+    async def cancel(self, by: str = "") -> Progress:
         """Stop everything and give the job up."""
-        await self.shutdown(CANCEL)
-        await self._record(commands.cancel)
+        await self.shutdown(CANCEL, by)
+        await self._record(partial(commands.cancel, by=by))
         return self._snapshot()
 
     async def start(self, job_id: str, worker: str) -> CollectionRequest:
@@ -243,11 +244,11 @@ class JobCoordinator:
         await self._pool.all_gone()
         await self._conclude()
 
-    async def _end(self, reason: str) -> None:
+    async def _end(self, reason: str, by: str = "") -> None:
         """Stop the workers for that reason; the first reason stands. `_supervise` then concludes."""
         if self._ending or self._ended.is_set():
             return
-        self._ending = reason
+        self._ending, self._ended_by = reason, by
         self._recorder.is_hurried = True
         self._control.shutdown()
         self._notify()
@@ -272,7 +273,7 @@ class JobCoordinator:
         if not job.status.is_final:
             for report in late:
                 self._record_batch(job, report)
-        commands.conclude(job, self._ending, self._request.on_too_many_failures)
+        commands.conclude(job, self._ending, self._request.on_too_many_failures, self._ended_by)
 
     async def _watch_limiter(self) -> None:
         while not self._ended.is_set():

@@ -22,7 +22,6 @@ from adapters.brokers.registry import make_gateway
 from adapters.calendars import TradingCalendars
 from adapters.candle_store.listing import bytes_per_bar
 from adapters.candle_store.repository import CandleFiles
-from adapters.files.atomic import make_folder
 from adapters.job_store.journal import JobJournal
 from adapters.job_store.ownership_files import OwnershipFiles
 from adapters.permit_store.log import PermitLogFile
@@ -112,11 +111,6 @@ def job_store(settings: Settings) -> JobStore:
 def job_owners(settings: Settings) -> JobOwners:
     """Which process runs which of these jobs."""
     return OwnershipFiles(settings.storage.root / ".runners")
-
-
-def make_storage_folder(settings: Settings) -> None:
-    """Create the folder that holds candles and jobs."""
-    make_folder(settings.storage.root)
 
 
 def operator_pause(broker: str, account: str, folder: Path | None = None) -> OperatorPause:

@@ -6,9 +6,10 @@ from datetime import UTC, datetime
 
 from domain.candles.dataset import Interval
 from domain.jobs.batches import BatchReport, SymbolFailure
-from domain.jobs.job import CollectionJob, JobStatus
+from domain.jobs.job import CollectionJob
 from domain.jobs.plan import CollectionPlan
 from domain.jobs.request import CollectionRequest, FailureAllowance
+from domain.jobs.status import JobStatus
 from domain.spans.time_span import TimeSpan
 
 NOW = datetime(2024, 3, 1, 12, tzinfo=UTC)

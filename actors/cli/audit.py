@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from actors.cli.completion import job_argument
 from actors.cli.support import (
     COMPLETED,
     FAILED,
@@ -25,7 +26,7 @@ from domain.limits.audit import JobAudit, WindowAudit
 
 
 @click.command()
-@click.argument("job")
+@job_argument
 @click.option(
     "--plot",
     type=click.Path(dir_okay=False, path_type=Path),

@@ -17,8 +17,8 @@ from rich.table import Table
 from rich.text import Text
 
 from actors.cli.text import progress as progress_text
-from domain.jobs.job import JobStatus
 from domain.jobs.progress import Progress
+from domain.jobs.status import JobStatus
 
 SILENCE_SECONDS = 1.8
 """Something is written at least this often, with room left of the two seconds that are promised."""

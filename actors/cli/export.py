@@ -6,12 +6,13 @@ from pathlib import Path
 
 import click
 
+from actors.cli.completion import complete_job
 from actors.cli.support import FAILED, App, json_option, load_settings, settings_option, write_json
 from domain.errors import SettingsError
 
 
 @click.command()
-@click.argument("job", required=False)
+@click.argument("job", required=False, shell_complete=complete_job)
 @click.option("--symbol", "symbols", multiple=True, help="Only this symbol; may be given several times.")
 @click.option("--format", "file_format", type=click.Choice(["parquet", "csv"]), default="parquet", show_default=True)
 @click.option("--out", required=True, type=click.Path(file_okay=False, path_type=Path), help="The folder to write to.")
@@ -39,7 +40,7 @@ def export(
 
 
 @click.command()
-@click.argument("job", required=False)
+@click.argument("job", required=False, shell_complete=complete_job)
 @click.option("--out", required=True, type=click.Path(file_okay=False, path_type=Path), help="The mirror's folder.")
 @settings_option
 @json_option

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from actors.cli import audit, collect, demo, export, init, jobs, limiter, plan, proof
+from actors.cli import audit, collect, completion, demo, export, init, jobs, limiter, plan, proof
 from actors.cli.support import App, SentenceGroup
 
 
@@ -40,6 +40,7 @@ for command in (
     limiter.limiter,
     export.export,
     export.mirror,
+    completion.completion,
     demo.demo,
 ):
     commands.add_command(command)
@@ -47,4 +48,4 @@ for command in (
 
 def main() -> None:
     """Run the command line and exit with its code."""
-    commands(prog_name="candles")
+    commands(prog_name=completion.PROGRAM, complete_var=completion.VARIABLE)

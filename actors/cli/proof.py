@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from actors.cli.completion import complete_job, job_argument
 from actors.cli.foreground import run_in_foreground
 from actors.cli.support import (
     COMPLETED,
@@ -18,17 +19,16 @@ from actors.cli.support import (
     load_settings,
     settings_option,
     write_json,
-    write_table,
 )
 from actors.cli.text.proof import (
     certificate_json,
-    certificate_row,
-    gap_rows,
+    certificate_lines,
+    gap_lines,
     gaps_json,
     gaps_summary,
     proof_summary,
     refused_json,
-    refused_row,
+    refused_lines,
 )
 from actors.settings.model import Settings
 from actors.settings.overrides import overrides_in
@@ -44,12 +44,9 @@ if TYPE_CHECKING:
     from actors.service import CollectionService
     from actors.use_cases.finished_job import FinishedJob
 
-GAP_HEADS = ("SYMBOL", "INTERVAL", "WHAT", "FROM", "TO", "BARS", "NOTE")
-CERTIFICATE_HEADS = ("PROVEN", "DATASET", "FROM", "TO", "CALENDAR", "BARS", "EXPECTED", "GAPS", "REFUSED", "CONTENT")
-
 
 @click.command()
-@click.argument("target", metavar="SYMBOL|JOB")
+@click.argument("target", metavar="SYMBOL|JOB", shell_complete=complete_job)
 @click.option("--interval", help='Only this interval of the symbol, like "1d".')
 @click.option("--all", "show_all", is_flag=True, help="List what is closed and what is provisional, too.")
 @click.option("--repair", is_flag=True, help="Fetch what is missing, ask for gaps once more, replace damaged files.")
@@ -86,7 +83,7 @@ def gaps(
 
 
 @click.command()
-@click.argument("job")
+@job_argument
 @settings_option
 @json_option
 @click.pass_obj
@@ -97,13 +94,13 @@ def quarantine(app: App, job: str, settings_path: str | None, as_json: bool) -> 
     if as_json:
         write_json([refused_json(dataset, candle) for dataset, candle in refused])
     elif refused:
-        write_table(("SYMBOL", "OPENS", "REASON", "VALUES"), (refused_row(dataset, one) for dataset, one in refused))
+        click.echo("\n".join(refused_lines(refused)))
     else:
         click.echo("no bar was refused")
 
 
 @click.command()
-@click.argument("target", metavar="JOB|ROOT")
+@click.argument("target", metavar="JOB|ROOT", shell_complete=complete_job)
 @click.option("--calendar", help='With ROOT: whose sessions to expect, like "XNYS" [default: gaps are not judged].')
 @click.option("--overrides", type=click.Path(dir_okay=False, path_type=Path), help="With ROOT: a calendar's overrides.")
 @settings_option
@@ -148,10 +145,7 @@ def _submit_anew(request: CollectionRequest, service: CollectionService) -> JobH
 
 
 def _show_gaps(judged: Sequence[Completeness], show_all: bool) -> None:
-    rows = [row for one in judged for row in gap_rows(one, show_all)]
-    if rows:
-        write_table(GAP_HEADS, rows)
-    click.echo(gaps_summary(judged))
+    click.echo("\n".join([*gap_lines(judged, show_all), gaps_summary(judged)]))
 
 
 def _verify_job(app: App, job: str, ignored: object, settings_path: str | None) -> list[Certificate]:
@@ -176,12 +170,10 @@ def _verify_folder(app: App, root: Path, calendar: str | None, overrides: Path |
 
 
 def _show_certificates(certificates: Sequence[Certificate]) -> None:
-    write_table(CERTIFICATE_HEADS, map(certificate_row, certificates))
+    click.echo("\n".join(certificate_lines(certificates)))
     for one in certificates:
         for problem in one.problems:
             click.echo(f"{one.completeness.dataset.symbol}: {problem}")
     total = proof_summary(certificates)
-    click.echo(
-        f"{total['proven']:,} of {len(certificates):,} datasets are proven, {total['bars']:,} bars; "
-        f"content {total['content_hash']}"
-    )
+    click.echo(f"{total['proven']:,} of {len(certificates):,} datasets are proven, {total['bars']:,} bars")
+    click.echo(f"content of all: {total['content_hash']}")

@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from actors.cli.text.tables import table_lines
 from actors.settings.model import DEFAULT_FILE, ENVIRONMENT_VARIABLE, Settings, find_settings_file
+from actors.settings.signature import signed
 from actors.settings.timestamps import timestamp_from_text
 from domain.candles.sessions import SessionOverride
 from domain.errors import CollectorError, IllegalTransition, JobNotFound, SettingsError
-from domain.jobs.job import JobStatus
 from domain.jobs.progress import Progress
+from domain.jobs.status import JobStatus
 
 if TYPE_CHECKING:
     from actors.service import CollectionService
@@ -37,7 +39,7 @@ def open_service(chosen: Settings) -> CollectionService:
     """The real service; imported only now, so that `candles --help` stays quick."""
     from actors.service import CollectionService
 
-    return CollectionService(chosen)
+    return CollectionService(chosen, by=signed(f"candles {click.get_current_context().info_name}"))
 
 
 def open_store(root: Path, overrides: Sequence[SessionOverride]) -> CandleProof:
@@ -156,9 +158,6 @@ def write_json(value: object) -> None:
     click.echo(json.dumps(value, indent=2, default=str))
 
 
-def write_table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Write aligned columns."""
-    table = [heads, *rows]
-    widths = [max(len(row[column]) for row in table) for column in range(len(heads))]
-    for row in table:
-        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+def write_table(heads: Sequence[str], rows: Iterable[Sequence[str]], elastic: str = "") -> None:
+    """Write aligned columns; see `table_lines`."""
+    click.echo("\n".join(table_lines(heads, rows, elastic)))

@@ -11,9 +11,10 @@ from functools import reduce
 
 from domain.candles.findings import added
 from domain.jobs.batches import BatchReport
-from domain.jobs.job import CollectionJob, JobStatus
+from domain.jobs.job import CollectionJob
 from domain.jobs.ports import ProgressEvent
 from domain.jobs.progress import Progress
+from domain.jobs.status import JobStatus
 from domain.limits.messages import LimiterStatus
 
 RATE_OVER_SECONDS = 5.0

@@ -9,11 +9,11 @@ from itertools import islice
 from actors.settings.timestamps import now
 from domain.errors import IllegalTransition
 from domain.jobs.history import HistoryEntry
-from domain.jobs.job import TRANSITIONS, JobStatus
 from domain.jobs.plan import request_key_of
 from domain.jobs.ports import JobStore
 from domain.jobs.progress import Progress
 from domain.jobs.request import CollectionRequest
+from domain.jobs.status import TRANSITIONS, JobStatus
 from domain.jobs.timings import Timings, last_calls, typical_timings
 
 ORPHANED = {JobStatus.PENDING, JobStatus.RUNNING}
@@ -62,10 +62,10 @@ class JobCatalog:
         if status not in allowed:
             raise IllegalTransition(job_id, str(status), command)
 
-    def cancel(self, job_id: str) -> Progress:
-        """Give up a job that nobody runs."""
+    def cancel(self, job_id: str, by: str = "") -> Progress:
+        """Give up a job that nobody runs; `by` says who gave the command."""
         job = self._store.job(job_id)
-        job.cancel(reason="cancel", timestamp=now())
+        job.cancel(reason="cancel", by=by, timestamp=now())
         self._store.save(job)
         return self.progress(job_id)
 
@@ -73,6 +73,10 @@ class JobCatalog:
         """The job as it is stored, or as it was at a moment."""
         job = self._store.job(job_id) if at is None else self._store.as_at(job_id, at)
         return Progress.of_record(job, at or now())
+
+    def ids(self) -> list[str]:
+        """The ids of all jobs, oldest first; no job is read."""
+        return self._store.job_ids()
 
     def all(self) -> list[Progress]:
         """Every job as it is stored, oldest first."""

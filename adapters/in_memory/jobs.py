@@ -8,10 +8,10 @@ from functools import reduce
 from domain.candles.findings import added
 from domain.errors import JobNotFound, StaleEpoch
 from domain.jobs.batches import BatchReport, BatchWork
-from domain.jobs.job import JobStatus
 from domain.jobs.ports import ProgressEvent
 from domain.jobs.progress import Progress
 from domain.jobs.request import CollectionRequest
+from domain.jobs.status import JobStatus
 
 
 class RecordingEmitter:

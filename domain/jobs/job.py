@@ -17,20 +17,16 @@ from domain.jobs.batches import BatchReport, SymbolFailure
 from domain.jobs.plan import CollectionPlan, job_id_of, job_uuid, request_key_of, require_zone
 from domain.jobs.request import CollectionRequest, OnTooManyFailures
 from domain.jobs.running_time import RunningTime
-from domain.jobs.status import TRANSITIONS, JobStatus
+from domain.jobs.status import TOO_MANY_FAILURES, TRANSITIONS, JobStatus
 from domain.jobs.timings import Timings
-
-__all__ = ["TOO_MANY_FAILURES", "TRANSITIONS", "CollectionJob", "JobStatus"]
-
-TOO_MANY_FAILURES = "too_many_failures"
 
 
 class CollectionJob(Aggregate):
     """A job from submission to its end.
 
     Commands check and decide; the methods under `@event` only assign, for they run again on every reload. Moments
-    are passed in, with a time zone. `reason` is that of the last change of status. A command repeated under its
-    `command_id` does nothing, since its first time may have been stored without anyone hearing of it.
+    are passed in, with a time zone. `reason` is that of the last change of status; `by` says who gave a command, "" for
+    nobody. A command repeated under its `command_id` does nothing: its first time may have been stored unheard.
     """
 
     TOPIC = "CollectionJob"
@@ -121,21 +117,21 @@ class CollectionJob(Aggregate):
         """The unfinished batches in order, with the symbols still to be collected in each: never none."""
         return self._batches.remaining(plan.symbols)
 
-    def start(self, reason: str = "", *, timestamp: datetime) -> None:
+    def start(self, reason: str = "", *, timestamp: datetime, by: str = "") -> None:
         """PENDING -> RUNNING, in the first epoch."""
         self._check("start", timestamp)
-        self._started(epoch=self.epoch + 1, reason=reason, timestamp=timestamp)
+        self._started(epoch=self.epoch + 1, reason=reason, by=by, timestamp=timestamp)
 
-    def resume(self, reason: str = "", *, timestamp: datetime, command_id: str = "") -> None:
+    def resume(self, reason: str = "", *, timestamp: datetime, command_id: str = "", by: str = "") -> None:
         """PAUSED -> RUNNING, in a new epoch and with a fresh allowance of failures."""
         if not self._is_done("resume", command_id):
             self._check("resume", timestamp)
-            self._resumed(epoch=self.epoch + 1, reason=reason, command_id=command_id, timestamp=timestamp)
+            self._resumed(epoch=self.epoch + 1, reason=reason, command_id=command_id, by=by, timestamp=timestamp)
 
-    def take_over(self, reason: str = "", *, timestamp: datetime) -> None:
+    def take_over(self, reason: str = "", *, timestamp: datetime, by: str = "") -> None:
         """Go on RUNNING in a new epoch, under a new coordinator: the last one is gone."""
         self._check("take_over", timestamp)
-        self._taken_over(epoch=self.epoch + 1, reason=reason, timestamp=timestamp)
+        self._taken_over(epoch=self.epoch + 1, reason=reason, by=by, timestamp=timestamp)
 
     def record_batch(self, report: BatchReport, *, timestamp: datetime) -> bool:
         """Record what became of a claim, once; False, and nothing changed, when it is recorded already.
@@ -169,11 +165,11 @@ class CollectionJob(Aggregate):
             self._check("note_cooldown", timestamp)
             self._account_sealed(seconds=seconds, reason=reason, command_id=command_id, timestamp=timestamp)
 
-    def pause(self, reason: str = "", *, timestamp: datetime, command_id: str = "") -> None:
+    def pause(self, reason: str = "", *, timestamp: datetime, command_id: str = "", by: str = "") -> None:
         """RUNNING -> PAUSED."""
         if not self._is_done("pause", command_id):
             self._check("pause", timestamp)
-            self._paused(reason=reason, command_id=command_id, timestamp=timestamp)
+            self._paused(reason=reason, command_id=command_id, by=by, timestamp=timestamp)
 
     def complete(self, reason: str = "", *, timestamp: datetime) -> None:
         """RUNNING -> COMPLETED; refused while a batch is unfinished."""
@@ -187,11 +183,11 @@ class CollectionJob(Aggregate):
         self._check("fail", timestamp)
         self._failed(reason=reason, timestamp=timestamp)
 
-    def cancel(self, reason: str = "", *, timestamp: datetime, command_id: str = "") -> None:
+    def cancel(self, reason: str = "", *, timestamp: datetime, command_id: str = "", by: str = "") -> None:
         """PENDING, RUNNING or PAUSED -> CANCELLED."""
         if not self._is_done("cancel", command_id):
             self._check("cancel", timestamp)
-            self._cancelled(reason=reason, command_id=command_id, timestamp=timestamp)
+            self._cancelled(reason=reason, command_id=command_id, by=by, timestamp=timestamp)
 
     def conclude(self, *, timestamp: datetime) -> None:
         """End a job whose batches are all finished: FAILED if more symbols failed than allowed, else COMPLETED."""
@@ -200,7 +196,7 @@ class CollectionJob(Aggregate):
         else:
             self.complete(timestamp=timestamp)
 
-    def retry(self, reason: str = "", *, timestamp: datetime, command_id: str = "") -> None:
+    def retry(self, reason: str = "", *, timestamp: datetime, command_id: str = "", by: str = "") -> None:
         """COMPLETED or FAILED -> RUNNING: the failed symbols again, in new batches, and what was never done."""
         if self._is_done("retry", command_id):
             return
@@ -208,21 +204,23 @@ class CollectionJob(Aggregate):
         symbols = self._batches.to_retry()
         if not symbols and self.all_batches_finished:
             raise IllegalTransition(self.job_id, self.status, "retry, for no symbol has failed")
-        self._retried(epoch=self.epoch + 1, symbols=symbols, reason=reason, command_id=command_id, timestamp=timestamp)
+        self._retried(
+            epoch=self.epoch + 1, symbols=symbols, reason=reason, command_id=command_id, by=by, timestamp=timestamp
+        )
 
     @event("Started", topic="CollectionJob.Started")
-    def _started(self, epoch: int, reason: str, timestamp: datetime) -> None:
+    def _started(self, epoch: int, reason: str, timestamp: datetime, by: str = "") -> None:
         self.started_at = timestamp
         self._run(epoch, reason, timestamp)
 
     @event("Resumed", topic="CollectionJob.Resumed")
-    def _resumed(self, epoch: int, reason: str, command_id: str, timestamp: datetime) -> None:
+    def _resumed(self, epoch: int, reason: str, command_id: str, timestamp: datetime, by: str = "") -> None:
         self._batches.failures_since_allowance = 0
         self._commands_done.add(("resume", command_id))
         self._run(epoch, reason, timestamp)
 
     @event("TakenOver", topic="CollectionJob.TakenOver")
-    def _taken_over(self, epoch: int, reason: str, timestamp: datetime) -> None:
+    def _taken_over(self, epoch: int, reason: str, timestamp: datetime, by: str = "") -> None:
         # When the last coordinator went is not known: it ran at least until its last event.
         self._running_time.end(self.modified_on)
         self._run(epoch, reason, timestamp)
@@ -257,7 +255,7 @@ class CollectionJob(Aggregate):
         self._commands_done.add(("note_cooldown", command_id))
 
     @event("Paused", topic="CollectionJob.Paused")
-    def _paused(self, reason: str, command_id: str, timestamp: datetime) -> None:
+    def _paused(self, reason: str, command_id: str, timestamp: datetime, by: str = "") -> None:
         self._commands_done.add(("pause", command_id))
         self._stop(JobStatus.PAUSED, reason, timestamp)
 
@@ -270,12 +268,14 @@ class CollectionJob(Aggregate):
         self._stop(JobStatus.FAILED, reason, timestamp)
 
     @event("Cancelled", topic="CollectionJob.Cancelled")
-    def _cancelled(self, reason: str, command_id: str, timestamp: datetime) -> None:
+    def _cancelled(self, reason: str, command_id: str, timestamp: datetime, by: str = "") -> None:
         self._commands_done.add(("cancel", command_id))
         self._stop(JobStatus.CANCELLED, reason, timestamp)
 
     @event("Retried", topic="CollectionJob.Retried")
-    def _retried(self, epoch: int, symbols: list[str], reason: str, command_id: str, timestamp: datetime) -> None:
+    def _retried(
+        self, epoch: int, symbols: list[str], reason: str, command_id: str, timestamp: datetime, by: str = ""
+    ) -> None:
         self._batches.failures_since_allowance = 0
         self._commands_done.add(("retry", command_id))
         self._batches.add_round(symbols)

@@ -99,7 +99,10 @@ class JobStore(Protocol):
         """The ids of all jobs in the order they were submitted."""
 
     def find(self, prefix: str) -> str:
-        """The one job whose id begins so. Raises JobNotFound, or SettingsError naming the candidates."""
+        """The one job whose id begins so.
+
+        Raises JobNotFound, or SettingsError that names the candidates, or the folder where no store is.
+        """
 
     def history(self, job_id: str, until: datetime | None = None) -> list[HistoryEntry]:
         """What happened to the job, oldest first, up to and including `until`. Raises JobNotFound."""

@@ -7,7 +7,8 @@ from datetime import datetime
 from itertools import islice
 from typing import Any, Self
 
-from domain.jobs.job import CollectionJob, JobStatus
+from domain.jobs.job import CollectionJob
+from domain.jobs.status import JobStatus
 
 FAILURES_SHOWN = 20
 

@@ -8,7 +8,7 @@ import urllib.request
 import ray
 
 from actors.cluster import session
-from domain.jobs.job import JobStatus
+from domain.jobs.status import JobStatus
 from domain.limits.messages import LimiterStatus
 from tests.cluster.conftest import Benches
 

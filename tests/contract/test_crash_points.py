@@ -13,7 +13,7 @@ from adapters.candle_store.repository import CandleFiles
 from adapters.job_store.journal import JobJournal
 from domain.candles.candles import Candles
 from domain.candles.dataset import Dataset, Interval
-from domain.jobs.job import JobStatus
+from domain.jobs.status import JobStatus
 from domain.spans.time_span import TimeSpan
 from tests.contract.crash_points import kill_at_every_step, refuse_every_step
 from tests.contract.job_store_examples import batch_report, later, started

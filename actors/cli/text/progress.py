@@ -8,8 +8,8 @@ from datetime import datetime
 from click import unstyle
 
 from domain.candles.findings import OF_THE_CALENDAR
-from domain.jobs.job import JobStatus
 from domain.jobs.progress import Progress
+from domain.jobs.status import JobStatus
 from domain.limits.rates import Counts, RateLimit, ideal_makespan_seconds
 
 FAILURES_LISTED = 10

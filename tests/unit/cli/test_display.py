@@ -12,7 +12,7 @@ from rich.console import Console
 from actors.cli.display import LineDisplay, LiveDisplay, display_for, picture
 from actors.cli.text import progress as progress_text
 from domain.candles.findings import ABSENT, UNEXPECTED
-from domain.jobs.job import JobStatus
+from domain.jobs.status import JobStatus
 from tests.unit.cli.cli_fakes import RUNNING, ended
 
 

@@ -8,9 +8,9 @@ import pytest
 from actors.coordinating.recorder import SAVE_ATTEMPTS
 from domain.errors import CredentialsRefused, EventStoreUnavailable, StaleEpoch, SymbolRejected, WorkerLost
 from domain.jobs.batches import BatchReport, WorkerOutcome
-from domain.jobs.job import JobStatus
 from domain.jobs.ports import ProgressEvent
 from domain.jobs.request import FailureAllowance, OnTooManyFailures
+from domain.jobs.status import JobStatus
 from tests.unit.collecting.worker_bench import names
 from tests.unit.coordinating.coordinator_bench import CoordinatorBench, LocalWorker
 
@@ -238,6 +238,49 @@ async def test_cancel_gives_the_job_up_while_it_runs_and_after_its_run_has_ended
     await ended.coordinator.begin()
     await ended.coordinator.shutdown()
     assert (await ended.coordinator.cancel()).status is ended.job.status is JobStatus.CANCELLED
+
+
+async def test_history_tells_who_gave_each_command() -> None:
+    bench = CoordinatorBench(20)
+    await bench.coordinator.begin(by="a: collect")
+    await bench.coordinator.pause(by="b: pause")
+    await bench.coordinator.resume(by="c: resume")
+    await bench.coordinator.shutdown(by="d: Ctrl-C")
+    await bench.new_coordinator().begin(by="e: resume")
+    await bench.coordinator.cancel(by="f: cancel")
+    told = [(entry.event, entry.by) for entry in bench.store.history(bench.job_id) if entry.event != "BatchRecorded"]
+    assert told == [
+        ("Created", ""),
+        ("Started", "a: collect"),
+        ("Paused", "b: pause"),
+        ("Resumed", "c: resume"),
+        ("Paused", "d: Ctrl-C"),
+        ("Resumed", "e: resume"),
+        ("Cancelled", "f: cancel"),
+    ]
+
+
+async def test_history_tells_who_had_an_orphaned_job_go_on() -> None:
+    bench = CoordinatorBench()
+    job = bench.job
+    job.start(timestamp=job.created_on)
+    bench.store.save(job)
+    await bench.coordinator.begin(by="a: resume")
+    await bench.ended()
+    told = {entry.event: entry.by for entry in bench.store.history(bench.job_id)}
+    assert (told["TakenOver"], told["Completed"]) == ("a: resume", "")
+
+
+async def test_history_tells_who_had_failed_symbols_tried_again_and_blames_nobody_for_trouble() -> None:
+    bench = CoordinatorBench(4, mishaps=rejected("S01"), max_failures=FailureAllowance(count=0))
+    await bench.coordinator.begin(by="a: collect")
+    await bench.ended()
+    await bench.new_coordinator().begin(by="b: collect")
+    await bench.ended()
+    await bench.new_coordinator().begin(retry=True, by="c: retry")
+    await bench.ended()
+    told = {entry.event: entry.by for entry in bench.store.history(bench.job_id)}
+    assert (told["Paused"], told["Retried"]) == ("", "c: retry")
 
 
 async def test_a_coordinator_in_place_of_a_dead_one_takes_over_in_a_higher_epoch() -> None:

@@ -7,7 +7,8 @@ from datetime import datetime, timedelta
 import pytest
 
 from domain.errors import IllegalTransition
-from domain.jobs.job import TRANSITIONS, CollectionJob, JobStatus
+from domain.jobs.job import CollectionJob
+from domain.jobs.status import TRANSITIONS, JobStatus
 from tests.job_examples import NOW, PLAN, failure, job_in, record, report, running, with_all_batches_finished
 
 

@@ -11,8 +11,9 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from adapters.job_store.journal import JobJournal
 from domain.candles.dataset import Interval
 from domain.jobs.batches import BatchReport, SymbolFailure
-from domain.jobs.job import CollectionJob, JobStatus
+from domain.jobs.job import CollectionJob
 from domain.jobs.request import CollectionRequest, FailureAllowance
+from domain.jobs.status import JobStatus
 from domain.spans.time_span import TimeSpan
 
 SYMBOLS = tuple(f"S{number}" for number in range(7))

@@ -8,8 +8,8 @@ import pytest
 from actors.use_cases.catalog import JobCatalog
 from adapters.job_store.journal import JobJournal
 from domain.errors import IllegalTransition
-from domain.jobs.job import JobStatus
 from domain.jobs.plan import job_id_of
+from domain.jobs.status import JobStatus
 from domain.spans.time_span import TimeSpan
 from tests.job_examples import NOW, REQUEST, record
 

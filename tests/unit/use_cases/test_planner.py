@@ -20,10 +20,10 @@ from domain.candles.dataset import Dataset, Interval
 from domain.candles.sessions import AlwaysOpen
 from domain.jobs.batches import BatchReport, BatchWork
 from domain.jobs.forecast import BYTES_PER_BAR, SLOTS
-from domain.jobs.job import JobStatus
 from domain.jobs.ports import JobStore
 from domain.jobs.progress import Progress
 from domain.jobs.request import CollectionRequest
+from domain.jobs.status import JobStatus
 from domain.jobs.timings import ENOUGH_CALLS, Timings
 from domain.limits.rates import AccountLimits, RateLimit
 from tests.job_examples import NOW
