@@ -35,7 +35,7 @@ class ForgetfulRecord(InMemoryPermitRecord):
 
 
 def measure(permits: int) -> Table:
-    """Microseconds from lending a permit to having noted its end, one by one and in permit bundles."""
+    """Microseconds from granting a permit to having noted its completion, one by one and in permit bundles."""
     with tempfile.TemporaryDirectory(prefix="candles-bench-") as name:
         folder = Path(name)
         rows = [
