@@ -41,7 +41,7 @@ class LeaseRun:
         return self.permits / self.seconds
 
 
-class LeasingClient:
+class BundlingClient:
     """Takes permits as fast as it gets them, in many slots; everything is answered at once."""
 
     def __init__(self, limiter: Any, limits: AccountLimits | None) -> None:
@@ -143,8 +143,8 @@ def _table(rounds: list[list[LeaseRun]]) -> Table:
             )
         )
     note = (
-        f"{CLIENTS} client actors of {SLOTS} lanes over Ray, limit {LIMIT}, everything answered at once; settling "
-        f"rides on acquiring, and the limiter writes its record. {len(rounds)} rounds, the ways by turns in each."
+        f"{CLIENTS} client actors of {SLOTS} slots over Ray, limit {LIMIT}, everything answered at once; completions "
+        f"ride on acquiring, and the limiter writes its record. {len(rounds)} rounds, the ways by turns in each."
     )
     return Table("Permits a second", columns, rows, note)
 
@@ -158,12 +158,12 @@ def _plain(seconds: float) -> LeaseRun:
 
 def _one_a_call(seconds: float) -> LeaseRun:
     limiter, _ = _limiter()
-    return _run("one permit a call", LeasingClient, (limiter, None), limiter, seconds)
+    return _run("one permit a call", BundlingClient, (limiter, None), limiter, seconds)
 
 
 def _leased(seconds: float) -> LeaseRun:
     limiter, limits = _limiter()
-    return _run("leases", LeasingClient, (limiter, limits), limiter, seconds)
+    return _run("bundles", BundlingClient, (limiter, limits), limiter, seconds)
 
 
 def _limiter() -> tuple[Any, AccountLimits]:
