@@ -57,8 +57,9 @@ def measure(permits: int) -> Table:
         "What it costs to remember every permit",
         ("remembered", "us per permit, one by one", f"us per permit, in bundles of {BUNDLE}", "slowest of all, ms"),
         rows,
-        f"Grant, note, complete, note; median of {ROUNDS} rounds of {permits:,} permits. {packed}; reading and auditing "
-        f"{len(history):,} of them took {audit_seconds:.2f} s, opening the account again {open_seconds * 1000:.0f} ms.",
+        f"Grant, note, complete, note; median of {ROUNDS} rounds of {permits:,} permits. {packed}; reading and "
+        f"auditing {len(history):,} of them took {audit_seconds:.2f} s, opening the account again "
+        f"{open_seconds * 1000:.0f} ms.",
     )
 
 
