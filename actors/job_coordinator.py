@@ -67,8 +67,7 @@ class JobCoordinator:
         self._recorder = JobRecorder(job_id, store)
         self._control = RunControl()
         self._unrecorded: dict[int, BatchReport] = {}
-        self._workers_begun = 0
-        self._idle_losses = 0
+        self._workers_begun = self._idle_losses = 0
         self._ending = self._ended_by = ""
         self._ended = asyncio.Event()
         self._end_error: EventStoreUnavailable | StaleEpoch | None = None

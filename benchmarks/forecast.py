@@ -48,7 +48,7 @@ def measure(quick: bool) -> Table:
         untimed, foreseen, seconds = _run(scenario)
         rows.append(
             (
-                f"{' and '.join(scenario.limits)}, {scenario.workers} x {scenario.concurrency} lanes",
+                f"{' and '.join(scenario.limits)}, {scenario.workers} x {scenario.concurrency} slots",
                 f"{foreseen.requests}",
                 foreseen.bound_by,
                 f"{untimed.seconds:.2f} s",

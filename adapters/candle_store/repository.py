@@ -41,7 +41,7 @@ _MOST_READING_THREADS = 8
 
 
 class CandleFiles:
-    """Candles under a root folder, laid out as `candle_layout` says; picklable, holds nothing open.
+    """Candles under a root folder, laid out as `layout` says; picklable, holds nothing open.
 
     Any number of threads and processes may save and read at once: a save takes the lock of its dataset's
     folder, a reader needs none, since files are only ever replaced whole. Spans are taken on the
@@ -117,9 +117,8 @@ class CandleFiles:
     ) -> Iterator[tuple[Dataset, CandlePiece]]:
         """The same of each dataset, file by file. Raises CorruptSegment.
 
-        Threads read and check a few files ahead, all cores but one. Decoding whole files is left to who takes
-        the piece and knows where the candles go: it is many short steps, and threads would wait for each
-        other's lock.
+        Threads read and check a few files ahead, on all cores but one. Whole files are decoded by the caller, who
+        knows where the candles go: decoding is many short steps, and threads would wait for each other's lock.
         """
         scratch = Scratch()
 
@@ -128,7 +127,7 @@ class CandleFiles:
             segment = read_packed(path, dataset, scratch)
             aligned = dataset.align(span)
             is_cut = not all(aligned.covers(run) for run in segment.header.runs)
-            # One without bars is put nowhere, so nobody would notice what is wrong with it.
+            # A file without bars is decoded here: no caller decodes it, so its damage would go unnoticed.
             if as_of_ms is None and len(segment) and not is_cut:
                 return dataset, segment
             history = segment.history()
@@ -140,7 +139,7 @@ class CandleFiles:
         return map_in_order(read, files, min(max(1, other_cores), _MOST_READING_THREADS))
 
     def rows_at_most(self, datasets: Sequence[Dataset], span: TimeSpan) -> int:
-        """As many candles as `read_pieces` can give at most, from the files' headers alone. Raises CorruptSegment."""
+        """The most candles that `read_pieces` can give, from the files' headers alone. Raises CorruptSegment."""
         rows = 0
         for dataset in datasets:
             aligned = dataset.align(span)
@@ -169,7 +168,7 @@ class CandleFiles:
         damaged = self.damaged(dataset)
         if damaged:
             with self._locked(folder_of(self.root, dataset)):
-                # A writer may have been quicker: what it put there is whole.
+                # A writer may have replaced one meanwhile: what it put there is whole.
                 damaged = self.damaged(dataset)
                 for damage in damaged:
                     move_aside(Path(damage.path))

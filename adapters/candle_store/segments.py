@@ -75,7 +75,7 @@ def sweep(folder: Path) -> None:
 
 
 def move_aside(path: Path) -> Path:
-    """Give the file a name that no reader takes for a segment, one that is free, durably; tell which."""
+    """Rename the file, durably, to a free name that no reader takes for a segment; returns it."""
     with storage_errors(path):
         names = (path.with_name(f"{path.name}{CORRUPT_SUFFIX}{number or ''}") for number in count())
         aside = next(name for name in names if not name.exists())
@@ -85,7 +85,7 @@ def move_aside(path: Path) -> Path:
 
 
 def lost_with(path: Path, dataset: Dataset) -> TimeSpan:
-    """From the first to the last moment that a damaged file answered; all it may have, if its header is gone, too."""
+    """From the first to the last moment that a damaged file had answers for; its whole period if its header is gone."""
     try:
         with path.open("rb") as file:
             header = read_front(file, path.stat().st_size, str(path))
@@ -98,7 +98,7 @@ def lost_with(path: Path, dataset: Dataset) -> TimeSpan:
 
 @contextmanager
 def _named(path: Path, dataset: Dataset) -> Iterator[None]:
-    """Lets damage be told with what is lost by it."""
+    """Adds to the error of a damaged file what is lost with it."""
     try:
         yield
     except CorruptSegment as error:
@@ -115,5 +115,5 @@ def _refuse_stranger(path: Path, found: SegmentHeader, expected: Dataset) -> Non
 
 
 def _is_named_for(path: Path, dataset: Dataset, extent: TimeSpan) -> bool:
-    """Whether what a file answers lies in the period it is named for: nobody looks for it elsewhere."""
+    """Whether a file's answers lie in the period it is named for: readers look for them nowhere else."""
     return not extent or next(split(dataset, extent), None) == (path.name, extent)

@@ -26,7 +26,7 @@ from domain.limits.ports import RecordedPermits
 from domain.limits.rates import AccountLimits
 
 LOCK_PATIENCE_SECONDS = 2.0
-"""The limiter of a driver that was killed holds its account for 1.4 s longer: Ray takes as long to notice."""
+"""The limiter of a killed driver holds its account for 1.4 s more: Ray takes as long to notice."""
 FRAMES_BEFORE_COMPACTION = 4_000
 _FORMAT = 2
 _READABLE_FORMATS = (1, _FORMAT)
@@ -84,7 +84,7 @@ class PermitRecordFile:
             raise
 
     def completed(self, permit: GrantedPermit) -> None:
-        """Note that a permit's request is over."""
+        """Note that a permit's request is complete."""
         self._history.end(permit)
         self._write(["over", permit.permit_id, permit.completed_at])
 
@@ -139,7 +139,7 @@ class PermitRecordFile:
             return
         _, _, boot, complete_since = entries[0]
         if boot != self._boot:
-            # Its clock tells nothing by ours, and it may be another machine's that stopped a moment ago.
+            # Its clock means nothing on ours, and it may be another machine's that stopped a moment ago.
             what = "the permit record is from before the machine started, or of another machine"
             self._distrust(now, what, self._longest_flight_seconds(entries))
             return
@@ -160,7 +160,7 @@ class PermitRecordFile:
         self._history.note = "the account is used for the first time on this machine"
 
     def _longest_flight_seconds(self, entries: list[list[Any]]) -> float:
-        """How long what the record lost may travel: as long as ours, or as anything that it still tells of."""
+        """The longest flight of what the record lost: ours, or the longest that it still holds."""
         granted = (entry for entry in entries if entry[0] == "lent")
         flights: list[float] = [bound - granted for _, _, _, granted, bound, *_ in granted]
         return max([self._limits.longest_flight_seconds, *flights])
@@ -182,7 +182,7 @@ class PermitRecordFile:
         self._frames_left = FRAMES_BEFORE_COMPACTION + len(entries)
 
     def _write(self, entry: list[Any]) -> None:
-        """Append what the history has already; now and then, and after a failure, write it all anew."""
+        """Append what the history has already; now and then, and after a failure, rewrite the whole file."""
         if not self._lock.is_locked:
             raise StorageUnavailable(str(self._path), "the account was let go")
         try:
@@ -206,5 +206,5 @@ def boot_identity() -> str:
     linux = Path("/proc/sys/kernel/random/boot_id")
     if linux.exists():
         return linux.read_text().strip()
-    # Elsewhere: when the clock was zero, to ten minutes. A clock that was set, or that slept, looks like a new boot.
+    # Elsewhere: when the clock was zero, to ten minutes. Setting the clock, or sleep, looks like a new boot.
     return f"boot-{round((time.time() - time.monotonic()) / 600)}"

@@ -44,7 +44,7 @@ class Certificate:
 
 @dataclass(slots=True)
 class ContentHash:
-    """Takes in a dataset's bars in order, in pieces that end where blocks do."""
+    """Hashes a dataset's bars, given in order and in pieces that end where blocks do."""
 
     dataset: Dataset
     _digest: Any = field(init=False)
@@ -54,7 +54,7 @@ class ContentHash:
         self._digest = hashlib.blake2b(repr((*identity, self.dataset.anchor_ms)).encode(), digest_size=HASH_BYTES)
 
     def add(self, candles: Candles) -> None:
-        """Take in the next bars."""
+        """Add the next bars."""
         for number, block in _blocks(self.dataset, candles):
             self._digest.update(number.to_bytes(8, "little", signed=True) + _block_hash(block))
 

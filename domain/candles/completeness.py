@@ -1,4 +1,4 @@
-"""Completeness: what of a dataset's span is there, and what is not, seen against a calendar."""
+"""Completeness: what of a dataset's span is there, and what is not, compared with a calendar."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from domain.spans.time_span import TimeSpan
 
 @dataclass(frozen=True, slots=True)
 class Completeness:
-    """One dataset's span, told from what is known of it alone; all spans are on its grid.
+    """One dataset's span, judged by what is stored; all spans are on its grid.
 
     `missing` was never answered. `gaps` were answered with nothing although the calendar expects bars,
     `closed` with nothing while it expects none. `unexpected` bars are there although it expects none: the
-    calendar is suspect, not the bars. `provisional` may still change; `due` is what of it should have
-    been asked again by now. `damaged` can no longer be read, so what it held is missing.
+    calendar is suspect, not the bars. `provisional` may still change; `due` is the part of it that should have
+    been requested again by now. `damaged` can no longer be read, so what it held is missing.
     """
 
     dataset: Dataset
@@ -64,12 +64,12 @@ class Completeness:
 
     @property
     def is_complete(self) -> bool:
-        """Whether nothing is left to be asked: gaps are answers."""
+        """Whether nothing is left to be requested: gaps are answers."""
         return not self.missing and not self.due and not self.damaged
 
     @property
     def needs_repair(self) -> bool:
-        """Whether asking again could bring anything."""
+        """Whether requesting again could bring anything."""
         return not self.is_complete or bool(self.gaps)
 
     @property

@@ -1,4 +1,4 @@
-"""Coverage: what is known of a span, and what has still to be asked."""
+"""Coverage: what is known of a span, and what has still to be requested."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from domain.spans.time_span import TimeSpan
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """What of `span` was asked and answered in full, in three states; each moment is in one at most.
+    """What of `span` was answered in full, in three states; each moment is in one at most.
 
     `stored` has final candles: each of its spans is an unbroken run of bars, from an opening to the close
-    of the last. `confirmed_empty` was asked and has none. `provisional` was answered too early to be
-    final, with bars or without. All lie inside `span`. What is in none was never
-    asked: a hole in the middle is missing and will be fetched, a holiday that was asked for is not.
+    of the last. `confirmed_empty` was answered and has none. `provisional` was answered too early to be
+    final, with bars or without. All lie inside `span`. What is in none is missing: a hole in the middle
+    will be fetched, a holiday that was answered will not.
     """
 
     span: TimeSpan
@@ -60,12 +60,12 @@ class Coverage:
 
     @property
     def answered(self) -> SpanSet:
-        """What has been answered in full, be it too early to be final."""
+        """What has been answered in full, also where that was too early to be final."""
         return SpanSet((*self.stored, *self.confirmed_empty, *self.provisional))
 
     def to_ask(self, settled_before_ms: int) -> SpanSet:
-        """What has to be asked now: what is missing, and what is provisional though its bars, closed by
-        that moment, have settled."""
+        """What has to be requested now: what is missing, and what is provisional although its bars had settled
+        by that moment."""
         return self.missing | self.due(settled_before_ms)
 
     def due(self, settled_before_ms: int) -> SpanSet:

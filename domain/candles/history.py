@@ -15,7 +15,7 @@ from domain.spans.span_set import NO_SPANS, SpanSet
 from domain.spans.time_span import TimeSpan
 
 ALWAYS_KNOWN_MS = 0
-"""The moment of an answer that came with none: known ever since 1970."""
+"""The time of an answer that came with none: known ever since 1970."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +46,8 @@ class CandleHistory:
     ) -> CandleHistory:
         """After the broker answered `asked` with these candles, all inside of it.
 
-        Bars that open at or after `provisional_from_ms` may still change. Of a bar that comes with other
-        values the old ones are kept; it is never replaced at an earlier moment than it became known.
+        Bars that open at or after `provisional_from_ms` may still change. Where a bar comes with other values, the
+        old ones are kept; its replacement is never dated before the time it became known.
         """
         old, new = _shared(self.candles, newer)
         merged = self.candles.merge(newer)
@@ -81,7 +81,7 @@ class CandleHistory:
         return Coverage.of(span, self.known.spans, self.candles.open_time_ms, self.interval_ms, self.provisional)
 
     def as_of(self, moment_ms: int) -> Candles:
-        """The candles as a reader saw them at that moment."""
+        """The candles as a reader would have seen them at that moment."""
         seen = self.candles.merge(self.replaced.in_force_at(moment_ms))
         return seen.take(self.known.since(seen.open_time_ms) <= moment_ms)
 

@@ -54,9 +54,9 @@ class AlwaysOpen:
 
 @dataclass(frozen=True, eq=False)
 class MarketSessions:
-    """A market's sessions as columns: a value that travels, with nothing behind it.
+    """A market's sessions as columns: a plain value, which needs no library to be used.
 
-    `known` is the span of which the sessions are told; whoever asks beyond it is refused.
+    `known` is the span whose sessions it holds; a span beyond it is refused.
     """
 
     name: str

@@ -47,8 +47,8 @@ class ValidatedCandles:
     """A page after judgement.
 
     `answered` is the part of the span whose bars are all final; save the candles as the answer to it.
-    It includes the openings of quarantined bars: they were asked and the answer is kept, so asking
-    again would only bring the same bad bar. That holds only for pages worth saving: of a page that
+    It includes the openings of quarantined bars: they were answered, and requesting them again would only
+    bring the same bad bar. That holds only for pages worth saving: of a page that
     `is_mostly_bad` nothing may be saved. `forming` counts bars dropped because they had not closed by
     `closed_before_ms`.
     """
@@ -71,7 +71,7 @@ class ValidatedCandles:
 
     @property
     def openings(self) -> NDArray[np.int64]:
-        """The sorted openings inside `answered` of which something came, be it refused."""
+        """The sorted openings inside `answered` for which a bar came, accepted or refused."""
         came = np.array([refused.open_time_ms for refused in self.quarantined], np.int64)
         inside = came[(came >= self.answered.start_ms) & (came < self.answered.end_ms)]
         return np.union1d(self.candles.open_time_ms, inside) if len(inside) else self.candles.open_time_ms
@@ -107,7 +107,7 @@ def obeys_the_rules(candles: Candles, dataset: Dataset, span: TimeSpan) -> bool:
 
 
 def _is_clean(raw: RawCandles, dataset: Dataset, answered: TimeSpan) -> bool:
-    """Whether every bar is in order, final and beyond reproach: nearly every page is, and is told so in one look.
+    """Whether every bar is in order, final and sound: nearly every page is, and one pass shows it.
 
     Every comparison is false for a NaN, so none slips through.
     """

@@ -68,14 +68,14 @@ class Departures:
 
 @dataclass(frozen=True, slots=True)
 class Marks:
-    """How a window stood when a permit was granted: what had ended and what had left it, of all it ever granted."""
+    """A window's totals when a permit was granted: what had ended, and what had left it, of all it ever granted."""
 
     ended: int
     left: int
 
 
 class PermitWindow:
-    """What one limit counts at the moment: our own permits, and what others are known to have used.
+    """What one limit counts now: our own permits, and what others are known to have used.
 
     `granted`, `ended` and `left` are running totals of our own; a permit that turns out to be unused is
     taken out of `granted` again. `others` is what is counted for others: all that may be theirs, which is more than
@@ -111,7 +111,7 @@ class PermitWindow:
             self._departures.add(complete_by + self.length_seconds, cost)
 
     def end(self, cost: int, complete_by: float, completed_at: float) -> None:
-        """A request that would have arrived by `complete_by` was over at `completed_at`."""
+        """A request that would have arrived by `complete_by` was complete at `completed_at`."""
         if cost:
             self.ended += cost
             if completed_at != complete_by:
@@ -153,7 +153,7 @@ class PermitWindow:
 
         Of ours, no more can be in the broker's count than was granted up to now and had not left when that
         permit was granted. Only what goes beyond that proves that others are there; then all is theirs that is
-        not surely ours: over when the permit was granted, and not left yet. It is counted until it must
+        not surely ours: complete when the permit was granted, and not left yet. It is counted until it must
         have left, and an answer that tells of less shortens nothing.
         """
         most_of_ours = self.granted - marks.left

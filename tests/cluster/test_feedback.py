@@ -1,4 +1,4 @@
-"""What the broker says of the account, on real Ray and real HTTP: heeded, seen, and nobody's failure."""
+"""What the broker says of the account, on real Ray and real HTTP: obeyed, shown, and nobody's failure."""
 
 from __future__ import annotations
 

@@ -150,16 +150,16 @@ def undone(record: Any, left: list[int], values: Bars, rows: int) -> list[int]:
             last = wrap(last + number)
             whole.append(last)
         return whole
-    completed, under = prediction
-    return [wrap(number + product(completed, under, decimals, values, row)) for row, number in enumerate(left)]
+    factors, divisors = prediction
+    return [wrap(number + product(factors, divisors, decimals, values, row)) for row, number in enumerate(left)]
 
 
-def product(completed: list[str], under: list[str], decimals: int, values: Bars, row: int) -> int:
+def product(factors: list[str], divisors: list[str], decimals: int, values: Bars, row: int) -> int:
     with np.errstate(all="ignore"):
-        result = operand(completed[0], values, row)
-        for name in completed[1:]:
+        result = operand(factors[0], values, row)
+        for name in factors[1:]:
             result = result * operand(name, values, row)
-        for name in under:
+        for name in divisors:
             result = result / operand(name, values, row)
         result = np.rint(result * np.float64(10**decimals))
     return int(result) if np.isfinite(result) and abs(result) <= 2**53 else 0

@@ -1,4 +1,4 @@
-"""What the exchange tells of its own counts, over real HTTP: read by the gateway, heeded by the limiter."""
+"""What the exchange tells of its own counts, over real HTTP: read by the gateway, obeyed by the limiter."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ class SegmentHeader:
 
     @property
     def extent(self) -> TimeSpan:
-        """From the first to the last moment that the file answers; empty where it answers none."""
+        """From the first to the last moment that the file has answers for; empty where it has none."""
         return self.asked.extent
 
 
@@ -63,7 +63,7 @@ def read_front(file: BinaryIO, file_bytes: int, path: str) -> SegmentHeader:
     """The header alone, from the beginning of a file that has `file_bytes` bytes.
 
     Raises CorruptSegment for damage in the front and for a file that is not as long as it was written,
-    StorageUnavailable for one in a newer format; damage further back is noticed when candles are read.
+    StorageUnavailable for one in a newer format; damage in the body is noticed when candles are read.
     """
     data = file.read(_FIRST_READ_BYTES)
     if _states_another_version(data):

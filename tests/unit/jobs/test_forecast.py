@@ -138,9 +138,9 @@ def test_the_rehearsal_takes_as_long_as_the_ledger_makes_the_job_take(
 ) -> None:
     windows = [RateLimit.parse(text) for text in sorted(texts)]
     batches = slots.batches_of(pages)
-    rehearsed = simulated_makespan_seconds(batches, slots, windows, weight, timings, most_held_seconds)
+    simulated = simulated_makespan_seconds(batches, slots, windows, weight, timings, most_held_seconds)
     real = ledger_makespan_seconds(batches, slots, windows, weight, timings, most_held_seconds)
-    assert rehearsed == pytest.approx(real, rel=1e-6, abs=1e-6)
+    assert simulated == pytest.approx(real, rel=1e-6, abs=1e-6)
 
 
 @given(
@@ -249,7 +249,7 @@ def test_a_job_too_long_to_rehearse_whole_is_foretold_as_if_it_had_been(
     assert foretell(pages, texts, timings, slots).seconds == pytest.approx(whole.seconds, rel=0.02)
 
 
-def test_a_job_of_which_not_even_a_batch_is_rehearsed_is_foretold_by_its_greatest_bound() -> None:
+def test_a_job_of_which_not_even_a_batch_is_simulated_is_foretold_by_its_greatest_bound() -> None:
     long_batches = foretell([1100] * 400, ["1000/1s"], timed(0.1, 0.1, 0.05), Slots(4, 4, 100))
     assert long_batches.seconds == long_batches.slots_seconds == pytest.approx(1100 * 100 / 4 * 0.1)
 

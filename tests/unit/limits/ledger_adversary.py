@@ -205,7 +205,7 @@ class HonestAdversary(Adversary):
 
     def told(self, permit: GrantedPermit, arrives_at: float, completed_at: float) -> None:
         if completed_at > self.now:
-            return  # a abandoned: nothing was answered
+            return  # abandoned: nothing was answered
         looked_at = self.within(arrives_at, completed_at)
         for limit in self.limits:
             begins_at = looked_at - self.data.draw(st.sampled_from([0.3, 1.0])) * limit.window_seconds

@@ -50,7 +50,7 @@ class NotedMetrics:
 
 
 class SealedBench(CoordinatorBench):
-    """The bench with a real limiter, which the broker's refusals cooldown."""
+    """The bench with a real limiter, which the broker's refusals put into cooldown."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
