@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
-
-from filelock import FileLock, Timeout
 
 from adapters.candle_store.block import CandleBlock
 from adapters.candle_store.claims import DatasetClaim
@@ -26,6 +24,7 @@ from adapters.candle_store.segments import (
     sweep,
 )
 from adapters.files.atomic import make_folder, storage_errors
+from adapters.files.locks import locked
 from domain.candles.candles import Candles
 from domain.candles.coverage import Coverage
 from domain.candles.dataset import Dataset
@@ -33,10 +32,9 @@ from domain.candles.history import ALWAYS_KNOWN_MS, CandleHistory, SaveResult
 from domain.candles.ports import CandlePiece, DamagedSegment
 from domain.candles.revisions import Revisions
 from domain.candles.validation import QuarantinedCandle
-from domain.errors import CorruptSegment, StorageUnavailable
+from domain.errors import CorruptSegment
 from domain.spans.time_span import TimeSpan
 
-_LOCK_POLL_SECONDS = 0.005
 _MOST_READING_THREADS = 8
 
 
@@ -199,20 +197,10 @@ class CandleFiles:
             paths = sorted(path for path in folder.iterdir() if path.suffix == SUFFIX)
         return [path for path in paths if _may_hold(path, dataset, span)]
 
-    @contextmanager
-    def _locked(self, folder: Path) -> Iterator[None]:
+    def _locked(self, folder: Path) -> AbstractContextManager[None]:
         make_folder(folder)
-        lock = FileLock(folder / ".lock", timeout=self.lock_timeout_seconds, poll_interval=_LOCK_POLL_SECONDS)
-        with storage_errors(folder):
-            try:
-                lock.acquire()
-            except Timeout:
-                reason = f"another writer has held it for {self.lock_timeout_seconds:g} s"
-                raise StorageUnavailable(str(folder), reason) from None
-        try:
-            yield
-        finally:
-            lock.release()
+        refusal = f"another writer has held it for {self.lock_timeout_seconds:g} s"
+        return locked(folder / ".lock", self.lock_timeout_seconds, refusal)
 
 
 def _damage(path: Path, dataset: Dataset) -> DamagedSegment | None:
