@@ -24,6 +24,7 @@ from adapters.job_store.ownership_files import OwnershipFiles
 from adapters.permit_store.log import PermitLogFile
 from adapters.permit_store.log_reader import read_audit_history as read_history_of
 from adapters.permit_store.operator_pause import OperatorPauseFile
+from adapters.permit_store.ownership_files import AccountOwnershipFiles
 from adapters.permit_store.record import PermitRecordFile, boot_identity
 from adapters.reading.export import export as export
 from adapters.reading.parquet_mirror import MirrorReport as MirrorReport
@@ -92,12 +93,13 @@ def make_storage_folder(settings: Settings) -> None:
 
 def operator_pause(broker: str, account: str, folder: Path | None = None) -> OperatorPause:
     """The operator's pause of an account."""
-    return OperatorPauseFile(folder or state_folder(), broker, account)
+    folder = folder or state_folder()
+    return OperatorPauseFile(folder, broker, account, AccountOwnershipFiles(folder))
 
 
 def permit_record(folder: Path, limits: AccountLimits, holder: str, session: str) -> PermitRecord:
     """The memory of the permits of the limits' account."""
-    return PermitRecordFile(folder, limits, holder, session)
+    return PermitRecordFile(folder, limits, AccountOwnershipFiles(folder), holder, session)
 
 
 def permit_log(folder: Path, limits: AccountLimits, kept_days: int) -> PermitLog:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from adapters.in_memory.broker import InMemoryGateway, InMemoryPermit, InMemoryRateLimiter
 from adapters.in_memory.candles import InMemoryCandleRepository
 from adapters.in_memory.jobs import InMemoryJobRepository, RecordingEmitter
-from adapters.in_memory.owners import InMemoryJobOwners
+from adapters.in_memory.owners import InMemoryAccountOwners, InMemoryJobOwners
 from adapters.in_memory.permit_log import InMemoryPermitLog
 from adapters.in_memory.permits import InMemoryOperatorPause, InMemoryPermitRecord
 
 __all__ = [
+    "InMemoryAccountOwners",
     "InMemoryCandleRepository",
     "InMemoryGateway",
     "InMemoryJobOwners",
