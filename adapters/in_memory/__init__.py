@@ -5,6 +5,7 @@ from __future__ import annotations
 from adapters.in_memory.broker import InMemoryGateway, InMemoryPermit, InMemoryRateLimiter
 from adapters.in_memory.candles import InMemoryCandleRepository
 from adapters.in_memory.jobs import InMemoryJobRepository, RecordingEmitter
+from adapters.in_memory.objects import InMemoryObjects
 from adapters.in_memory.owners import InMemoryAccountOwners, InMemoryJobOwners
 from adapters.in_memory.permit_log import InMemoryPermitLog
 from adapters.in_memory.permits import InMemoryOperatorPause, InMemoryPermitRecord
@@ -15,6 +16,7 @@ __all__ = [
     "InMemoryGateway",
     "InMemoryJobOwners",
     "InMemoryJobRepository",
+    "InMemoryObjects",
     "InMemoryOperatorPause",
     "InMemoryPermit",
     "InMemoryPermitLog",
