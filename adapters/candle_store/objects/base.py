@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import NewType, Protocol
 
 Version = NewType("Version", str)
 """Which of the contents that a key ever had. Opaque: it can be compared with another of the same key, nothing else."""
+
+
+_PART = r"(?!\.)[^/\0]+(?<!\.tmp)"
+_NAME, _KEY = re.compile(_PART), re.compile(f"(?:{_PART}/)*{_PART}")
 
 
 class VersionConflict(Exception):
@@ -66,7 +71,7 @@ def check_key(key: str) -> None:
     The parts of one are not empty, do not begin with a dot and do not end in ".tmp": such names are the stores' own.
     No key is the folder of another.
     """
-    if not all(part and is_name(part) for part in key.split("/")):
+    if not _KEY.fullmatch(key):
         raise ValueError(f"{key!r} is no key of an object")
 
 
@@ -79,4 +84,4 @@ def check_prefix(prefix: str) -> None:
 
 def is_name(part: str) -> bool:
     """Whether a key may have that part."""
-    return not part.startswith(".") and not part.endswith(".tmp") and "\0" not in part
+    return bool(_NAME.fullmatch(part))

@@ -20,6 +20,7 @@ from adapters.candle_store.objects.base import (
 )
 from adapters.files.atomic import TEMPORARY_SUFFIX, make_folder, replacing, storage_errors, sync_folder
 from adapters.files.locks import locked
+from domain.errors import StorageUnavailable
 
 LOCK_NAME = ".lock"
 _NO_SUCH_OBJECT = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
@@ -39,7 +40,7 @@ class LocalObjects:
 
     def get(self, key: str) -> StoredObject | None:
         """The object; None when there is none."""
-        return self._read(key, 0, -1)
+        return self._read(key)
 
     def get_range(self, key: str, start: int, length: int) -> StoredObject | None:
         """At most `length` bytes from `start` on; None when there is no such object."""
@@ -84,18 +85,24 @@ class LocalObjects:
         refusal = f"another writer has held it for {self.lock_timeout_seconds:g} s"
         return locked(folder / LOCK_NAME, self.lock_timeout_seconds, refusal)
 
-    def _read(self, key: str, start: int, length: int) -> StoredObject | None:
+    def _read(self, key: str, start: int = 0, length: int | None = None) -> StoredObject | None:
         path = self._path(key)
-        with storage_errors(path):
+        try:
+            descriptor = os.open(path, os.O_RDONLY)
             try:
-                file = path.open("rb")
-            except _NO_SUCH_OBJECT:
-                return None
-            with file:
-                found = os.fstat(file.fileno())
-                if start:
-                    file.seek(start)
-                return StoredObject(file.read(length), _version(found), found.st_size)
+                found = os.fstat(descriptor)
+                left = max(0, found.st_size - start)
+                wanted = left if length is None else min(length, left)
+                content = os.pread(descriptor, wanted, start)
+            finally:
+                os.close(descriptor)
+        except _NO_SUCH_OBJECT:
+            return None
+        except OSError as error:
+            raise StorageUnavailable(str(path), error.strerror or str(error)) from error
+        if len(content) < wanted:
+            raise StorageUnavailable(str(path), f"only {len(content)} of {wanted} bytes could be read")
+        return StoredObject(content, _version(found), found.st_size)
 
     def _path(self, key: str) -> Path:
         check_key(key)
