@@ -30,7 +30,7 @@ from domain.candles.sessions import SessionOverride
 from domain.jobs.request import CollectionRequest
 
 
-def candle_proof(root: Path, overrides: Sequence[SessionOverride]) -> CandleProof:
+def candle_proof(root: str | Path, overrides: Sequence[SessionOverride]) -> CandleProof:
     """What the candles under a folder prove by themselves, with these overrides of their calendars."""
     candles = wiring.candle_repository(root)
     return CandleProof(candles, candles.quarantined, wiring.calendars_with(overrides).named, now)

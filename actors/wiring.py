@@ -22,11 +22,12 @@ from adapters.brokers.registry import make_gateway
 from adapters.calendars import TradingCalendars
 from adapters.candle_store.listing import bytes_per_bar
 from adapters.candle_store.repository import CandleFiles
-from adapters.job_store.journal import JobJournal
-from adapters.job_store.ownership_files import OwnershipFiles
+from adapters.candle_store.urls import candle_folder, candle_store_at
+from adapters.job_store.urls import job_owners_at, job_store_at
 from adapters.permit_store.log import PermitLogFile
 from adapters.permit_store.log_reader import read_audit_history as read_history_of
 from adapters.permit_store.operator_pause import OperatorPauseFile
+from adapters.permit_store.ownership_files import AccountOwnershipFiles
 from adapters.permit_store.record import PermitRecordFile, boot_identity
 from adapters.reading.export import export as export
 from adapters.reading.parquet_mirror import MirrorReport as MirrorReport
@@ -83,19 +84,19 @@ def limits_for(broker: BrokerSettings) -> AccountLimits:
     return account_limits(broker, gateway_for(broker))
 
 
-def candle_repository(root: Path) -> CandleFiles:
-    """The candles under a folder."""
-    return CandleFiles(root)
+def candle_repository(root: str | Path) -> CandleFiles:
+    """The candles under a folder, or at the address of one."""
+    return candle_store_at(root)
 
 
-def bytes_per_bar_under(root: Path) -> Callable[[Sequence[Dataset]], float | None]:
+def bytes_per_bar_under(root: str | Path) -> Callable[[Sequence[Dataset]], float | None]:
     """Measures what a bar of these datasets takes on disk; None where none of them has one."""
-    return partial(bytes_per_bar, root)
+    return partial(bytes_per_bar, candle_folder(root))
 
 
-def mirror_of(root: Path, out: Path) -> ParquetMirror:
+def mirror_of(root: str | Path, out: Path) -> ParquetMirror:
     """A Parquet mirror of the candles under `root`."""
-    return ParquetMirror(root, out)
+    return ParquetMirror(candle_folder(root), out)
 
 
 def calendars_with(overrides: Sequence[SessionOverride]) -> TradingCalendars:
@@ -105,22 +106,23 @@ def calendars_with(overrides: Sequence[SessionOverride]) -> TradingCalendars:
 
 def job_store(settings: Settings) -> JobStore:
     """Where the jobs of these settings are stored as events."""
-    return JobJournal.sqlite(settings.storage.root / "jobs.sqlite")
+    return job_store_at(settings.storage.events, candle_folder(settings.storage.root))
 
 
 def job_owners(settings: Settings) -> JobOwners:
     """Which process runs which of these jobs."""
-    return OwnershipFiles(settings.storage.root / ".runners")
+    return job_owners_at(settings.storage.events, candle_folder(settings.storage.root))
 
 
 def operator_pause(broker: str, account: str, folder: Path | None = None) -> OperatorPause:
     """The operator's pause of an account."""
-    return OperatorPauseFile(folder or state_folder(), broker, account)
+    folder = folder or state_folder()
+    return OperatorPauseFile(folder, broker, account, AccountOwnershipFiles(folder))
 
 
 def permit_record(folder: Path, limits: AccountLimits, holder: str, session: str) -> PermitRecord:
     """The memory of the permits of the limits' account."""
-    return PermitRecordFile(folder, limits, holder, session)
+    return PermitRecordFile(folder, limits, AccountOwnershipFiles(folder), holder, session)
 
 
 def permit_log(folder: Path, limits: AccountLimits, kept_days: int) -> PermitLog:

@@ -12,6 +12,7 @@ from actors.limiter.account import PermitAccount
 from adapters.in_memory.permits import InMemoryPermitRecord, PermitMemory
 from adapters.permit_store.log import PermitLogFile
 from adapters.permit_store.log_reader import read_audit_history
+from adapters.permit_store.ownership_files import AccountOwnershipFiles
 from adapters.permit_store.record import PermitRecordFile, boot_identity
 from benchmarks.tables import Table
 from domain.limits.audit import audit
@@ -65,7 +66,7 @@ def measure(permits: int) -> Table:
 
 def _account(folder: Path | None, with_log: bool) -> PermitAccount:
     record = (
-        PermitRecordFile(folder, LIMITS, "benchmark", "one")
+        PermitRecordFile(folder, LIMITS, AccountOwnershipFiles(folder), "benchmark", "one")
         if folder
         else ForgetfulRecord(LIMITS, PermitMemory(), session="one")
     )

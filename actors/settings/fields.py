@@ -17,6 +17,7 @@ from domain.limits.messages import Priority
 from domain.limits.rates import RateLimit
 
 _ADDRESS = re.compile(r"^(embedded|auto|(ray://)?[\w.-]+:\d{1,5})$")
+_URL = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]+:/")
 _SYMBOL = re.compile(r"^[^\s\x00-\x1f\x7f]+$")
 
 
@@ -33,9 +34,7 @@ def base_url(value: object) -> str:
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError('write a web address like "https://api.binance.com"')
-    if parts.username or parts.password:
-        raise ValueError("leave the user name and the password out of the address")
-    return url.rstrip("/")
+    return _without_credentials(url).rstrip("/")
 
 
 def credentials(value: object) -> dict[str, CredentialReference]:
@@ -138,6 +137,27 @@ def path_beside_file(value: object, info: ValidationInfo) -> Path:
     return (folder / Path(text(value)).expanduser()).resolve()
 
 
+def candle_address(value: object, info: ValidationInfo) -> str:
+    """Where the candles are: an absolute path, or a URL without a password in it."""
+    if isinstance(value, str) and _URL.match(value):
+        return _without_credentials(value)
+    return str(path_beside_file(value, info))
+
+
+def event_address(value: object) -> str:
+    """Where the events of jobs are: "sqlite" for a file beside the candles, or a URL without a password in it."""
+    if value != "sqlite" and not (isinstance(value, str) and _URL.match(value)):
+        raise ValueError('write "sqlite", or an address like "sqlite:///data/jobs.sqlite"')
+    return _without_credentials(text(value))
+
+
 def overrides_beside_file(value: object, info: ValidationInfo) -> tuple[SessionOverride, ...]:
     """What the named file of calendar overrides says; read with the settings, so that it travels with them."""
     return overrides_in(path_beside_file(value, info))
+
+
+def _without_credentials(url: str) -> str:
+    _, _, after_scheme = url.partition("://")
+    if "@" in after_scheme.partition("/")[0]:
+        raise ValueError("leave the user name and the password out of the address")
+    return url

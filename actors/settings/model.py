@@ -7,7 +7,7 @@ import tomllib
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, ValidationError, model_validator
 
@@ -97,10 +97,12 @@ class JobSettings(Section):
 
 
 class StorageSettings(Section):
-    """Where candles and the events of jobs are kept."""
+    """Where candles and the events of jobs are kept: an absolute path, or URLs; `wiring` says which there can be."""
 
-    root: BesideFile = Field(description='a folder for candles and events, like "/data/candles"')
-    events: Literal["sqlite"] = Field(default="sqlite", description='"sqlite"')
+    root: Annotated[str, PlainValidator(fields.candle_address)] = Field(
+        description='a folder for candles and events, like "/data/candles"'
+    )
+    events: Annotated[str, PlainValidator(fields.event_address)] = "sqlite"
 
 
 class ClusterSettings(Section):

@@ -27,7 +27,7 @@ end = 2024-04-01T00:00:00Z               # exclusive. Left out: up to the last b
 
 [storage]
 root = "candle-data"                     # absolute, or relative to this file
-# events = "sqlite"
+# events = "sqlite"                      # beside the candles, or a file: "sqlite:///data/jobs.sqlite"
 
 [cluster]
 # address = "embedded"                   # or "auto", "ray://head:10001": a Ray cluster that runs already

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
-
-from filelock import FileLock, Timeout
 
 from adapters.candle_store.block import CandleBlock
 from adapters.candle_store.claims import DatasetClaim
 from adapters.candle_store.format.scratch import Scratch
 from adapters.candle_store.layout import EVERYTHING, SUFFIX, dataset_of, folder_of, period_of, split
+from adapters.candle_store.objects.local import LocalObjects
 from adapters.candle_store.ordered_threads import map_in_order
-from adapters.candle_store.quarantine import QuarantineFile
+from adapters.candle_store.quarantine import FILE_NAME, QuarantineFile
 from adapters.candle_store.segments import (
     Answer,
     lost_with,
@@ -23,9 +21,8 @@ from adapters.candle_store.segments import (
     read_header,
     read_history,
     read_packed,
-    sweep,
 )
-from adapters.files.atomic import make_folder, storage_errors
+from adapters.files.atomic import storage_errors
 from domain.candles.candles import Candles
 from domain.candles.coverage import Coverage
 from domain.candles.dataset import Dataset
@@ -33,18 +30,17 @@ from domain.candles.history import ALWAYS_KNOWN_MS, CandleHistory, SaveResult
 from domain.candles.ports import CandlePiece, DamagedSegment
 from domain.candles.revisions import Revisions
 from domain.candles.validation import QuarantinedCandle
-from domain.errors import CorruptSegment, StorageUnavailable
+from domain.errors import CorruptSegment
 from domain.spans.time_span import TimeSpan
 
-_LOCK_POLL_SECONDS = 0.005
 _MOST_READING_THREADS = 8
 
 
 class CandleFiles:
     """Candles under a root folder, laid out as `layout` says; picklable, holds nothing open.
 
-    Any number of threads and processes may save and read at once: a save takes the lock of its dataset's
-    folder, a reader needs none, since files are only ever replaced whole. Spans are taken on the
+    Any number of threads and processes may save and read at once: a save replaces only the version of a file that
+    it has merged with, and a reader needs no lock, since files are only ever replaced whole. Spans are taken on the
     dataset's grid. Every method raises StorageUnavailable when the disk refuses.
     """
 
@@ -83,23 +79,20 @@ class CandleFiles:
         parts = list(split(dataset, asked))
         if not parts:
             return SaveResult(0, 0)
-        folder = folder_of(self.root, dataset)
+        folder, objects = folder_of(self.root, dataset), self._objects(dataset)
         provisional_ms = None if provisional_from_ms is None else dataset.ceil_ms(provisional_from_ms)
-        with self._locked(folder):
-            sweep(folder)
-            results = []
-            for name, part in parts:
-                answer = Answer(part, candles.within(part), provisional_ms, as_of_ms)
-                results.append(merge_into(folder / name, dataset, answer))
+        results = []
+        for name, part in parts:
+            answer = Answer(part, candles.within(part), provisional_ms, as_of_ms)
+            results.append(merge_into(objects, folder / name, dataset, answer))
         return SaveResult(sum(one.added for one in results), sum(one.replaced for one in results))
 
     def quarantine(self, dataset: Dataset, bad: Sequence[QuarantinedCandle]) -> None:
         """Keep refused candles as JSON lines beside the candles; the same bar and reason is kept once."""
         if not bad:
             return
-        folder = folder_of(self.root, dataset)
-        with self._locked(folder):
-            QuarantineFile(folder).add(bad)
+        with self._objects(dataset).locked(FILE_NAME):
+            QuarantineFile(folder_of(self.root, dataset)).add(bad)
 
     def quarantined(self, dataset: Dataset) -> list[QuarantinedCandle]:
         """The refused candles kept so far, oldest first. Raises CorruptSegment."""
@@ -167,7 +160,7 @@ class CandleFiles:
         """
         damaged = self.damaged(dataset)
         if damaged:
-            with self._locked(folder_of(self.root, dataset)):
+            with self._objects(dataset).locked(Path(damaged[0].path).name):
                 # A writer may have replaced one meanwhile: what it put there is whole.
                 damaged = self.damaged(dataset)
                 for damage in damaged:
@@ -198,20 +191,8 @@ class CandleFiles:
             paths = sorted(path for path in folder.iterdir() if path.suffix == SUFFIX)
         return [path for path in paths if _may_hold(path, dataset, span)]
 
-    @contextmanager
-    def _locked(self, folder: Path) -> Iterator[None]:
-        make_folder(folder)
-        lock = FileLock(folder / ".lock", timeout=self.lock_timeout_seconds, poll_interval=_LOCK_POLL_SECONDS)
-        with storage_errors(folder):
-            try:
-                lock.acquire()
-            except Timeout:
-                reason = f"another writer has held it for {self.lock_timeout_seconds:g} s"
-                raise StorageUnavailable(str(folder), reason) from None
-        try:
-            yield
-        finally:
-            lock.release()
+    def _objects(self, dataset: Dataset) -> LocalObjects:
+        return LocalObjects(folder_of(self.root, dataset), self.lock_timeout_seconds)
 
 
 def _damage(path: Path, dataset: Dataset) -> DamagedSegment | None:

@@ -13,12 +13,12 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from adapters.files.atomic import make_folder, replacing
 from adapters.permit_store.audit_history import pack
 from adapters.permit_store.frames import frame, read_frames
 from adapters.permit_store.notes import PermitNotes, completion_entry, floor_us, grant_entry, limits_entry
+from adapters.permit_store.ownership_files import name_of
 from domain.errors import StorageUnavailable
 from domain.limits.ledger import GrantedPermit
 from domain.limits.messages import Outcome
@@ -177,8 +177,7 @@ class PermitLogFile:
 
 def log_path(folder: Path, broker: str, account: str) -> Path:
     """Where the newest permits of an account are."""
-    # The sign between the two is one that `quote` never leaves in a name.
-    return folder / f"{quote(broker, safe='')}@{quote(account, safe='')}.log"
+    return folder / f"{name_of(broker, account)}.log"
 
 
 def packed_path(folder: Path, broker: str, account: str) -> Path:

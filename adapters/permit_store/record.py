@@ -7,26 +7,21 @@ its permit is handed out: it survives any kill of this process, and a power cut 
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
-
-from filelock import FileLock, Timeout
 
 from adapters.files.atomic import make_folder, replacing, storage_errors
 from adapters.permit_store.frames import agreement_entry, frame, grant_entry, read_frames
 from adapters.permit_store.history import PermitHistory
+from adapters.permit_store.ownership_files import name_of
 from domain.errors import LimiterUnavailable, StorageUnavailable
 from domain.limits.ledger import GrantedPermit
-from domain.limits.ports import RecordedPermits
+from domain.limits.ports import AccountOwners, AccountOwnership, RecordedPermits
 from domain.limits.rates import AccountLimits
 
-LOCK_PATIENCE_SECONDS = 2.0
-"""The limiter of a killed driver holds its account for 1.4 s more: Ray takes as long to notice."""
 FRAMES_BEFORE_COMPACTION = 4_000
 _FORMAT = 2
 _READABLE_FORMATS = (1, _FORMAT)
@@ -40,16 +35,21 @@ class PermitRecordFile:
     agreed before. `holder` is what a second run is told about who has the account.
     """
 
-    def __init__(self, folder: Path, limits: AccountLimits, holder: str, session: str, boot: str | None = None) -> None:
-        # The sign between the two is one that `quote` never leaves in a name.
-        name = f"{quote(limits.broker, safe='')}@{quote(limits.account, safe='')}"
-        self._limits, self._holder, self._session = limits, holder, session
+    def __init__(
+        self,
+        folder: Path,
+        limits: AccountLimits,
+        owners: AccountOwners,
+        holder: str,
+        session: str,
+        boot: str | None = None,
+    ) -> None:
+        self._limits, self._owners, self._holder, self._session = limits, owners, holder, session
         self._boot = boot or boot_identity()
-        self._folder, self._name = folder, name
-        self._path = folder / f"{name}.permits"
-        self._holder_path = folder / f"{name}.holder"
+        self._folder, self._name = folder, name_of(limits.broker, limits.account)
+        self._path = folder / f"{self._name}.permits"
         self._accounts_path = folder / "accounts"
-        self._lock = FileLock(folder / f"{name}.lock", timeout=LOCK_PATIENCE_SECONDS, thread_local=False)
+        self._ownership: AccountOwnership | None = None
         self._history = PermitHistory(limits, session)
         self._file = -1
         self._frames_left = 0
@@ -108,26 +108,21 @@ class PermitRecordFile:
         if self._file >= 0:
             os.close(self._file)
             self._file = -1
-        if self._lock.is_locked:
-            self._holder_path.unlink(missing_ok=True)
-            self._lock.release(force=True)
+        if self._ownership is not None:
+            ownership, self._ownership = self._ownership, None
+            ownership.release()
 
     def _take_account(self) -> None:
-        with storage_errors(self._folder):
-            try:
-                self._lock.acquire()
-            except Timeout:
-                raise LimiterUnavailable(
-                    f"the account {self._limits.account!r} of {self._limits.broker} is in use by "
-                    f"{self._read_holder()}: wait for it, shut it down, or collect through another account"
-                ) from None
-            self._holder_path.write_text(json.dumps({"holder": self._holder, "since": time.time()}))
-
-    def _read_holder(self) -> str:
-        try:
-            return str(json.loads(self._holder_path.read_text())["holder"])
-        except (OSError, ValueError, KeyError):
-            return "another process"
+        if self._ownership is not None:
+            return
+        broker, account = self._limits.broker, self._limits.account
+        self._ownership = self._owners.claim(broker, account, self._holder)
+        if self._ownership is None:
+            holder = self._owners.find(broker, account) or "another process"
+            raise LimiterUnavailable(
+                f"the account {account!r} of {broker} is in use by {holder}: "
+                "wait for it, shut it down, or collect through another account"
+            )
 
     def _load(self, now: float) -> None:
         if not self._path.exists():
@@ -183,7 +178,7 @@ class PermitRecordFile:
 
     def _write(self, entry: list[Any]) -> None:
         """Append what the history has already; now and then, and after a failure, rewrite the whole file."""
-        if not self._lock.is_locked:
+        if self._ownership is None:
             raise StorageUnavailable(str(self._path), "the account was let go")
         try:
             if self._frames_left <= 0:

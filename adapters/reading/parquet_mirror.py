@@ -10,25 +10,24 @@ A grid that does not open at 1970 has its anchor in the file's name: `all@345600
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from filelock import FileLock, Timeout
-
 from adapters.candle_store.layout import SUFFIX
 from adapters.candle_store.listing import fingerprint, segment_files
 from adapters.candle_store.segments import read_header, read_history
 from adapters.files.atomic import make_folder, replacing, storage_errors
+from adapters.files.locks import locked
 from adapters.optional import require
 from adapters.reading.tables import LongTable
 from domain.candles.dataset import Dataset
-from domain.errors import CorruptSegment, StorageUnavailable
+from domain.errors import CorruptSegment
 
 SEGMENT_KEY = b"candle-collector.segment"
 """The entry of a Parquet file's metadata that holds the fingerprint of its segment. A file without it is not ours."""
@@ -160,21 +159,9 @@ class ParquetMirror:
                     break
                 folder.rmdir()
 
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
+    def _locked(self) -> AbstractContextManager[None]:
         make_folder(self._folder)
-        lock = FileLock(self._folder / _LOCK, timeout=0)
-        with storage_errors(self._folder):
-            try:
-                lock.acquire()
-            except Timeout:
-                raise StorageUnavailable(
-                    str(self._folder), "another process is bringing this mirror up to date"
-                ) from None
-        try:
-            yield
-        finally:
-            lock.release()
+        return locked(self._folder / _LOCK, 0.0, "another process is bringing this mirror up to date")
 
 
 def _note(report: MirrorReport, segment: Path, target: Path, outcome: _Outcome | CorruptSegment) -> None:

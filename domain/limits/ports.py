@@ -81,6 +81,23 @@ class RecordedPermits:
     note: str
 
 
+class AccountOwnership(Protocol):
+    """The right of this process to grant an account's permits. It ends with the process at the latest."""
+
+    def release(self) -> None:
+        """Let another process have the account; idempotent."""
+
+
+class AccountOwners(Protocol):
+    """Which process has which broker account. Both methods raise StorageUnavailable."""
+
+    def claim(self, broker: str, account: str, holder: str) -> AccountOwnership | None:
+        """Have the account, under the name that others are told; None when another process has it."""
+
+    def find(self, broker: str, account: str) -> str | None:
+        """The name of who has the account; None when nobody has. Hinders no claim."""
+
+
 class PermitRecord(Protocol):
     """The memory of one account's permits that outlives processes. Quick to write, not slower than a permit.
 

@@ -92,7 +92,7 @@ def test_two_processes_that_save_into_one_file_lose_nothing(tmp_path: Path) -> N
     assert len(CandleFiles(tmp_path).read(DATASET, span)) == 400
 
 
-def test_a_kill_before_the_replacement_leaves_the_old_content_and_the_next_save_sweeps(files: CandleFiles) -> None:
+def test_a_kill_before_the_replacement_leaves_the_old_content_and_the_next_write_sweeps(files: CandleFiles) -> None:
     before = segment(files).read_bytes()
     killed, _ = run(
         "from pathlib import Path\nPath.replace = lambda *_: os.kill(os.getpid(), 9)\nsave(0, 200)", files.root
@@ -100,7 +100,7 @@ def test_a_kill_before_the_replacement_leaves_the_old_content_and_the_next_save_
     assert killed == -signal.SIGKILL
     assert segment(files).read_bytes() == before
     assert "2024-03.candles.tmp" in listed(files)
-    assert files.save(DATASET, SPAN, candles(range(100))) == SaveResult(0, 0)
+    assert files.save(DATASET, SPAN, candles(range(100), value=2.0)) == SaveResult(0, 100)
     assert listed(files) == [".lock", "2024-03.candles"]
 
 

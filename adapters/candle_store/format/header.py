@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
 from operator import index
-from typing import Any, BinaryIO
+from typing import Any, Protocol
 
 import msgpack
 
@@ -26,9 +26,16 @@ MAX_HEADER_BYTES = 64 * 2**20
 MAX_BODY_BYTES = 2**30
 MAX_ROWS = 2**27
 PREAMBLE = struct.Struct("<8sIIQ")
-_FIRST_READ_BYTES = 8192
+FIRST_READ_BYTES = 8192
 _CALENDAR = TimeSpan(-62_135_596_800_000, 253_402_300_799_999)
 """The years 1 to 9999."""
+
+
+class Readable(Protocol):
+    """What can be read on from where the last part ended."""
+
+    def read(self, length: int = -1, /) -> bytes:
+        """The next `length` bytes, all that are left without one; fewer only at the end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +66,13 @@ def pack_front(dataset: Dataset, history: CandleHistory, body_bytes: int) -> byt
     return front + checksum(front)
 
 
-def read_front(file: BinaryIO, file_bytes: int, path: str) -> SegmentHeader:
+def read_front(file: Readable, file_bytes: int, path: str) -> SegmentHeader:
     """The header alone, from the beginning of a file that has `file_bytes` bytes.
 
     Raises CorruptSegment for damage in the front and for a file that is not as long as it was written,
     StorageUnavailable for one in a newer format; damage in the body is noticed when candles are read.
     """
-    data = file.read(_FIRST_READ_BYTES)
+    data = file.read(FIRST_READ_BYTES)
     if _states_another_version(data):
         _refuse_version(data + file.read(), path)
     body_at, total = lengths(data, path)

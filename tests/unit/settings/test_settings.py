@@ -79,7 +79,7 @@ def test_relative_paths_count_from_the_folder_of_the_file(tmp_path: Path) -> Non
     path = tmp_path / "candles.toml"
     path.write_text(JOB.replace('symbols = ["BTCUSDT"]', 'symbols_file = "symbols.txt"') + STORAGE)
     settings = Settings.load(path)
-    assert settings.storage.root == tmp_path / "data"
+    assert settings.storage.root == str(tmp_path / "data")
     assert settings.require_job().symbols == ("BTCUSDT", "ETHUSDT")
 
 
@@ -94,7 +94,18 @@ def test_relative_paths_count_from_the_folder_of_the_file(tmp_path: Path) -> Non
         ("broker = 3\n" + STORAGE, "broker is 3: write a section [broker]"),
         ('path = "x"\n' + STORAGE, "path is no section of a settings file"),
         ("[storage]\nroot = 3\n", "storage.root is 3: write a text in quotes that is not empty"),
-        (STORAGE + 'events = "postgres"\n', 'storage.events is "postgres": write "sqlite"'),
+        (
+            STORAGE + 'events = "postgres"\n',
+            'storage.events is "postgres": write "sqlite", or an address like "sqlite:///data/jobs.sqlite"',
+        ),
+        (
+            STORAGE + 'events = "postgresql://me:sec@ret@host/jobs"\n',
+            'storage.events is "postgresql://***@host/jobs": leave the user name and the password out of the address',
+        ),
+        (
+            '[storage]\nroot = "s3://key:secret@bucket/candles"\n',
+            'storage.root is "s3://***@bucket/candles": leave the user name and the password out of the address',
+        ),
         (
             STORAGE + '[cluster]\naddress = "here"\n',
             'cluster.address is "here": write "embedded", "auto", or where a cluster is, like "ray://head:10001"',
