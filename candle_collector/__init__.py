@@ -1,6 +1,7 @@
 """Candle Collector for programs: everything that a driver, a notebook or a test of yours imports.
 
-Each name is imported when it is first used: reading stored candles starts neither Ray nor an HTTP client.
+Each name is imported when it is first used, so reading candles needs no HTTP client; and none of them imports
+Ray, which wants to be set up first: a service does both once a job is to run.
 What is not named here is the project's own, and may change from one version to the next.
 """
 
@@ -11,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from actors.cli.text.progress import progress_line, summary
-    from actors.cluster.handles import JobHandle
     from actors.exit_codes import ExitCode, run_driver
     from actors.service import CollectionService
     from actors.settings.model import Settings
@@ -43,7 +43,6 @@ __all__ = [
     "Holding",
     "IllegalTransition",
     "Interval",
-    "JobHandle",
     "JobNotFound",
     "JobStatus",
     "LimiterUnavailable",
@@ -60,7 +59,6 @@ __all__ = [
 
 _MODULES = {
     "actors.cli.text.progress": ("progress_line", "summary"),
-    "actors.cluster.handles": ("JobHandle",),
     "actors.exit_codes": ("ExitCode", "run_driver"),
     "actors.service": ("CollectionService",),
     "actors.settings.model": ("Settings",),

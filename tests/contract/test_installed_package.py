@@ -34,7 +34,6 @@ from candle_collector import (
     ExitCode,
     Holding,
     Interval,
-    JobHandle,
     JobStatus,
     Progress,
     Settings,
@@ -61,7 +60,7 @@ def collect() -> Progress:
                 line: str = progress_line(progress)
                 is_over: bool = progress.status is JobStatus.COMPLETED and progress.symbols_failed == 0
                 print(line, is_over)
-            running: JobHandle | None = service.attach(job.job_id)
+            running = service.attach(job.job_id)
             if running is not None:
                 progress = running.pause()
             lines: list[str] = summary(progress)
