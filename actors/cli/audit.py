@@ -11,8 +11,6 @@ import click
 
 from actors.cli.completion import job_argument
 from actors.cli.support import (
-    COMPLETED,
-    FAILED,
     App,
     json_option,
     load_settings,
@@ -21,6 +19,7 @@ from actors.cli.support import (
     write_table,
 )
 from actors.cli.text.progress import duration_text, timestamp_text
+from actors.exit_codes import ExitCode
 from actors.use_cases.auditor import AuditReport
 from domain.limits.audit import JobAudit, WindowAudit
 
@@ -51,7 +50,7 @@ def audit(ctx: click.Context, job: str, plot: Path | None, settings_path: str | 
         _write(report)
         if plot:
             click.echo(f"drawn to {plot}")
-    ctx.exit(COMPLETED if report.is_proven else FAILED)
+    ctx.exit(ExitCode.COMPLETED if report.is_proven else ExitCode.FAILED)
 
 
 def _write(report: AuditReport) -> None:

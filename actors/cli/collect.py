@@ -9,7 +9,8 @@ import click
 from actors.cli.completion import job_argument
 from actors.cli.display import display_for
 from actors.cli.foreground import conclude, follow, run_in_foreground
-from actors.cli.support import App, exit_code, json_option, load_settings, nobody_runs, settings_option
+from actors.cli.support import App, json_option, load_settings, nobody_runs, settings_option
+from actors.exit_codes import ExitCode
 from domain.errors import SettingsError
 from domain.jobs.status import JobStatus
 
@@ -74,4 +75,4 @@ def watch(ctx: click.Context, job: str, settings_path: str | None, as_json: bool
             else:
                 progress = follow(handle, display, lambda: False)
         conclude(app, chosen, progress, as_json)
-        ctx.exit(exit_code(progress))
+        ctx.exit(ExitCode.of(progress))

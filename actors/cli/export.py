@@ -7,7 +7,8 @@ from pathlib import Path
 import click
 
 from actors.cli.completion import complete_job
-from actors.cli.support import FAILED, App, json_option, load_settings, settings_option, write_json
+from actors.cli.support import App, json_option, load_settings, settings_option, write_json
+from actors.exit_codes import ExitCode
 from domain.errors import SettingsError
 
 
@@ -63,4 +64,4 @@ def mirror(ctx: click.Context, job: str | None, out: Path, settings_path: str | 
     for problem in report.damaged.values():
         click.echo(f"candles: {problem}", err=True)
     if report.damaged or report.left_alone:
-        ctx.exit(FAILED)
+        ctx.exit(ExitCode.FAILED)

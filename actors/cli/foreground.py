@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, Self
 import click
 
 from actors.cli.display import Display, display_for
-from actors.cli.support import INTERRUPTED, App, exit_code
+from actors.cli.support import App
 from actors.cli.text.progress import summary
+from actors.exit_codes import ExitCode
 from actors.settings.model import Settings
 from actors.settings.signature import signed
 from domain.jobs.progress import Progress
@@ -90,9 +91,9 @@ def run_in_foreground(
                 display.show(progress)
         if is_left:
             click.echo(f"job {progress.job_id} goes on in the process that runs it", err=True)
-            return INTERRUPTED
+            return ExitCode.INTERRUPTED
         conclude(app, chosen, progress, as_json)
-        return exit_code(progress)
+        return ExitCode.of(progress)
 
 
 def follow(handle: JobHandle | FinishedJob, display: Display, must_stop: Callable[[], bool]) -> Progress:

@@ -12,8 +12,6 @@ import click
 from actors.cli.completion import complete_job, job_argument
 from actors.cli.foreground import run_in_foreground
 from actors.cli.support import (
-    COMPLETED,
-    FAILED,
     App,
     json_option,
     load_settings,
@@ -30,6 +28,7 @@ from actors.cli.text.proof import (
     refused_json,
     refused_lines,
 )
+from actors.exit_codes import ExitCode
 from actors.settings.model import Settings
 from actors.settings.overrides import overrides_in
 from actors.use_cases.candle_proof import CandleProof
@@ -71,7 +70,7 @@ def gaps(
     chosen = load_settings(settings_path)
     if repair:
         target, code = _repair(app, chosen, target, interval, as_json)
-        if code != COMPLETED:
+        if code != ExitCode.COMPLETED:
             ctx.exit(code)
     with app.open_service(chosen) as service:
         judged = service.proof().gaps(target, interval)
@@ -79,7 +78,7 @@ def gaps(
         write_json([gaps_json(one) for one in judged])
     else:
         _show_gaps(judged, show_all)
-    ctx.exit(COMPLETED if all(one.is_complete for one in judged) else FAILED)
+    ctx.exit(ExitCode.COMPLETED if all(one.is_complete for one in judged) else ExitCode.FAILED)
 
 
 @click.command()
@@ -127,7 +126,7 @@ def verify(
         write_json({"datasets": [certificate_json(one) for one in certificates], **proof_summary(certificates)})
     else:
         _show_certificates(certificates)
-    ctx.exit(COMPLETED if all(one.is_proven for one in certificates) else FAILED)
+    ctx.exit(ExitCode.COMPLETED if all(one.is_proven for one in certificates) else ExitCode.FAILED)
 
 
 def _repair(app: App, chosen: Settings, target: str, interval: str | None, as_json: bool) -> tuple[str, int]:
@@ -137,7 +136,7 @@ def _repair(app: App, chosen: Settings, target: str, interval: str | None, as_js
     for damage in repair.set_aside:
         click.echo(f"moved aside: {damage.path}: {damage.reason}", err=as_json)
     codes = [run_in_foreground(app, chosen, partial(_submit_anew, request), as_json) for request in repair.requests]
-    return repair.target, max(codes, default=COMPLETED)
+    return repair.target, max(codes, default=ExitCode.COMPLETED)
 
 
 def _submit_anew(request: CollectionRequest, service: CollectionService) -> JobHandle | FinishedJob:

@@ -1,4 +1,4 @@
-"""What the values in a settings file must look like: parsers that raise ValueError with a sentence."""
+"""What the values of settings must look like: parsers that raise ValueError with a sentence."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def _reference(name: str, where: str) -> CredentialReference:
 
 def limits(value: object) -> tuple[RateLimit, ...]:
     """A list of rate limits, one per window at most."""
-    if not isinstance(value, list) or not value:
+    if not isinstance(value, list | tuple) or not value:
         raise ValueError('write a list like ["15/1s"], or leave it out for what the broker documents')
     parsed = tuple(RateLimit.parse(text(item)) for item in value)
     if len({limit.window for limit in parsed}) < len(parsed):
@@ -63,7 +63,7 @@ def limits(value: object) -> tuple[RateLimit, ...]:
 
 def symbols(value: object) -> tuple[str, ...]:
     """A list of symbols, each named once; the broker decides whether it knows them."""
-    if not isinstance(value, list) or not value:
+    if not isinstance(value, list | tuple) or not value:
         raise ValueError('write a list with at least one symbol, like ["BTCUSDT"]')
     seen: set[str] = set()
     for item in value:
@@ -100,7 +100,7 @@ def file_symbols(path: Path) -> tuple[str, ...]:
 
 def interval(value: object) -> Interval:
     """The length of a bar."""
-    return Interval(text(value))
+    return value if isinstance(value, Interval) else Interval(text(value))
 
 
 def max_failures(value: object) -> FailureAllowance:
@@ -134,7 +134,8 @@ def cluster_address(value: object) -> str:
 def path_beside_file(value: object, info: ValidationInfo) -> Path:
     """An absolute path; a relative one counts from the settings file's folder."""
     folder: Path = (info.context or {}).get("folder", Path.cwd())
-    return (folder / Path(text(value)).expanduser()).resolve()
+    path = value if isinstance(value, Path) else Path(text(value))
+    return (folder / path.expanduser()).resolve()
 
 
 def candle_address(value: object, info: ValidationInfo) -> str:

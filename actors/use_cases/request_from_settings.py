@@ -1,4 +1,4 @@
-"""From a settings file to the request it makes at a moment."""
+"""From settings to the request it makes at a moment."""
 
 from __future__ import annotations
 
@@ -22,7 +22,9 @@ def request_from(settings: Settings, gateway: Gateway, now: datetime) -> Collect
     end_ms = closed_ms if job.end is None else min(to_milliseconds(job.end), closed_ms)
     span = dataset.align(TimeSpan(to_milliseconds(job.start), max(end_ms, to_milliseconds(job.start))))
     if not span:
-        raise SettingsError(f"{settings.path}: job.start: no {job.interval} bar that opens from then on has closed yet")
+        raise SettingsError(
+            f"{settings.source}: job.start: no {job.interval} bar that opens from then on has closed yet"
+        )
     return CollectionRequest(
         broker=broker.gateway,
         account=broker.account,

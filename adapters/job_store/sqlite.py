@@ -32,9 +32,16 @@ class FullSyncPool(SQLiteConnectionPool):
     """Connections in WAL mode that sync at every commit, however SQLite was compiled."""
 
     def _create_connection(self) -> SQLiteConnection:
+        # eventsourcing would turn to WAL first, and leave the connection open where that fails.
+        self.is_journal_mode_wal = True
         connection = super()._create_connection()
-        with connection.cursor() as cursor:
-            cursor.execute("PRAGMA synchronous=FULL")
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute("PRAGMA journal_mode=WAL")
+                cursor.execute("PRAGMA synchronous=FULL")
+        except sqlite3.Error:
+            connection.close()
+            raise
         return connection
 
 

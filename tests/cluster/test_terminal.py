@@ -10,7 +10,7 @@ import pytest
 
 from actors.settings.signature import signed
 from domain.jobs.status import JobStatus
-from tests.cluster.collection_bench import TREE, family_of, same_session, still_there, until
+from tests.cluster.collection_bench import family_of, same_session, still_there, until
 from tests.cluster.conftest import Benches
 
 
@@ -122,15 +122,3 @@ def test_wrong_input_is_one_sentence_and_exit_code_2(embedded: Benches, words: l
     assert result.returncode == 2
     assert len(result.stderr.splitlines()) == 1
     assert said in result.stderr
-
-
-def test_the_driver_script_collects(in_cluster: Benches) -> None:
-    bench = in_cluster()
-    script = TREE / "examples" / "collect_candles.py"
-    driver = bench.start(str(bench.path), program=(sys.executable, str(script)))
-    out, err = driver.communicate(timeout=60)
-    assert driver.returncode == 0, err
-    assert "20 of 20 complete" in out
-    bench.assert_limit_kept()
-    bench.assert_candles_are_true()
-    assert len(script.read_text().splitlines()) <= 15

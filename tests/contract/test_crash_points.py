@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 
 import numpy as np
@@ -104,13 +104,13 @@ def test_a_permit_record_cut_short_forgets_no_permit(tmp_path: Path, at_every_st
         record.close()
 
     def act(place: Path) -> None:
-        record = file_record(place, session="two")
-        record.open()
-        record.granted([first := permit("first")])
-        note(place, "first")
-        record.completed(ended(first, first.granted_at + 1))
-        record.granted([permit("second")])
-        note(place, "second")
+        with closing(file_record(place, session="two")) as record:
+            record.open()
+            record.granted([first := permit("first")])
+            note(place, "first")
+            record.completed(ended(first, first.granted_at + 1))
+            record.granted([permit("second")])
+            note(place, "second")
 
     def check(place: Path) -> None:
         record = file_record(place, session="three")

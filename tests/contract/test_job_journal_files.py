@@ -125,11 +125,13 @@ def test_a_full_disk_stores_nothing_of_an_event(journal: JobJournal) -> None:
 
 
 @pytest.mark.parametrize("make", [lambda path: path.write_text("no database " * 100), Path.mkdir])
-def test_a_file_that_is_no_database_is_said(tmp_path: Path, make: object) -> None:
+def test_a_file_that_is_no_database_is_said_and_not_held_open(tmp_path: Path, make: object) -> None:
     path = tmp_path / "events.db"
     make(path)  # type: ignore[operator]
-    with pytest.raises(EventStoreUnavailable, match=str(path)):
+    with pytest.raises(EventStoreUnavailable, match=str(path)) as caught:
         JobJournal.sqlite(path).job_ids()
+    assert caught.value.__traceback__, "what it refers to is still there"
+    assert [file for file in Path("/proc/self/fd").iterdir() if file.is_symlink() and file.readlink() == path] == []
 
 
 def test_an_event_of_a_newer_version_is_said_and_not_skipped(journal: JobJournal, path: Path) -> None:

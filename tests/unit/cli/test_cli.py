@@ -94,7 +94,7 @@ def test_collect_says_which_section_it_lacks(run: Run, path: Path) -> None:
     path.write_text('[storage]\nroot = "data"\n')
     result = run(FakeService(), "collect")
     assert result.exit_code == 2
-    assert result.stderr == f"candles: {path}: this needs a section [broker], and the file has none\n"
+    assert result.stderr == f"candles: {path}: this needs a section [broker], and there is none\n"
 
 
 @pytest.mark.parametrize("command", [["collect"], ["resume", JOB], ["retry", JOB]])
