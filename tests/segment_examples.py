@@ -16,7 +16,8 @@ from domain.candles.known_spans import KnownSpans
 from domain.spans.time_span import TimeSpan
 
 MINUTE_MS = 60_000
-DATASET = Dataset("memory", "BRK/B ü", Interval("1m"), adjustment="split", anchor_ms=-30_000)
+ANCHOR_MS = -30_000
+DATASET = Dataset.fixed("memory", "BRK/B ü", Interval("1m"), "split", ANCHOR_MS)
 int64s = st.integers(-(2**63), 2**63 - 1)
 decimals = st.builds(lambda number, places: number / 10**places, st.integers(-(10**15), 10**15), st.integers(0, 12))
 odd_floats = st.sampled_from([0.0, -0.0, np.nan, np.inf, -np.inf, 5e-324, 1.7e308, 0.0016200000000000001, 2.0**53])
@@ -32,7 +33,7 @@ def decode(data: bytes, path: str) -> Segment:
 
 def span(first: int, end: int) -> TimeSpan:
     """Minutes on the dataset's grid."""
-    return TimeSpan(DATASET.anchor_ms + first * MINUTE_MS, DATASET.anchor_ms + end * MINUTE_MS)
+    return TimeSpan(ANCHOR_MS + first * MINUTE_MS, ANCHOR_MS + end * MINUTE_MS)
 
 
 @st.composite
@@ -49,7 +50,7 @@ def floats(draw: st.DrawFn, length: int) -> Column:
 @st.composite
 def candles(draw: st.DrawFn, first: int, last: int) -> Candles:
     positions = sorted(draw(st.sets(st.integers(first, last - 1), max_size=12)))
-    times = np.array(positions, np.int64) * MINUTE_MS + DATASET.anchor_ms
+    times = np.array(positions, np.int64) * MINUTE_MS + ANCHOR_MS
     names = (*CORE_COLUMNS, *draw(st.permutations(["quote_volume", "vwap", "taker_buy_quote_volume"])))
     columns: dict[str, Column] = {"open_time_ms": times}
     for name in names[: draw(st.integers(5, 8))]:
@@ -61,7 +62,7 @@ def candles(draw: st.DrawFn, first: int, last: int) -> Candles:
 @st.composite
 def segments(draw: st.DrawFn) -> Segment:
     """What up to three answers, each later and some of them provisional, make of an empty file."""
-    history = CandleHistory(MINUTE_MS)
+    history = CandleHistory(DATASET.grid)
     for as_of_ms in sorted(draw(st.lists(int64s.filter(lambda number: abs(number) < 2**62), max_size=3))):
         first, last = sorted((draw(st.integers(-9, 9)), draw(st.integers(-9, 9))))
         bars = draw(candles(first, last)) if last > first else Candles.empty()
@@ -72,14 +73,14 @@ def segments(draw: st.DrawFn) -> Segment:
 
 def build(bars: int = 5, spans: Sequence[TimeSpan] = (span(0, 20),)) -> Segment:
     column = np.linspace(1.0, 2.0, bars)
-    times = np.arange(bars) * MINUTE_MS + DATASET.anchor_ms
+    times = np.arange(bars) * MINUTE_MS + ANCHOR_MS
     found = Candles(times, column, column, column, column, column)
-    return Segment(DATASET, CandleHistory(MINUTE_MS, KnownSpans.of(spans, 7), (), found))
+    return Segment(DATASET, CandleHistory(DATASET.grid, KnownSpans.of(spans, 7), (), found))
 
 
 def build_revised() -> Segment:
     """Three bars, one of them replaced twice, the last two minutes provisional."""
-    history = CandleHistory(MINUTE_MS)
+    history = CandleHistory(DATASET.grid)
     for as_of_ms, value in ((1, 1.0), (2, 2.0), (3, 3.0)):
         bars = build(3).history.candles
         changed = Candles.from_columns({**bars.columns(), "close": np.array([1.0, value, 1.0])})

@@ -117,7 +117,7 @@ class SymbolCollection:
         if not self._recheck_gaps:
             return to_ask
         expected = self._tools.calendar.expected(self._dataset, coverage.span)
-        return to_ask | (coverage.confirmed_empty & expected)
+        return to_ask | (coverage.denied & expected)
 
     async def _coverage(self, span: TimeSpan) -> Coverage:
         reading = self._tools.run_blocking(self._tools.candles.coverage, self._dataset, span)

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from domain.candles.certificates import Certificate, ContentHash, block_spans, problems_of
 from domain.candles.completeness import Completeness
-from domain.candles.coverage import Coverage, runs_of
+from domain.candles.coverage import Coverage
 from domain.candles.dataset import Dataset
 from domain.candles.ports import CandleRepository, TradingCalendar
 from domain.candles.validation import QuarantinedCandle, obeys_the_rules, validate
@@ -74,7 +74,7 @@ class CandleProof:
             for piece in block_spans(dataset, coverage.span, BLOCKS_READ):
                 candles = self.candles.read(dataset, piece)
                 content.add(candles)
-                runs += runs_of(candles.open_time_ms, dataset.interval.duration_ms)
+                runs += dataset.grid.runs_of(candles.open_time_ms)
                 if not obeys_the_rules(candles, dataset, piece):
                     broken += validate(candles, dataset, piece, EVERYTHING.end_ms).reasons
         except CorruptSegment:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 
@@ -17,7 +17,8 @@ from adapters.files.atomic import TEMPORARY_SUFFIX, replacing, storage_errors, s
 from domain.candles.candles import Candles
 from domain.candles.dataset import Dataset
 from domain.candles.history import CandleHistory, SaveResult
-from domain.errors import CorruptSegment, StorageError
+from domain.candles.span_states import NO_STATES, SpanStates
+from domain.errors import CorruptSegment, StorageError, StorageUnavailable
 from domain.spans.time_span import TimeSpan
 
 CORRUPT_SUFFIX = ".corrupt"
@@ -31,6 +32,7 @@ class Answer:
     candles: Candles
     provisional_from_ms: int | None
     as_of_ms: int
+    states: SpanStates = NO_STATES
 
 
 def read_history(path: Path, dataset: Dataset) -> CandleHistory:
@@ -58,8 +60,10 @@ def merge_into(path: Path, dataset: Dataset, answer: Answer) -> SaveResult:
     """Merge an answer into the file, under its folder's lock; it is written only if that changes it."""
     with storage_errors(path):
         is_new = not path.exists()
-    before = CandleHistory(dataset.interval.duration_ms) if is_new else read_history(path, dataset)
-    after = before.with_answer(answer.asked, answer.candles, answer.provisional_from_ms, answer.as_of_ms)
+    before = CandleHistory(dataset.grid) if is_new else read_history(path, dataset)
+    with _one_grid(path):
+        before = before.knowing(dataset.grid)
+    after = before.with_answer(answer.asked, answer.candles, answer.provisional_from_ms, answer.as_of_ms, answer.states)
     if after.identical(before):
         return SaveResult(0, 0)
     with replacing(path) as file:
@@ -89,11 +93,39 @@ def lost_with(path: Path, dataset: Dataset) -> TimeSpan:
     try:
         with path.open("rb") as file:
             header = read_front(file, path.stat().st_size, str(path))
-        if _is_named_for(path, dataset, header.extent):
+        if header.dataset == dataset and _is_named_for(path, header.dataset, header.extent):
             return header.extent
     except (OSError, StorageError):
         pass
-    return dataset.align(period_of(path) or EVERYTHING)
+    period = period_of(path) or EVERYTHING
+    return dataset.align(period) if dataset.grid.known.covers(period) else period
+
+
+def known_together(dataset: Dataset, headers: Sequence[tuple[Path, SegmentHeader]]) -> Dataset:
+    """The dataset, whose calendar knows what its files know, too. Raises StorageUnavailable where they differ."""
+    grid = dataset.grid
+    for path, header in headers:
+        with _one_grid(path):
+            grid = grid.joined(header.dataset.grid)
+    return dataset if grid is dataset.grid else replace(dataset, grid=grid)
+
+
+def stored_grid(dataset: Dataset, paths: Iterable[Path]) -> Dataset:
+    """The dataset, whose calendar knows what is stored; what cannot be read is left out."""
+    headers = []
+    for path in paths:
+        with suppress(StorageError):
+            headers.append((path, read_header(path, dataset)))
+    return known_together(dataset, headers)
+
+
+@contextmanager
+def _one_grid(path: Path) -> Iterator[None]:
+    """Bars that open elsewhere than they did are no damage: another edition of the zone's history has them so."""
+    try:
+        yield
+    except ValueError as error:
+        raise StorageUnavailable(str(path), f"its calendar is another edition than this program's: {error}") from error
 
 
 @contextmanager
@@ -110,10 +142,10 @@ def _named(path: Path, dataset: Dataset) -> Iterator[None]:
 def _refuse_stranger(path: Path, found: SegmentHeader, expected: Dataset) -> None:
     if found.dataset != expected:
         raise CorruptSegment(str(path), f"it holds {found.dataset}, which belongs elsewhere")
-    if not _is_named_for(path, expected, found.extent):
+    if not _is_named_for(path, found.dataset, found.extent):
         raise CorruptSegment(str(path), f"it holds {found.extent}, which belongs into a file of another name")
 
 
-def _is_named_for(path: Path, dataset: Dataset, extent: TimeSpan) -> bool:
+def _is_named_for(path: Path, found: Dataset, extent: TimeSpan) -> bool:
     """Whether what a file answers lies in the period it is named for: nobody looks for it elsewhere."""
-    return not extent or next(split(dataset, extent), None) == (path.name, extent)
+    return not extent or next(split(found, extent), None) == (path.name, extent)

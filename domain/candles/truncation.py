@@ -67,7 +67,7 @@ class PageCheck:
     def know(self, coverage: Coverage) -> None:
         """Take note of what is stored around the page in hand: by this collector, or by another."""
         self._stored = coverage.stored | coverage.provisional
-        self._confirmed_empty = coverage.confirmed_empty
+        self._confirmed_empty = coverage.denied
         self._has_bars = self._has_bars or bool(self._stored)
 
     async def verified(self, answer: ValidatedCandles) -> list[ValidatedCandles]:

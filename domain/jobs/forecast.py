@@ -47,7 +47,7 @@ class StoredSymbols:
                 for coverage in coverages
             ),
             sum(span.duration_ms for coverage in coverages for span in coverage.stored) // interval_ms,
-            sum(span.duration_ms for coverage in coverages for span in coverage.confirmed_empty) // interval_ms,
+            sum(span.duration_ms for coverage in coverages for span in coverage.denied) // interval_ms,
             sum(span.duration_ms for coverage in coverages for span in coverage.missing) // interval_ms,
         )
 

@@ -48,10 +48,9 @@ def described(found: segment_reader.ReadSegment) -> dict[str, Any]:
 def told_by_us(segment: Segment) -> dict[str, Any]:
     """The same from our own objects."""
     dataset, history = segment.dataset, segment.history
-    identity = [dataset.broker, dataset.symbol, str(dataset.interval), dataset.adjustment, dataset.anchor_ms]
     then = {str(moment): history.as_of(moment) for moment in MOMENTS}
     return {
-        "dataset": identity,
+        "dataset": list(dataset.identity),
         "asked": [[span.start_ms, span.end_ms] for span in history.known.spans],
         "provisional": [[span.start_ms, span.end_ms] for span in history.provisional],
         "bars": listed(history.candles),
@@ -101,9 +100,9 @@ def golden_segment() -> Segment:
 
     `python -m tests.contract.test_segment_format` wrote the golden file from it, once.
     """
-    dataset = Dataset("binance", "BRK/B ü", Interval("1m"), adjustment="split", anchor_ms=MARCH_MS % MINUTE_MS)
+    dataset = Dataset.fixed("binance", "BRK/B ü", Interval("1m"), "split", anchor_ms=MARCH_MS % MINUTE_MS)
     rng = np.random.default_rng(20240301)
-    history = CandleHistory(MINUTE_MS)
+    history = CandleHistory(dataset.grid)
     for first, skipped, as_of_ms in ((0, 7, 1000), (100, 150, 1500)):
         span = TimeSpan(MARCH_MS + first * MINUTE_MS, MARCH_MS + (first + 60) * MINUTE_MS)
         whole = _bars(rng, first)

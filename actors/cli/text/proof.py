@@ -11,6 +11,7 @@ from domain.candles.certificates import Certificate, hash_of_all
 from domain.candles.completeness import Completeness
 from domain.candles.dataset import Dataset
 from domain.candles.validation import QuarantinedCandle
+from domain.spans.grid import FixedGrid
 from domain.spans.span_set import SpanSet
 from domain.spans.time_span import TimeSpan, from_milliseconds
 
@@ -66,7 +67,7 @@ def certificate_row(certificate: Certificate) -> tuple[str, ...]:
     dataset = one.dataset
     return (
         "yes" if certificate.is_proven else "NO",
-        f"{dataset.broker} {dataset.symbol} {dataset.interval} {dataset.adjustment}",
+        f"{dataset.broker} {dataset.symbol} {dataset.interval} {dataset.stored_variant}",
         timestamp_text(one.span.start),
         timestamp_text(one.span.end),
         one.calendar,
@@ -127,13 +128,13 @@ def _opening_text(candle: QuarantinedCandle) -> str:
 
 
 def _identity(one: Completeness) -> dict[str, Any]:
-    dataset = one.dataset
+    dataset, grid = one.dataset, one.dataset.grid
     return {
         "broker": dataset.broker,
         "symbol": dataset.symbol,
         "interval": str(dataset.interval),
-        "adjustment": dataset.adjustment,
-        "anchor_ms": dataset.anchor_ms,
+        "adjustment": dataset.stored_variant,
+        **({"anchor_ms": grid.anchor_ms} if isinstance(grid, FixedGrid) else {"grid": grid.key}),
         "start": one.span.start.isoformat(),
         "end": one.span.end.isoformat(),
         "calendar": one.calendar,

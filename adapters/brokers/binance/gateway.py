@@ -59,7 +59,7 @@ class BinanceGateway:
         if interval.name not in INTERVALS:
             raise SettingsError(f'Binance has no interval "{interval}": choose one of {", ".join(INTERVALS)}')
         anchor_ms = _FIRST_MONDAY_MS if interval.name == "1w" else 0
-        return Dataset(self.name, symbol, interval, anchor_ms=anchor_ms)
+        return Dataset.fixed(self.name, symbol, interval, anchor_ms=anchor_ms)
 
     async def fetch_page(self, request: PageRequest, permits: PermitSource) -> CandlePage:
         """Fetch one page as Binance has it, the bar still forming included.

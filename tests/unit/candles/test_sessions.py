@@ -26,7 +26,7 @@ def between(start: str, end: str) -> TimeSpan:
 
 
 def grid(interval: str, anchor_ms: int = 0) -> Dataset:
-    return Dataset("memory", "A", Interval(interval), anchor_ms=anchor_ms)
+    return Dataset.fixed("memory", "A", Interval(interval), anchor_ms=anchor_ms)
 
 
 def sessions(*hours: tuple[str, TimeSpan]) -> MarketSessions:

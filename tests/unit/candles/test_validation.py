@@ -143,7 +143,7 @@ def test_a_page_is_mostly_bad_when_more_than_half_of_it_is_refused() -> None:
 
 
 def test_a_grid_with_an_anchor_of_its_own_is_followed() -> None:
-    anchored = Dataset("memory", "A", Interval("1m"), anchor_ms=-MINUTE_MS // 2)
+    anchored = Dataset.fixed("memory", "A", Interval("1m"), anchor_ms=-MINUTE_MS // 2)
     result = judge(bar(0.5), bar(1), bar(1.5), dataset=anchored)
     assert result.candles.open_time_ms.tolist() == [MINUTE_MS // 2, 3 * MINUTE_MS // 2]
     assert [refused.reason for refused in result.quarantined] == ["opens off the grid"]
