@@ -67,9 +67,7 @@ def _name(interval: Interval, zone: str, hour: int, weekday: int) -> str:
     """The interval, and in which zone, from which hour and weekday on where that is not midnight and Monday."""
     is_of_months = interval.name.endswith("M")
     if zone == "UTC" and not is_of_months:
-        raise SettingsError(
-            f"{interval} bars of UTC are as long as each other: they need no calendar, but a fixed grid"
-        )
+        raise SettingsError(f"{interval} bars of UTC are all of one length: a fixed grid has them")
     from_hour = f"+{hour}h" if hour else ""
     on_weekday = f",{WEEKDAYS[weekday]}" if weekday and interval.name.endswith("w") else ""
     where = f"{zone}{from_hour}{on_weekday}"

@@ -108,6 +108,11 @@ class Dataset:
         """The first opening at or after the moment."""
         return self.grid.ceil(moment_ms)
 
+    def closed_by(self, moment_ms: int) -> int:
+        """The opening of the first bar that had not closed by the moment: the last edge where none is known later."""
+        known = self.grid.known
+        return known.end_ms if moment_ms >= known.end_ms else self.grid.floor(max(moment_ms, known.start_ms))
+
     def align(self, span: TimeSpan) -> TimeSpan:
         """The same openings, with both ends on the grid: [12:00:30, 12:02:01) by minutes is [12:01, 12:03)."""
         return self.grid.align(span)

@@ -196,6 +196,5 @@ def _quarantined(raw: RawCandles, codes: Codes) -> tuple[QuarantinedCandle, ...]
 def _final_part(dataset: Dataset, span: TimeSpan, closed_before_ms: int) -> TimeSpan:
     """The span up to the first opening whose bar had not closed, on the grid."""
     aligned = dataset.align(span)
-    if closed_before_ms >= aligned.end_ms:
-        return aligned
-    return TimeSpan(aligned.start_ms, max(aligned.start_ms, dataset.floor_ms(closed_before_ms)))
+    end_ms = min(aligned.end_ms, dataset.closed_by(closed_before_ms))
+    return TimeSpan(aligned.start_ms, max(aligned.start_ms, end_ms))
