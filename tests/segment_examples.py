@@ -9,15 +9,19 @@ from hypothesis import strategies as st
 
 from adapters.candle_store.format.scratch import Scratch
 from adapters.candle_store.format.segment import PackedSegment, Segment
+from adapters.grids import calendar_grid
 from domain.candles.candles import CORE_COLUMNS, Candles, Column
 from domain.candles.dataset import Dataset, Interval
 from domain.candles.history import CandleHistory
 from domain.candles.known_spans import KnownSpans
+from domain.candles.span_states import NO_STATES, STATES, SpanStates
+from domain.spans.grid import Grid
 from domain.spans.time_span import TimeSpan
 
 MINUTE_MS = 60_000
 ANCHOR_MS = -30_000
 DATASET = Dataset.fixed("memory", "BRK/B ü", Interval("1m"), "split", ANCHOR_MS)
+NEW_YORK_DAYS = calendar_grid(Interval("1d"), "America/New_York", years=(2024, 2025))
 int64s = st.integers(-(2**63), 2**63 - 1)
 decimals = st.builds(lambda number, places: number / 10**places, st.integers(-(10**15), 10**15), st.integers(0, 12))
 odd_floats = st.sampled_from([0.0, -0.0, np.nan, np.inf, -np.inf, 5e-324, 1.7e308, 0.0016200000000000001, 2.0**53])
@@ -60,6 +64,16 @@ def candles(draw: st.DrawFn, first: int, last: int) -> Candles:
 
 
 @st.composite
+def span_states(draw: st.DrawFn, grid: Grid, first_ms: int, last: int) -> SpanStates:
+    """Some of so many bars, each in one state."""
+    edges = grid.edges(grid.positions(np.array([first_ms], np.int64)) + np.arange(last + 1))
+    chosen = draw(st.dictionaries(st.integers(0, last - 1), st.sampled_from(STATES), max_size=5)) if last else {}
+    return SpanStates(
+        **{name: grid.runs_of(edges[sorted(at for at, state in chosen.items() if state == name)]) for name in STATES}
+    )
+
+
+@st.composite
 def segments(draw: st.DrawFn) -> Segment:
     """What up to three answers, each later and some of them provisional, make of an empty file."""
     history = CandleHistory(DATASET.grid)
@@ -67,8 +81,26 @@ def segments(draw: st.DrawFn) -> Segment:
         first, last = sorted((draw(st.integers(-9, 9)), draw(st.integers(-9, 9))))
         bars = draw(candles(first, last)) if last > first else Candles.empty()
         provisional_from_ms = draw(st.none() | st.integers(first, last).map(lambda at: span(at, at).start_ms))
-        history = history.with_answer(span(first, last), bars, provisional_from_ms, as_of_ms)
+        states = draw(st.just(NO_STATES) | span_states(DATASET.grid, span(first, first).start_ms, last - first))
+        source = draw(st.sampled_from(["", "rest", "archive"]))
+        history = history.with_answer(span(first, last), bars, provisional_from_ms, as_of_ms, states, source)
     return Segment(DATASET, history)
+
+
+@st.composite
+def calendar_segments(draw: st.DrawFn) -> Segment:
+    """The same of days of New York, about a change of its clocks."""
+    grid, history = NEW_YORK_DAYS, CandleHistory(NEW_YORK_DAYS)
+    for as_of_ms in sorted(draw(st.lists(st.integers(0, 2**40), max_size=3))):
+        first, last = sorted((draw(st.integers(60, 80)), draw(st.integers(60, 80))))
+        asked = TimeSpan(*grid.edges(np.array([first, last])).tolist())
+        chosen = sorted(draw(st.sets(st.integers(first, last - 1)))) if last > first else []
+        values = draw(floats(len(chosen)))
+        bars = Candles(grid.starts_ms[chosen], *[values.view(np.float64)] * 5)
+        provisional_from_ms = draw(st.none() | st.integers(first, last).map(lambda at: int(grid.starts_ms[at])))
+        states = draw(st.just(NO_STATES) | span_states(grid, asked.start_ms, last - first))
+        history = history.with_answer(asked, bars, provisional_from_ms, as_of_ms, states)
+    return Segment(Dataset("memory", "A", Interval("1d"), grid=grid), history)
 
 
 def build(bars: int = 5, spans: Sequence[TimeSpan] = (span(0, 20),)) -> Segment:

@@ -81,6 +81,7 @@ class CandleFiles:
         provisional_from_ms: int | None = None,
         as_of_ms: int = ALWAYS_KNOWN_MS,
         states: SpanStates = NO_STATES,
+        source: str = "",
     ) -> SaveResult:
         """Add candles and note that `asked` was answered; ValueError for candles outside of it or off the grid.
 
@@ -98,7 +99,7 @@ class CandleFiles:
             sweep(folder)
             results = []
             for name, part in parts:
-                answer = Answer(part, candles.within(part), provisional_ms, as_of_ms, states.within(part))
+                answer = Answer(part, candles.within(part), provisional_ms, as_of_ms, states.within(part), source)
                 results.append(merge_into(folder / name, dataset, answer))
         return SaveResult(sum(one.added for one in results), sum(one.replaced for one in results))
 

@@ -33,6 +33,13 @@ class Answer:
     provisional_from_ms: int | None
     as_of_ms: int
     states: SpanStates = NO_STATES
+    source: str = ""
+
+    def given_to(self, before: CandleHistory) -> CandleHistory:
+        """What it makes of what was known before."""
+        return before.with_answer(
+            self.asked, self.candles, self.provisional_from_ms, self.as_of_ms, self.states, self.source
+        )
 
 
 def read_history(path: Path, dataset: Dataset) -> CandleHistory:
@@ -63,7 +70,7 @@ def merge_into(path: Path, dataset: Dataset, answer: Answer) -> SaveResult:
     before = CandleHistory(dataset.grid) if is_new else read_history(path, dataset)
     with _one_grid(path):
         before = before.knowing(dataset.grid)
-    after = before.with_answer(answer.asked, answer.candles, answer.provisional_from_ms, answer.as_of_ms, answer.states)
+    after = answer.given_to(before)
     if after.identical(before):
         return SaveResult(0, 0)
     with replacing(path) as file:

@@ -73,6 +73,7 @@ class InMemoryCandleRepository:
         provisional_from_ms: int | None = None,
         as_of_ms: int = ALWAYS_KNOWN_MS,
         states: SpanStates = NO_STATES,
+        source: str = "",
     ) -> SaveResult:
         """Add candles and note that `asked` was answered; ValueError for a candle outside of it."""
         if len(candles.within(asked)) != len(candles):
@@ -82,7 +83,7 @@ class InMemoryCandleRepository:
                 raise self.failures.pop(0)
             before, aligned = self._history(dataset), dataset.align(asked)
             provisional_ms = None if provisional_from_ms is None else dataset.ceil_ms(provisional_from_ms)
-            after = before.with_answer(aligned, candles, provisional_ms, as_of_ms, states)
+            after = before.with_answer(aligned, candles, provisional_ms, as_of_ms, states, source)
             if aligned:
                 self.histories[dataset] = after
             self.saves += 1

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from domain.candles.bar_sources import NO_SOURCES, BarSources
 from domain.candles.candles import Candles
 from domain.candles.coverage import Coverage
 from domain.candles.known_spans import KnownSpans
@@ -35,8 +36,8 @@ class CandleHistory:
 
     `known` holds the spans that were answered and since when; `provisional` those of them whose answer
     came before it could be final; `candles` the newest values; `replaced` the older ones; `states` what is known
-    of spans without bars, and `listings` what was told of the symbol's first and last. All spans are
-    on the grid. An answer never takes a bar away: one that the broker no longer sends stays.
+    of spans without bars, `listings` what was told of the symbol's first and last, and `sources` where bars came
+    from. All spans are on the grid. An answer never takes a bar away: one that the broker no longer sends stays.
     """
 
     grid: Grid
@@ -46,6 +47,7 @@ class CandleHistory:
     replaced: ReplacedBars = field(default_factory=ReplacedBars.none)
     states: SpanStates = NO_STATES
     listings: tuple[Listing, ...] = ()
+    sources: BarSources = NO_SOURCES
 
     def with_answer(
         self,
@@ -54,12 +56,14 @@ class CandleHistory:
         provisional_from_ms: int | None,
         as_of_ms: int,
         states: SpanStates = NO_STATES,
+        source: str = "",
     ) -> CandleHistory:
         """After the broker answered `asked` with these candles, all inside of it.
 
         Bars that open at or after `provisional_from_ms` may still change. Of a bar that comes with other
         values the old ones are kept; it is never replaced at an earlier moment than it became known.
         `states` is what else is known of spans inside of `asked` now; where a bar is stored they say nothing.
+        `source` is where the candles came from, if that is to be remembered.
         """
         old, new = _shared(self.candles, newer)
         merged = self.candles.merge(newer)
@@ -72,6 +76,7 @@ class CandleHistory:
             known = known.changed(late, self.grid.ends(late), as_of_ms)
         told = states.within(asked) - self.grid.runs_of(merged.within(asked).open_time_ms) if states else NO_STATES
         without_answer = told.without_answer
+        came = self.grid.runs_of(newer.open_time_ms) if source or self.sources else NO_SPANS
         return CandleHistory(
             self.grid,
             known.without(without_answer),
@@ -80,6 +85,7 @@ class CandleHistory:
             self.replaced.followed_by(changed, self._replaced_at(changed.open_time_ms, as_of_ms)),
             (self.states - SpanSet([asked])) | told,
             self.listings,
+            self.sources.with_bars(came, source),
         )
 
     def with_listing(self, listing: Listing) -> CandleHistory:
@@ -101,6 +107,7 @@ class CandleHistory:
             self.provisional == other.provisional
             and self.states == other.states
             and self.listings == other.listings
+            and self.sources == other.sources
             and len(self.replaced) == len(other.replaced)
             and self.known.identical(other.known)
             and self.candles.identical(other.candles)

@@ -77,13 +77,14 @@ class CandleRepository(Protocol):
         provisional_from_ms: int | None = None,
         as_of_ms: int = ALWAYS_KNOWN_MS,
         states: SpanStates = NO_STATES,
+        source: str = "",
     ) -> SaveResult:
         """Add candles, all of them inside `asked`, and note that `asked` was answered in full, but for
         the spans inside of it that are said to be in one of these states.
 
         Bars that open at or after `provisional_from_ms` may still change: their span is provisional until
         it is answered again. `as_of_ms` is when the answer came; the old values of a bar that comes
-        with others are kept, see `revisions`.
+        with others are kept, see `revisions`. `source` is where the candles came from, if that is to be kept.
         Durable and atomic when it returns; the newest wins; saving the same again writes nothing.
         """
 

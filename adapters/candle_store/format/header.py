@@ -14,14 +14,17 @@ import msgpack
 from adapters.candle_store.format.spans import (
     pack_grid,
     pack_listings,
+    pack_sources,
     pack_spans,
     pack_states,
     unpack_dataset,
     unpack_listings,
+    unpack_sources,
     unpack_spans,
     unpack_states,
 )
 from adapters.candle_store.layout import most_bars
+from domain.candles.bar_sources import NO_SOURCES, BarSources
 from domain.candles.dataset import Dataset
 from domain.candles.history import CandleHistory
 from domain.candles.listings import Listing
@@ -62,6 +65,7 @@ class SegmentHeader:
     asked_bars: int
     states: SpanStates = NO_STATES
     listings: tuple[Listing, ...] = ()
+    sources: BarSources = NO_SOURCES
 
     @property
     def extent(self) -> TimeSpan:
@@ -172,6 +176,7 @@ def _fields(dataset: Dataset, history: CandleHistory, grid: Grid) -> dict[str, A
             **pack_grid(grid),
             **pack_states(history.states, grid),
             **pack_listings(history.listings),
+            **pack_sources(history.sources, grid),
         }
     except ValueError as error:
         raise ValueError(f"{dataset.symbol}: {error}") from error
@@ -191,8 +196,10 @@ def _header(fields: Mapping[str, Any], dataset: Dataset) -> SegmentHeader:
     bars = dataset.count(runs)
     if bars != rows:
         raise ValueError(f"its runs hold {bars} bars, not {rows}")
-    listings = unpack_listings(fields)
-    return SegmentHeader(dataset, asked, provisional, runs, rows, replaced, asked_bars, states, listings)
+    listings, sources = unpack_listings(fields), unpack_sources(fields, dataset.grid)
+    if any(told - runs for _, told in sources.runs):
+        raise ValueError("it tells the source of bars that it does not have")
+    return SegmentHeader(dataset, asked, provisional, runs, rows, replaced, asked_bars, states, listings, sources)
 
 
 def _most_replaced(rows: int) -> int:

@@ -97,7 +97,14 @@ class PackedSegment:
         known, replaced = self._decode_into(columns, Scratch())
         header, candles = self.header, Candles.from_columns(columns)
         return CandleHistory(
-            header.dataset.grid, known, header.provisional, candles, replaced, header.states, header.listings
+            header.dataset.grid,
+            known,
+            header.provisional,
+            candles,
+            replaced,
+            header.states,
+            header.listings,
+            header.sources,
         )
 
     def dtypes(self) -> dict[str, np.dtype[Any]]:

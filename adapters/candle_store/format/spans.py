@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from adapters.candle_store.layout import YEARS, most_bars
+from domain.candles.bar_sources import BarSources
 from domain.candles.dataset import Dataset
 from domain.candles.listings import Listing
 from domain.candles.span_states import STATES, SpanStates
@@ -74,6 +75,16 @@ def unpack_listings(fields: Mapping[str, Any]) -> tuple[Listing, ...]:
     )
 
 
+def pack_sources(sources: BarSources, grid: Grid) -> dict[str, list[list[Any]]]:
+    """Each source's runs of bars; nothing where none was told."""
+    return {"sources": [[name, pack_spans(runs, grid)] for name, runs in sources.runs]} if sources else {}
+
+
+def unpack_sources(fields: Mapping[str, Any], grid: Grid) -> BarSources:
+    """What `pack_sources` was given; ValueError or TypeError for what it cannot have made."""
+    return BarSources(tuple((str(name), unpack_spans(runs, grid)) for name, runs in fields.get("sources", ())))
+
+
 def pack_grid(grid: Grid) -> dict[str, list[int]]:
     """A calendar's bars: the first opening, then in turn: how long bars are, and how many such follow each other.
 
@@ -92,6 +103,8 @@ def unpack_dataset(identity: Sequence[Any], packed_grid: Sequence[Any] | None) -
     broker, symbol, interval, variant, key = identity
     if packed_grid is None:
         return Dataset.of_identity(broker, symbol, interval, variant, index(key))
+    if not isinstance(key, str):
+        raise ValueError("its grid has no name")
     named = Dataset.of_identity(broker, symbol, interval, variant, CalendarGrid.unknown(key))
     if not packed_grid:
         return named

@@ -24,12 +24,22 @@ from domain.candles.history import CandleHistory
 from domain.candles.known_spans import KnownSpans
 from domain.errors import CorruptSegment, StorageUnavailable
 from domain.spans.span_set import SpanSet
-from tests.segment_examples import ANCHOR_MS, DATASET, MINUTE_MS, build, build_revised, decode, segments, span
+from tests.segment_examples import (
+    ANCHOR_MS,
+    DATASET,
+    MINUTE_MS,
+    build,
+    build_revised,
+    calendar_segments,
+    decode,
+    segments,
+    span,
+)
 
 SMALL = encode(build_revised())
 
 
-@given(segments())
+@given(segments() | calendar_segments())
 def test_a_segment_comes_back_bit_for_bit(segment: Segment) -> None:
     decoded = decode(encode(segment), "memory")
     mine, theirs = decoded.history, segment.history
@@ -43,16 +53,16 @@ def test_a_segment_comes_back_bit_for_bit(segment: Segment) -> None:
     }
 
 
-@given(segments())
+@given(segments() | calendar_segments())
 def test_the_front_alone_tells_what_was_asked_what_may_change_and_where_bars_are(segment: Segment) -> None:
     data = encode(segment)
     header = read_front(io.BytesIO(data), len(data), "memory")
     history = segment.history
     assert (header.dataset, header.asked, header.provisional) == (
-        DATASET, history.known.spans, history.provisional,
+        segment.dataset, history.known.spans, history.provisional,
     )  # fmt: skip
     assert (header.rows, header.replaced) == (len(history.candles), len(history.replaced))
-    assert header.runs == DATASET.grid.runs_of(history.candles.open_time_ms)
+    assert header.runs == history.grid.runs_of(history.candles.open_time_ms)
 
 
 def test_a_header_longer_than_the_first_read_is_read_whole() -> None:
