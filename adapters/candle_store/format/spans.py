@@ -70,8 +70,8 @@ def pack_listings(listings: Sequence[Listing]) -> dict[str, list[list[Any]]]:
 def unpack_listings(fields: Mapping[str, Any]) -> tuple[Listing, ...]:
     """What `pack_listings` was given; ValueError or TypeError for what it cannot have made."""
     return tuple(
-        Listing(str(said_by), index(said_at_ms), *(None if edge is None else index(edge) for edge in edges))
-        for said_by, said_at_ms, *edges in fields.get("listings", ())
+        Listing(str(said_by), index(said_at_ms), *(None if edge is None else index(edge) for edge in (first, last)))
+        for said_by, said_at_ms, first, last in fields.get("listings", ())
     )
 
 
