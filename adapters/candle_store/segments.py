@@ -19,6 +19,7 @@ from domain.candles.dataset import Dataset
 from domain.candles.history import CandleHistory, SaveResult
 from domain.candles.span_states import NO_STATES, SpanStates
 from domain.errors import CorruptSegment, StorageError, StorageUnavailable
+from domain.spans.grid import FixedGrid
 from domain.spans.time_span import TimeSpan
 
 CORRUPT_SUFFIX = ".corrupt"
@@ -111,6 +112,8 @@ def lost_with(path: Path, dataset: Dataset) -> TimeSpan:
 def known_together(dataset: Dataset, headers: Sequence[tuple[Path, SegmentHeader]]) -> Dataset:
     """The dataset, whose calendar knows what its files know, too. Raises StorageUnavailable where they differ."""
     grid = dataset.grid
+    if isinstance(grid, FixedGrid):
+        return dataset
     for path, header in headers:
         with _one_grid(path):
             grid = grid.joined(header.dataset.grid)

@@ -62,14 +62,14 @@ class Coverage:
         """From the spans that were answered, the runs of consecutive bars in them, what of them is provisional,
         and what else is known, each in any order."""
         answered, bars, unsettled = (SpanSet(spans).within(span) for spans in (asked, runs, provisional))
-        empty = answered - bars - unsettled
+        stored, empty = bars - unsettled, answered - (bars | unsettled)
         if not states:
-            return cls(span, bars - unsettled, empty, unsettled, denied_without_evidence=empty)
+            return cls(span, stored, empty, unsettled, denied_without_evidence=empty)
         told = states.within(span) - (bars | unsettled)
         denied, others = empty - told.refused, told - answered
         return cls(
             span,
-            bars - unsettled,
+            stored,
             denied,
             unsettled,
             told.refused & empty,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import cast
 
 import numpy as np
@@ -20,6 +21,13 @@ _BY_THE_INTERVAL = cast(Grid, None)
 
 PLAIN = "raw"
 """How the empty variant is written wherever it is stored: in folders, in files, and in what is hashed."""
+
+
+@lru_cache(maxsize=256)
+def _duration_ms(interval: str) -> int:
+    if interval[-1] not in _UNIT_MS:
+        raise ValueError(f"{interval} bars have no fixed length: where they open, only their calendar grid knows")
+    return int(interval[:-1]) * _UNIT_MS[interval[-1]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +46,7 @@ class Interval:
     @property
     def duration_ms(self) -> int:
         """How long each bar is on a fixed grid; months are of many lengths, and raise ValueError."""
-        if self.name[-1] not in _UNIT_MS:
-            raise ValueError(f"{self.name} bars have no fixed length: where they open, only their calendar grid knows")
-        return int(self.name[:-1]) * _UNIT_MS[self.name[-1]]
+        return _duration_ms(self.name)
 
     @property
     def is_within_a_day(self) -> bool:

@@ -31,7 +31,7 @@ class SpanStates:
 
     def within(self, span: TimeSpan) -> SpanStates:
         """What of them lies in the span."""
-        return SpanStates(*(state.within(span) for state in self.all())) if self else self
+        return SpanStates(*(state.within(span) for state in self.all())) if self else NO_STATES
 
     def __sub__(self, spans: SpanSet) -> SpanStates:
         """The same, but for these spans."""
@@ -48,7 +48,7 @@ class SpanStates:
         return tuple(getattr(self, name) for name in STATES)
 
     def __bool__(self) -> bool:
-        return any(self.all())
+        return self is not NO_STATES and any(self.all())
 
     def __post_init__(self) -> None:
         spans = [span for state in self.all() for span in state]

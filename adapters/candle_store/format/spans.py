@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from adapters.candle_store.layout import YEARS, most_bars
-from domain.candles.bar_sources import BarSources
+from domain.candles.bar_sources import NO_SOURCES, BarSources
 from domain.candles.dataset import Dataset
 from domain.candles.listings import Listing
-from domain.candles.span_states import STATES, SpanStates
+from domain.candles.span_states import NO_STATES, STATES, SpanStates
 from domain.spans.calendar_grid import CalendarGrid
 from domain.spans.grid import FixedGrid, Grid
 from domain.spans.span_set import NO_SPANS, SpanSet
@@ -58,6 +58,8 @@ def pack_states(states: SpanStates, grid: Grid) -> dict[str, list[int]]:
 
 def unpack_states(fields: Mapping[str, Any], grid: Grid) -> SpanStates:
     """The states that are named; ValueError or TypeError where they are no such."""
+    if fields.keys().isdisjoint(STATES):
+        return NO_STATES
     return SpanStates(*(unpack_spans(fields.get(name, ()), grid) for name in STATES))
 
 
@@ -82,7 +84,9 @@ def pack_sources(sources: BarSources, grid: Grid) -> dict[str, list[list[Any]]]:
 
 def unpack_sources(fields: Mapping[str, Any], grid: Grid) -> BarSources:
     """What `pack_sources` was given; ValueError or TypeError for what it cannot have made."""
-    return BarSources(tuple((str(name), unpack_spans(runs, grid)) for name, runs in fields.get("sources", ())))
+    if "sources" not in fields:
+        return NO_SOURCES
+    return BarSources(tuple((str(name), unpack_spans(runs, grid)) for name, runs in fields["sources"]))
 
 
 def pack_grid(grid: Grid) -> dict[str, list[int]]:
