@@ -12,10 +12,12 @@ from actors.collecting.batch_counters import BatchCounters
 from actors.collecting.job_scope import JobScope
 from actors.collecting.symbol_work import SymbolWork
 from actors.collecting.tools import CollectionTools
-from domain.brokers.answers import Answer
+from domain.brokers.answers import Answer, Part
 from domain.brokers.queries import Instrument, Query
+from domain.candles.candles import Candles
 from domain.candles.coverage import Coverage
 from domain.candles.dataset import Dataset
+from domain.candles.span_states import SpanStates
 from domain.candles.validation import ValidatedCandles
 from domain.errors import (
     BrokerError,
@@ -224,6 +226,9 @@ class GroupCollection:
         if errors:
             raise errors[0]
         for part in answer.parts:
+            if part.out_of_reach:
+                await self._save_out_of_reach(part)
+                still_open[part.instrument] -= part.out_of_reach
             final = SpanSet(piece.answered for one, piece in pieces if one == part.instrument)
             unclosed[part.instrument] |= part.answered - final
 
@@ -237,6 +242,15 @@ class GroupCollection:
             if checked.is_mostly_bad:
                 raise work.malformed(f"{len(checked.quarantined)} candles of a page are bad, {_first_reason(checked)}")
             self._counters.saved(len(checked.candles), len(checked.quarantined), work.check.findings(checked))
+
+    async def _save_out_of_reach(self, part: Part) -> None:
+        """Remember what the broker does not serve: it is neither empty nor asked for again."""
+        for span in part.out_of_reach:
+            states = SpanStates(out_of_reach=SpanSet([span]))
+            saving = self._tools.run_blocking(
+                self._tools.candles.save, part.instrument.dataset, span, Candles.empty(), states=states
+            )
+            await self._tools.control.shield(saving, SAVE_GRACE_SECONDS)
 
     def _store(self, instrument: Instrument, checked: ValidatedCandles) -> None:
         candles, dataset = self._tools.candles, instrument.dataset

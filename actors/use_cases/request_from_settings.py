@@ -18,7 +18,7 @@ def request_from(settings: Settings, gateway: Gateway, now: datetime) -> Collect
     """
     broker, job = settings.require_broker(), settings.require_job()
     dataset = gateway.dataset(job.symbols[0], job.interval)
-    closed_ms = dataset.floor_ms(int(now.timestamp() * 1000))
+    closed_ms = dataset.closed_by(int(now.timestamp() * 1000))
     end_ms = closed_ms if job.end is None else min(to_milliseconds(job.end), closed_ms)
     span = dataset.align(TimeSpan(to_milliseconds(job.start), max(end_ms, to_milliseconds(job.start))))
     if not span:

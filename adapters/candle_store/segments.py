@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 
@@ -19,7 +19,9 @@ from adapters.files.atomic import storage_errors, sync_folder
 from domain.candles.candles import Candles
 from domain.candles.dataset import Dataset
 from domain.candles.history import CandleHistory, SaveResult
+from domain.candles.span_states import NO_STATES, SpanStates
 from domain.errors import CorruptSegment, StorageError, StorageUnavailable
+from domain.spans.grid import FixedGrid
 from domain.spans.time_span import TimeSpan
 
 CORRUPT_SUFFIX = ".corrupt"
@@ -33,6 +35,14 @@ class Answer:
     candles: Candles
     provisional_from_ms: int | None
     as_of_ms: int
+    states: SpanStates = NO_STATES
+    source: str = ""
+
+    def given_to(self, before: CandleHistory) -> CandleHistory:
+        """What it makes of what was known before."""
+        return before.with_answer(
+            self.asked, self.candles, self.provisional_from_ms, self.as_of_ms, self.states, self.source
+        )
 
 
 def read_history(path: Path, dataset: Dataset) -> CandleHistory:
@@ -64,10 +74,12 @@ def merge_into(objects: ObjectStore, path: Path, dataset: Dataset, answer: Answe
     while True:
         found = objects.get(path.name)
         if found is None:
-            before = CandleHistory(dataset.interval.duration_ms)
+            before = CandleHistory(dataset.grid)
         else:
             before = _checked(path, dataset, found.content, Scratch()).history()
-        after = before.with_answer(answer.asked, answer.candles, answer.provisional_from_ms, answer.as_of_ms)
+        with _one_grid(path):
+            before = before.knowing(dataset.grid)
+        after = answer.given_to(before)
         if after.identical(before):
             return SaveResult(0, 0)
         with suppress(VersionConflict):
@@ -89,11 +101,41 @@ def lost_with(path: Path, dataset: Dataset) -> TimeSpan:
     """From the first to the last moment that a damaged file had answers for; its whole period if its header is gone."""
     try:
         header = front_of(LocalObjects(path.parent), path)
-        if _is_named_for(path, dataset, header.extent):
+        if header.dataset == dataset and _is_named_for(path, header.dataset, header.extent):
             return header.extent
     except StorageError:
         pass
-    return dataset.align(period_of(path) or EVERYTHING)
+    period = period_of(path) or EVERYTHING
+    return dataset.align(period) if dataset.grid.known.covers(period) else period
+
+
+def known_together(dataset: Dataset, headers: Sequence[tuple[Path, SegmentHeader]]) -> Dataset:
+    """The dataset, whose calendar knows what its files know, too. Raises StorageUnavailable where they differ."""
+    grid = dataset.grid
+    if isinstance(grid, FixedGrid):
+        return dataset
+    for path, header in headers:
+        with _one_grid(path):
+            grid = grid.joined(header.dataset.grid)
+    return dataset if grid is dataset.grid else replace(dataset, grid=grid)
+
+
+def stored_grid(dataset: Dataset, paths: Iterable[Path]) -> Dataset:
+    """The dataset, whose calendar knows what is stored; what cannot be read is left out."""
+    headers = []
+    for path in paths:
+        with suppress(StorageError):
+            headers.append((path, read_header(path, dataset)))
+    return known_together(dataset, headers)
+
+
+@contextmanager
+def _one_grid(path: Path) -> Iterator[None]:
+    """Bars that open elsewhere than they did are no damage: another edition of the zone's history has them so."""
+    try:
+        yield
+    except ValueError as error:
+        raise StorageUnavailable(str(path), f"its calendar is another edition than this program's: {error}") from error
 
 
 def _checked(path: Path, dataset: Dataset, content: bytes, scratch: Scratch) -> PackedSegment:
@@ -131,10 +173,10 @@ def _named(path: Path, dataset: Dataset) -> Iterator[None]:
 def _refuse_stranger(path: Path, found: SegmentHeader, expected: Dataset) -> None:
     if found.dataset != expected:
         raise CorruptSegment(str(path), f"it holds {found.dataset}, which belongs elsewhere")
-    if not _is_named_for(path, expected, found.extent):
+    if not _is_named_for(path, found.dataset, found.extent):
         raise CorruptSegment(str(path), f"it holds {found.extent}, which belongs into a file of another name")
 
 
-def _is_named_for(path: Path, dataset: Dataset, extent: TimeSpan) -> bool:
+def _is_named_for(path: Path, found: Dataset, extent: TimeSpan) -> bool:
     """Whether a file's answers lie in the period it is named for: readers look for them nowhere else."""
-    return not extent or next(split(dataset, extent), None) == (path.name, extent)
+    return not extent or next(split(found, extent), None) == (path.name, extent)

@@ -4,7 +4,8 @@
 
 One file per segment, with the columns of `LongTable`; the symbol is a column, too, since a folder's name
 alone would make the number 700 of 00700. Values in folder names are percent-encoded: BRK/B is BRK%2FB.
-A grid that does not open at 1970 has its anchor in the file's name: `all@345600000.parquet`.
+A grid that does not open at 1970 has its anchor in the file's name, a calendar grid its zone:
+`all@345600000.parquet`, `all@America%2FNew_York.parquet`.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from adapters.candle_store.layout import SUFFIX
+from adapters.candle_store.layout import SUFFIX, grid_mark, interval_name
 from adapters.candle_store.listing import fingerprint, segment_files
 from adapters.candle_store.segments import read_header, read_history
 from adapters.files.atomic import make_folder, replacing, storage_errors
@@ -135,15 +136,16 @@ class ParquetMirror:
     def _folder_of(self, dataset: Dataset) -> Path:
         keys = {
             "broker": dataset.broker,
-            "interval": str(dataset.interval),
-            "adjustment": dataset.adjustment,
+            "interval": interval_name(dataset.interval),
+            "adjustment": dataset.stored_variant,
             "symbol": dataset.symbol,
         }
         return self._folder.joinpath(*(f"{key}={quote(value, safe='')}" for key, value in keys.items()))
 
     def _target(self, dataset: Dataset, segment: Path) -> Path:
-        anchor = f"@{dataset.anchor_ms}" if dataset.anchor_ms else ""
-        return self._folder_of(dataset) / f"{segment.name.removesuffix(SUFFIX)}{anchor}{_PARQUET}"
+        mark = grid_mark(dataset)
+        grid = f"@{mark}" if mark else ""
+        return self._folder_of(dataset) / f"{segment.name.removesuffix(SUFFIX)}{grid}{_PARQUET}"
 
     def _mirrored(self, datasets: Sequence[Dataset] | None) -> list[Path]:
         """The Parquet files of these datasets, or of all; some may be somebody else's."""

@@ -19,7 +19,9 @@ class Completeness:
     `missing` was never answered. `gaps` were answered with nothing although the calendar expects bars,
     `closed` with nothing while it expects none. `unexpected` bars are there although it expects none: the
     calendar is suspect, not the bars. `provisional` may still change; `due` is the part of it that should have
-    been requested again by now. `damaged` can no longer be read, so what it held is missing.
+    been requested again by now. Of the `refused` bars came that were quarantined; `out_of_reach` is further back
+    than the broker tells, `unlisted` before or after the symbol's listing. `damaged` can no longer be read, so
+    what it held is missing.
     """
 
     dataset: Dataset
@@ -33,6 +35,9 @@ class Completeness:
     unexpected: SpanSet = NO_SPANS
     provisional: SpanSet = NO_SPANS
     due: SpanSet = NO_SPANS
+    refused: SpanSet = NO_SPANS
+    out_of_reach: SpanSet = NO_SPANS
+    unlisted: SpanSet = NO_SPANS
     damaged: tuple[DamagedSegment, ...] = ()
 
     @classmethod
@@ -54,11 +59,14 @@ class Completeness:
             expected=expected,
             stored=coverage.stored,
             missing=(coverage.missing | SpanSet(lost)).within(coverage.span),
-            gaps=coverage.confirmed_empty & expected,
-            closed=coverage.confirmed_empty - expected,
+            gaps=coverage.denied & expected,
+            closed=coverage.denied - expected,
             unexpected=coverage.stored - expected,
             provisional=coverage.provisional,
             due=coverage.due(settled_before_ms),
+            refused=coverage.refused,
+            out_of_reach=coverage.out_of_reach,
+            unlisted=coverage.unlisted,
             damaged=tuple(damaged),
         )
 
@@ -70,7 +78,7 @@ class Completeness:
     @property
     def needs_repair(self) -> bool:
         """Whether requesting again could bring anything."""
-        return not self.is_complete or bool(self.gaps)
+        return not self.is_complete or bool(self.gaps or self.refused or self.out_of_reach)
 
     @property
     def gap_runs(self) -> list[tuple[TimeSpan, int]]:

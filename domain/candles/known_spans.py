@@ -57,13 +57,21 @@ class KnownSpans:
         """With one more answer; what was known before keeps its time."""
         return KnownSpans.of([asked], as_of_ms).painted_over_by(self)
 
-    def changed(self, openings: Timestamps, interval_ms: int, as_of_ms: int) -> KnownSpans:
-        """With bars that came only now, in spans that were answered before."""
+    def changed(self, openings: Timestamps, ends: Timestamps, as_of_ms: int) -> KnownSpans:
+        """With bars that came only now, in spans answered before: their openings, and where each of them ends."""
         if not len(openings):
             return self
-        return self.painted_over_by(
-            KnownSpans(openings, openings + interval_ms, np.full(len(openings), as_of_ms, np.int64))
-        )
+        return self.painted_over_by(KnownSpans(openings, ends, np.full(len(openings), as_of_ms, np.int64)))
+
+    def without(self, spans: SpanSet) -> KnownSpans:
+        """As if these spans had never been answered."""
+        if not len(self) or not spans:
+            return self
+        gone = KnownSpans.of(spans, 0)
+        edges = np.unique(np.concatenate([self.start_ms, self.end_ms, gone.start_ms, gone.end_ms]))
+        starts, ends = edges[:-1], edges[1:]
+        left = self.holds(starts) & ~gone.holds(starts)
+        return _joined(starts[left], ends[left], self.since(starts)[left]) if left.any() else KnownSpans.nothing()
 
     def painted_over_by(self, upper: KnownSpans) -> KnownSpans:
         """The pieces of both; where both know something, the upper one's time holds."""

@@ -13,6 +13,7 @@ from domain.candles.coverage import Coverage
 from domain.candles.dataset import Dataset
 from domain.candles.history import ALWAYS_KNOWN_MS, SaveResult
 from domain.candles.revisions import Revisions
+from domain.candles.span_states import NO_STATES, SpanStates
 from domain.candles.validation import QuarantinedCandle
 from domain.spans.span_set import SpanSet
 from domain.spans.time_span import TimeSpan
@@ -66,7 +67,7 @@ class CandleRepository(Protocol):
     """Candles and their coverage, durable together. Blocking: call it in a thread."""
 
     def coverage(self, dataset: Dataset, span: TimeSpan) -> Coverage:
-        """What of the span is stored, confirmed empty or provisional. Raises CorruptSegment."""
+        """What is known of the span, by state. Raises CorruptSegment."""
 
     def save(
         self,
@@ -75,12 +76,15 @@ class CandleRepository(Protocol):
         candles: Candles,
         provisional_from_ms: int | None = None,
         as_of_ms: int = ALWAYS_KNOWN_MS,
+        states: SpanStates = NO_STATES,
+        source: str = "",
     ) -> SaveResult:
-        """Add candles, all of them inside `asked`, and note that `asked` was answered in full.
+        """Add candles, all of them inside `asked`, and note that `asked` was answered in full, but for
+        the spans inside of it that are said to be in one of these states.
 
         Bars that open at or after `provisional_from_ms` may still change: their span is provisional until
         it is answered again. `as_of_ms` is when the answer came; the old values of a bar that comes
-        with others are kept, see `revisions`.
+        with others are kept, see `revisions`. `source` is where the candles came from, if that is to be kept.
         Durable and atomic when it returns; the newest wins; saving the same again writes nothing.
         """
 

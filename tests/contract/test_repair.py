@@ -91,7 +91,7 @@ def deny(files: CandleFiles, hour: int) -> None:
         stored.unlink()
     before, after = candles.take(slice(0, hour)), candles.take(slice(hour + 1, None))
     files.save(dataset, SPAN, Candles.concatenate([before, after]))
-    assert files.coverage(dataset, one_hour(hour)).confirmed_empty == (one_hour(hour),)
+    assert files.coverage(dataset, one_hour(hour)).denied == (one_hour(hour),)
 
 
 @pytest.fixture

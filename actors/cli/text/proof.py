@@ -14,6 +14,7 @@ from domain.candles.certificates import Certificate, hash_of_all
 from domain.candles.completeness import Completeness
 from domain.candles.dataset import Dataset
 from domain.candles.validation import QuarantinedCandle
+from domain.spans.grid import FixedGrid
 from domain.spans.span_set import SpanSet
 from domain.spans.time_span import TimeSpan, from_milliseconds
 
@@ -84,7 +85,7 @@ def _certificate_row(certificate: Certificate) -> tuple[str, ...]:
     return (
         "yes" if certificate.is_proven else "NO",
         dataset.symbol,
-        f"{dataset.broker} {dataset.interval} {dataset.adjustment}",
+        f"{dataset.broker} {dataset.interval} {dataset.stored_variant}",
         f"{_brief(one.span.start)} to {_brief(one.span.end)}",
         one.calendar,
         f"{certificate.bars:,}",
@@ -165,13 +166,13 @@ def _opening_text(candle: QuarantinedCandle) -> str:
 
 
 def _identity(one: Completeness) -> dict[str, Any]:
-    dataset = one.dataset
+    dataset, grid = one.dataset, one.dataset.grid
     return {
         "broker": dataset.broker,
         "symbol": dataset.symbol,
         "interval": str(dataset.interval),
-        "adjustment": dataset.adjustment,
-        "anchor_ms": dataset.anchor_ms,
+        "adjustment": dataset.stored_variant,
+        **({"anchor_ms": grid.anchor_ms} if isinstance(grid, FixedGrid) else {"grid": grid.key}),
         "start": one.span.start.isoformat(),
         "end": one.span.end.isoformat(),
         "calendar": one.calendar,

@@ -179,7 +179,7 @@ def test_relative_paths_count_from_the_folder_of_the_file(tmp_path: Path) -> Non
         ),
         (
             STORAGE + JOB.replace("1m", "1x"),
-            'job.interval: \'1x\' is not an interval: write a count and one of s m h d w, like "1m" or "1d"',
+            'job.interval: \'1x\' is not an interval: write a count and one of s m h d w M, like "1m", "1d" or "1M"',
         ),
         (
             STORAGE + JOB + 'symbols_file = "symbols.txt"\n',
