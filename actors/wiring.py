@@ -62,6 +62,14 @@ def gateway_for(broker: BrokerSettings) -> Gateway:
     return gateway
 
 
+def limit_domain_of(gateway: str) -> str:
+    """Whose limits the requests of a gateway count under; the gateway itself where that depends on its options."""
+    try:
+        return make_gateway(gateway, {}).spec.limit_domain
+    except SettingsError:
+        return gateway
+
+
 def transport_for(broker: BrokerSettings) -> Transport:
     """The connections to the broker of the settings, or to a server that speaks like it."""
     gateway = gateway_for(broker)
