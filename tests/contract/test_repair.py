@@ -25,6 +25,7 @@ from domain.candles.dataset import Dataset, Interval
 from domain.errors import SettingsError
 from domain.jobs.request import CollectionRequest
 from domain.spans.time_span import TimeSpan
+from tests.contract.asking import binance_at
 
 HOUR_MS = 3_600_000
 START_MS = 1_701_388_800_000  # 2023-12-01: hourly files are cut at the turn of the year
@@ -38,7 +39,13 @@ async def collect(request: CollectionRequest, base_url: str, files: CandleFiles)
     """Collect a request with one worker; how many requests it took."""
     jobs = InMemoryJobRepository(request)
     worker = CollectionWorker(
-        jobs, BinanceGateway(base_url), files, InMemoryRateLimiter(), RecordingEmitter(), clock=now_seconds
+        jobs,
+        BinanceGateway(),
+        binance_at(base_url),
+        files,
+        InMemoryRateLimiter(),
+        RecordingEmitter(),
+        clock=now_seconds,
     )
     await worker.run(jobs.job_id)
     assert sum(len(report.completed) for report in jobs.reports) == len(request.symbols)
