@@ -1,0 +1,1 @@
+"""Candle Collector for programs: what is imported from outside."""

@@ -1,0 +1,138 @@
+"""What the conformance suite is run over: every manner of broker, and the truth about it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from adapters.in_memory import InMemoryExchange, InMemoryGateway
+from adapters.in_memory.manners import (
+    ArchiveExchange,
+    ArchiveGateway,
+    CursorExchange,
+    CursorGateway,
+    DayCapExchange,
+    DayCapGateway,
+    NewestExchange,
+    NewestGateway,
+    ZonedDaysExchange,
+    ZonedDaysGateway,
+)
+from adapters.in_memory.manners.exchange import NEVER
+from candle_collector.testing import GatewayUnderTest
+from domain.candles.candles import Candles
+from domain.candles.dataset import Interval
+from domain.errors import (
+    BrokerThrottled,
+    BrokerUnavailable,
+    CredentialsRefused,
+    MalformedResponse,
+    SymbolRejected,
+)
+from domain.spans.span_set import SpanSet
+from domain.spans.time_span import TimeSpan
+from tests.contract.market_truths import DAY_MS, HOUR_MS, NEW_YORK_MIDNIGHT_MS, SPAN, market, weekends
+
+SYMBOLS = ("A", "B", "C", "D")
+HOURLY, DAILY = Interval("1h"), Interval("1d")
+STATUSES = {"THROTTLED": 429, "DOWN": 503, "FORBIDDEN": 403, "ODD": 400, "HUNG": NEVER}
+TROUBLES = {
+    "THROTTLED": BrokerThrottled,
+    "DOWN": BrokerUnavailable,
+    "FORBIDDEN": CredentialsRefused,
+    "ODD": MalformedResponse,
+    "UNKNOWN": SymbolRejected,
+}
+NEWEST = 720
+MOST_ROWS = 100
+
+
+def subject_of(gateway: Any, exchange: Any, truth: dict[str, Candles], closures: SpanSet, **more: Any) -> Any:
+    """A gateway to one of the exchanges of the shipped manners."""
+    interval = more.pop("interval", HOURLY)
+    return GatewayUnderTest(
+        gateway,
+        exchange,
+        truth,
+        interval,
+        exchange.now_ms,
+        lambda: exchange.requests,
+        closures,
+        troubles=TROUBLES,
+        hanging="HUNG",
+        **more,
+    )
+
+
+@asynccontextmanager
+async def plain() -> AsyncIterator[GatewayUnderTest]:
+    closed = weekends(SPAN)
+    truth = market(SPAN, HOUR_MS, closed, *SYMBOLS)
+    mishaps = {
+        "THROTTLED": [BrokerThrottled("memory", "THROTTLED", "429", 1.0)],
+        "DOWN": [BrokerUnavailable("memory", "DOWN", "503")],
+        "HUNG": [asyncio.Event()],
+    }
+    exchange = InMemoryExchange(truth, closed_before_ms=SPAN.end_ms, mishaps=mishaps)
+    yield GatewayUnderTest(
+        InMemoryGateway(most_rows=MOST_ROWS),
+        exchange,
+        truth,
+        HOURLY,
+        SPAN.end_ms,
+        lambda: len(exchange.asked),
+        closed,
+        troubles={symbol: TROUBLES[symbol] for symbol in ("THROTTLED", "DOWN", "UNKNOWN")},
+        hanging="HUNG",
+    )
+
+
+@asynccontextmanager
+async def cursor(gateway: type[CursorGateway] = CursorGateway) -> AsyncIterator[GatewayUnderTest]:
+    closed = weekends(SPAN)
+    truth = market(SPAN, HOUR_MS, closed, *SYMBOLS)
+    exchange = CursorExchange(truth, SPAN.end_ms, STATUSES, MOST_ROWS)
+    yield subject_of(gateway(MOST_ROWS), exchange, truth, closed)
+
+
+@asynccontextmanager
+async def day_caps(gateway: type[DayCapGateway] = DayCapGateway) -> AsyncIterator[GatewayUnderTest]:
+    closed = weekends(SPAN)
+    truth = market(SPAN, HOUR_MS, closed, *SYMBOLS)
+    yield subject_of(gateway(), DayCapExchange(truth, SPAN.end_ms, STATUSES), truth, closed)
+
+
+@asynccontextmanager
+async def archive(gateway: type[ArchiveGateway] = ArchiveGateway) -> AsyncIterator[GatewayUnderTest]:
+    closed = weekends(SPAN)
+    truth = market(SPAN, HOUR_MS, closed, *SYMBOLS)
+    damaged = market(SPAN, HOUR_MS, closed, "LATE", "TORN")
+    exchange = ArchiveExchange({**truth, **damaged}, SPAN.end_ms, STATUSES, MOST_ROWS, damaged=["TORN"])
+    yield subject_of(gateway(MOST_ROWS), exchange, truth, closed, damaged={"TORN": damaged["TORN"]})
+
+
+@asynccontextmanager
+async def zoned_days(gateway: type[ZonedDaysGateway] = ZonedDaysGateway) -> AsyncIterator[GatewayUnderTest]:
+    first_ms = SPAN.start_ms // DAY_MS * DAY_MS + NEW_YORK_MIDNIGHT_MS
+    span = TimeSpan(first_ms, first_ms + 500 * DAY_MS)
+    closed = weekends(span, NEW_YORK_MIDNIGHT_MS)
+    truth = market(span, DAY_MS, closed, *SYMBOLS)
+    exchange = ZonedDaysExchange(truth, span.end_ms, STATUSES)
+    yield subject_of(gateway(MOST_ROWS), exchange, truth, closed, interval=DAILY)
+
+
+@asynccontextmanager
+async def newest(gateway: type[NewestGateway] = NewestGateway) -> AsyncIterator[GatewayUnderTest]:
+    closed = weekends(SPAN)
+    truth = market(SPAN, HOUR_MS, closed, *SYMBOLS)
+    young = candles_of_last(truth["D"], NEWEST // 2)
+    exchange = NewestExchange({**truth, "D": young}, SPAN.end_ms, STATUSES)
+    reach_ms = {symbol: int(truth[symbol].open_time_ms[-NEWEST]) for symbol in SYMBOLS[:3]}
+    yield subject_of(gateway(), exchange, {**truth, "D": young}, closed, reach_ms=reach_ms)
+
+
+def candles_of_last(candles: Candles, count: int) -> Candles:
+    """The last so many bars: of a symbol that was listed lately."""
+    return candles.take(slice(len(candles) - count, None))

@@ -1,0 +1,45 @@
+"""The truth about made-up markets: bars as plain columns, from no gateway and no exchange."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import numpy as np
+
+from domain.candles.candles import Candles
+from domain.spans.span_set import SpanSet
+from domain.spans.time_span import TimeSpan
+
+HOUR_MS = 3_600_000
+DAY_MS = 24 * HOUR_MS
+NEW_YORK_MIDNIGHT_MS = 5 * HOUR_MS
+
+SPAN = TimeSpan.between(datetime(2023, 11, 7, 12, tzinfo=UTC), datetime(2024, 2, 20, 9, tzinfo=UTC))
+
+
+def weekends(span: TimeSpan, midnight_ms: int = 0) -> SpanSet:
+    """Every Saturday and Sunday that lies in the span; days begin so long after midnight UTC."""
+    first_day, last_day = (moment_ms // DAY_MS for moment_ms in (span.start_ms, span.end_ms))
+    saturdays = [day for day in range(first_day, last_day) if (day + 4) % 7 == 6]  # 1970-01-01 was a Thursday
+    closed = (TimeSpan(day * DAY_MS, (day + 2) * DAY_MS) for day in saturdays)
+    return SpanSet(TimeSpan(one.start_ms + midnight_ms, one.end_ms + midnight_ms) for one in closed)
+
+
+def candles_at(openings: np.ndarray, seed: int) -> Candles:
+    """Sound bars with prices of no pattern."""
+    source = np.random.default_rng(seed)
+    low, high = np.sort(source.uniform(50, 150, (2, len(openings))), axis=0).round(4)
+    first, last = (low + (high - low) * source.uniform(0, 1, len(openings)) for _ in range(2))
+    return Candles(openings.astype(np.int64), first, high, low, last, source.uniform(1, 1e6, len(openings)).round(2))
+
+
+def market(span: TimeSpan, step_ms: int, closed: SpanSet, *symbols: str) -> dict[str, Candles]:
+    """Bars of each symbol but in what is closed; the first symbol is listed after a third of the time."""
+    openings = np.arange(span.start_ms, span.end_ms, step_ms, dtype=np.int64)
+    for one in closed:
+        openings = openings[(openings < one.start_ms) | (openings >= one.end_ms)]
+    found = {}
+    for seed, symbol in enumerate(symbols):
+        chosen = openings[len(openings) // 3 :] if seed == 0 else openings
+        found[symbol] = candles_at(chosen, seed)
+    return found
