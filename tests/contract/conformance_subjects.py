@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+from adapters.brokers.binance.gateway import BinanceGateway
 from adapters.in_memory import InMemoryExchange, InMemoryGateway
 from adapters.in_memory.manners import (
     ArchiveExchange,
@@ -21,6 +22,7 @@ from adapters.in_memory.manners import (
     ZonedDaysGateway,
 )
 from adapters.in_memory.manners.exchange import NEVER
+from adapters.simulator import NO_LATENCY, Fault, FaultKind, SimulatedExchange
 from candle_collector.testing import GatewayUnderTest
 from domain.candles.candles import Candles
 from domain.candles.dataset import Interval
@@ -33,7 +35,17 @@ from domain.errors import (
 )
 from domain.spans.span_set import SpanSet
 from domain.spans.time_span import TimeSpan
-from tests.contract.market_truths import DAY_MS, HOUR_MS, NEW_YORK_MIDNIGHT_MS, SPAN, market, weekends
+from tests.contract.asking import connected
+from tests.contract.market_truths import (
+    DAY_MS,
+    HOUR_MS,
+    NEW_YORK_MIDNIGHT_MS,
+    SPAN,
+    days_without_bars,
+    market,
+    recorded_days,
+    weekends,
+)
 
 SYMBOLS = ("A", "B", "C", "D")
 HOURLY, DAILY = Interval("1h"), Interval("1d")
@@ -131,6 +143,36 @@ async def newest(gateway: type[NewestGateway] = NewestGateway) -> AsyncIterator[
     exchange = NewestExchange({**truth, "D": young}, SPAN.end_ms, STATUSES)
     reach_ms = {symbol: int(truth[symbol].open_time_ms[-NEWEST]) for symbol in SYMBOLS[:3]}
     yield subject_of(gateway(), exchange, {**truth, "D": young}, closed, reach_ms=reach_ms)
+
+
+@asynccontextmanager
+async def binance() -> AsyncIterator[GatewayUnderTest]:
+    truth = recorded_days()
+    now_ms = max(int(candles.open_time_ms[-1]) for candles in truth.values()) + 3 * DAY_MS
+    faults = [
+        Fault(FaultKind.THROTTLED, "THROTTLED"),
+        Fault(FaultKind.SERVER_ERROR, "DOWN"),
+        Fault(FaultKind.REFUSED, "FORBIDDEN"),
+        Fault(FaultKind.OTHER_SHAPE, "ODD"),
+        Fault(FaultKind.HUNG, "HUNG"),
+    ]
+    async with (
+        SimulatedExchange(
+            ["10000/1s"], NO_LATENCY, faults, unknown_symbols=["UNKNOWN"], clock=lambda: now_ms / 1000
+        ) as exchange,
+        connected(exchange.base_url) as transport,
+    ):
+        yield GatewayUnderTest(
+            BinanceGateway(),
+            transport,
+            truth,
+            DAILY,
+            now_ms,
+            lambda: len(exchange.arrivals.arrivals),
+            days_without_bars(truth),
+            troubles=TROUBLES,
+            hanging="HUNG",
+        )
 
 
 def candles_of_last(candles: Candles, count: int) -> Candles:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import csv
+import gzip
+import importlib.resources
 from datetime import UTC, datetime
 
 import numpy as np
 
 from domain.candles.candles import Candles
 from domain.spans.span_set import SpanSet
-from domain.spans.time_span import TimeSpan
+from domain.spans.time_span import TimeSpan, to_milliseconds
 
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
@@ -43,3 +46,27 @@ def market(span: TimeSpan, step_ms: int, closed: SpanSet, *symbols: str) -> dict
         chosen = openings[len(openings) // 3 :] if seed == 0 else openings
         found[symbol] = candles_at(chosen, seed)
     return found
+
+
+def recorded_days() -> dict[str, Candles]:
+    """The daily bars of five US stocks, read as they were published: adjusted in nothing, counted by nobody."""
+    table = importlib.resources.files("bokeh_sampledata").joinpath("_data/stocks.csv.gz").read_bytes()
+    days: dict[str, list[list[float]]] = {}
+    for line in csv.DictReader(gzip.decompress(table).decode().splitlines()):
+        opens_ms = to_milliseconds(datetime.fromisoformat(line["Date"]).replace(tzinfo=UTC))
+        values = [float(line[name]) for name in ("Open", "High", "Low", "Close", "Volume")]
+        days.setdefault(line["Ticker"], []).append([opens_ms, *values])
+    return {symbol: candles_of(rows) for symbol, rows in days.items()}
+
+
+def candles_of(rows: list[list[float]]) -> Candles:
+    """Rows of an opening, four prices and a volume, as candles."""
+    opens, *values = (np.array(column) for column in zip(*rows, strict=True))
+    return Candles(opens.astype(np.int64), *values)
+
+
+def days_without_bars(truth: dict[str, Candles]) -> SpanSet:
+    """The days between the first and the last on which no symbol has a bar."""
+    days = np.unique(np.concatenate([candles.open_time_ms for candles in truth.values()])).tolist()
+    open_days = SpanSet(TimeSpan(day, day + DAY_MS) for day in days)
+    return SpanSet([open_days.extent]) - open_days

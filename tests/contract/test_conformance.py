@@ -55,6 +55,11 @@ class TestNewest(GatewayConformance):
         return subjects.newest()
 
 
+class TestBinance(GatewayConformance):
+    def subject(self) -> AbstractAsyncContextManager[GatewayUnderTest]:
+        return subjects.binance()
+
+
 class TakesAShortPageForTheEnd(CursorGateway):
     def is_last(self, bars: Mapping[Instrument, RawCandles], token: str | None) -> bool:
         return sum(map(len, bars.values())) < self.spec.most_rows
