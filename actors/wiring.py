@@ -34,7 +34,7 @@ from adapters.reading.parquet_mirror import ParquetMirror
 from adapters.reports.audit_plot import draw as draw_audit
 from adapters.simulator import SimulatorProcess
 from adapters.simulator.count import server_count
-from domain.brokers.gateway import Gateway
+from domain.brokers.gateway import Gateway, GatewaySpec
 from domain.brokers.wire import Transport
 from domain.candles.dataset import Dataset
 from domain.candles.sessions import SessionOverride
@@ -51,6 +51,11 @@ __all__ = ["MirrorReport", "draw_audit", "export"]
 def gateway_for(broker: BrokerSettings) -> Gateway:
     """The gateway that the settings name."""
     return make_gateway(broker.gateway, broker.options)
+
+
+def gateway_spec(name: str) -> GatewaySpec:
+    """What the gateway of that name declares, with its options left alone."""
+    return make_gateway(name, {}).spec
 
 
 def transport_for(broker: BrokerSettings) -> Transport:
