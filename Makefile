@@ -1,11 +1,13 @@
 # Everything runs from .venv, and everything in .venv comes from a lock file with hashes.
-# A fresh machine needs Python 3.11, git and make.
+# A fresh machine needs Python 3.11, 3.12 or 3.13, git and make.
 
 VENV := .venv
 BIN := $(VENV)/bin
 UV_VERSION := 0.13.9
-PYTHON ?= $(shell for name in python3.11 python3 python; do \
-	$$name -c 'import sys; raise SystemExit(sys.version_info[:2] != (3, 11))' 2>/dev/null && echo $$name && break; done)
+# The newest supported one there is; another: make PYTHON=/path/to/python3.11
+is_supported := import sys; raise SystemExit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
+PYTHON ?= $(shell for name in python3.13 python3.12 python3.11 python3 python; do \
+	$$name -c '$(is_supported)' 2>/dev/null && echo $$name && break; done)
 
 # The stamp's name holds the content it stands for, so a changed lock file or pyproject.toml installs again.
 runtime_stamp := $(VENV)/.installed-runtime-$(shell cat requirements.lock pyproject.toml | git hash-object --stdin)
@@ -22,8 +24,10 @@ help: ## say what there is (this)
 demo: $(installed) ## install, then collect 100 symbols from a simulated exchange at 15 requests per second
 	$(BIN)/candles demo
 
+# What needs no Ray runs in two processes; tests that kill real processes and time real requests run one by one.
 test: lint ## install, then run every check: lint, types, imports, all tests
-	$(BIN)/python -m pytest tests/unit tests/contract tests/cluster
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 2 tests/unit tests/contract
+	$(BIN)/python -m pytest tests/cluster
 
 lint: $(dev_stamp) ## ruff, mypy, import-linter
 	$(BIN)/ruff check .
@@ -54,12 +58,12 @@ clean: ## remove .venv, caches and build products
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(BIN)/python:
-	@test -n "$(PYTHON)" || { echo "Candle Collector needs Python 3.11, and neither python3.11 nor python3 is one:" \
-		"install it, or say where it is: make PYTHON=/path/to/python3.11" >&2; exit 1; }
-	@$(PYTHON) -c 'import sys; raise SystemExit(sys.version_info[:2] != (3, 11))' || \
-		{ echo "Candle Collector needs Python 3.11: $(PYTHON) is $$($(PYTHON) --version 2>&1)" >&2; exit 1; }
-	@$(PYTHON) -c 'import ensurepip, venv' || \
-		{ echo "$(PYTHON) cannot make a virtual environment: install its venv module (python3.11-venv)" >&2; exit 1; }
+	@test -n "$(PYTHON)" || { echo "Candle Collector needs Python 3.11, 3.12 or 3.13, and none is on the PATH:" \
+		"install one, or say where it is: make PYTHON=/path/to/python3.13" >&2; exit 1; }
+	@$(PYTHON) -c '$(is_supported)' || { echo "Candle Collector needs Python 3.11, 3.12 or 3.13:" \
+		"$(PYTHON) is $$($(PYTHON) --version 2>&1)" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' || { echo "$(PYTHON) cannot make a virtual environment:" \
+		"install its venv module (on Debian and Ubuntu: a package named like python3.13-venv)" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
 
 $(runtime_stamp) $(dev_stamp): | $(BIN)/python

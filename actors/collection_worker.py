@@ -228,7 +228,7 @@ class CollectionWorker:
                 continue
             log.info("%s: %s was given up: %s", self, work.dataset.symbol, work.error)
             counters.failed(work.failure())
-        counters.skipped(group.queries_left)
+        counters.skipped(group.work_left)
 
     def _stop_for(self, error: CollectorError) -> None:
         """End the run for trouble that is no symbol's."""

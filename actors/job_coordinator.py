@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine
-from dataclasses import replace
 from functools import partial
 from typing import Protocol
 
@@ -19,10 +18,11 @@ from actors.settings import timestamps
 from domain.errors import EventStoreUnavailable, StaleEpoch
 from domain.jobs.batch_claims import BatchClaims
 from domain.jobs.batches import BatchReport, BatchWork
-from domain.jobs.job import TOO_MANY_FAILURES, CollectionJob, JobStatus
+from domain.jobs.job import CollectionJob
 from domain.jobs.ports import JobStore, ProgressEvent
 from domain.jobs.progress import Progress
 from domain.jobs.request import CollectionRequest
+from domain.jobs.status import TOO_MANY_FAILURES, JobStatus
 from domain.limits.cooldown_watch import CooldownWatch
 from domain.limits.messages import LimiterStatus
 
@@ -45,9 +45,9 @@ class JobMetrics(Protocol):
 class JobCoordinator:
     """Hands out a job's batches, records what becomes of them, and answers whoever watches.
 
-    `begin` first; `pause`, `resume`, `shutdown` and `cancel` are idempotent. Commands without a number
-    get one as they arrive: no clock of a machine decides which was the later. A shutdown has PAUSED
-    persisted within a second, whatever the workers are doing.
+    `begin` first; `pause`, `resume`, `shutdown` and `cancel` are idempotent, and recorded with who gave them (`by`).
+    Commands without a number get one as they arrive: no clock of a machine decides which was the later. A shutdown
+    has PAUSED persisted within a second, whatever the workers are doing.
     """
 
     def __init__(
@@ -56,20 +56,19 @@ class JobCoordinator:
         store: JobStore,
         worker_factory: Callable[[str], WorkerHandle],
         limiter_status: Callable[[], Awaitable[LimiterStatus]],
-        candles_per_page: int,
+        queries_per_symbol: Callable[[CollectionRequest], float],
         metrics: JobMetrics | None = None,
     ) -> None:
         self._job_id = job_id
         self._pool = WorkerPool(job_id, worker_factory, self._worker_lost, lambda why: self._spawn(self._end(why)))
         self._read_limiter = limiter_status
-        self._candles_per_page = candles_per_page
+        self._queries_per_symbol = queries_per_symbol
         self._metrics = metrics
         self._recorder = JobRecorder(job_id, store)
         self._control = RunControl()
         self._unrecorded: dict[int, BatchReport] = {}
-        self._workers_begun = 0
-        self._idle_losses = 0
-        self._ending = ""
+        self._workers_begun = self._idle_losses = 0
+        self._ending = self._ended_by = ""
         self._ended = asyncio.Event()
         self._end_error: EventStoreUnavailable | StaleEpoch | None = None
         self._changed = asyncio.Event()
@@ -81,12 +80,12 @@ class JobCoordinator:
     def __repr__(self) -> str:
         return f"JobCoordinator({self._job_id})"
 
-    async def begin(self, retry: bool = False) -> Progress:
+    async def begin(self, retry: bool = False, by: str = "") -> Progress:
         """Take the job up: start, resume, take over, or (`retry`) go through its failed symbols again.
 
         Calling again changes nothing. Raises JobNotFound, IllegalTransition, EventStoreUnavailable.
         """
-        await self._be_begun(commands.retry if retry else commands.take_up)
+        await self._be_begun(partial(commands.retry if retry else commands.take_up, by=by))
         return self._snapshot()
 
     async def progress(self) -> Progress:
@@ -106,7 +105,7 @@ class JobCoordinator:
             pass
         return self._snapshot()
 
-    async def pause(self, now: bool = False, number: int | None = None) -> Progress:
+    async def pause(self, now: bool = False, number: int | None = None, by: str = "") -> Progress:
         """Begin no symbol any more; PAUSED is recorded, and this returns, when none is in flight.
 
         `now` stops symbols after the page in hand. No request leaves from then on until `resume`.
@@ -116,37 +115,37 @@ class JobCoordinator:
         self._control.pause(now=now, number=number)
         await self._pool.tell(lambda worker: worker.pause(now, number))
         if self._control.is_paused and not self._ending:
-            await self._record(commands.pause)
+            await self._record(partial(commands.pause, by=by))
         return self._snapshot()
 
-    async def resume(self, number: int | None = None) -> Progress:
+    async def resume(self, number: int | None = None, by: str = "") -> Progress:
         """Go on after a pause, with a fresh allowance of failures."""
         await self._be_begun(commands.take_over)
         number = self._control.next_number if number is None else number
         self._control.resume(number=number)
         # A resume that a later pause has overtaken changes nothing.
         if not self._control.is_paused and not self._ending and not self._ended.is_set():
-            await self._record(commands.resume)
+            await self._record(partial(commands.resume, by=by))
             self._notify()
         await self._pool.tell(lambda worker: worker.resume(number))
         return self._snapshot()
 
-    async def shutdown(self, reason: str = "shutdown") -> Progress:
+    async def shutdown(self, reason: str = "shutdown", by: str = "") -> Progress:
         """Stop everything within a second and persist PAUSED.
 
         Raises EventStoreUnavailable when that could not be written: the next resume finds the truth.
         """
         await self._be_begun(commands.take_over)
-        await self._end(reason)
+        await self._end(reason, by)
         await self._ended.wait()
         if self._end_error is not None:
             raise self._end_error
         return self._snapshot()
 
-    async def cancel(self) -> Progress:
+    async def cancel(self, by: str = "") -> Progress:
         """Stop everything and give the job up."""
-        await self.shutdown(CANCEL)
-        await self._record(commands.cancel)
+        await self.shutdown(CANCEL, by)
+        await self._record(partial(commands.cancel, by=by))
         return self._snapshot()
 
     async def start(self, job_id: str, worker: str) -> CollectionRequest:
@@ -156,24 +155,24 @@ class JobCoordinator:
     async def claim_batch(self, job_id: str, worker: str) -> BatchWork | None:
         """The next batch for a worker; None when nothing is left to do, or the run is ending."""
         while not self._ending and not self._claims.is_done and worker in self._pool:
-            claimed = self._claims.take(worker) if self._control.may_begin else None
-            if claimed:
-                return BatchWork(claimed[0], self._recorder.job.epoch, claimed[1])
+            work = self._claims.take(worker, self._recorder.job.epoch) if self._control.may_begin else None
+            if work:
+                return work
             await self._changed.wait()
         return None
 
     async def report_batch(self, job_id: str, worker: str, report: BatchReport) -> Progress:
-        """Record a batch, once; StaleEpoch when it is no longer in that worker's hands."""
-        if not self._claims.holds(report.batch, worker):
+        """Record a batch, once; StaleEpoch when the claim that it reports no longer stands."""
+        if not self._claims.holds(report.batch, worker, report.epoch):
             raise StaleEpoch(self._job_id, report.epoch, self._recorder.job.epoch)
         whole = self._unrecorded[report.batch] = self._counters.with_left_behind(report)
         await self._record(lambda job: self._record_batch(job, whole))
+        # Progress may have come in while the report was being stored: the report has it.
+        self._counters.reported(report.batch)
         del self._unrecorded[report.batch]
         self._idle_losses = 0
-        if self._claims.holds(report.batch, worker):
+        if self._claims.holds(report.batch, worker, report.epoch):
             self._claims.resolve(report)
-            # Progress may have come in while the report was being stored: the report has it.
-            self._counters.reported(report.batch)
         self._notify()
         if self._recorder.job.too_many_failures and not self._ending:
             self._spawn(self._end(TOO_MANY_FAILURES))
@@ -185,7 +184,7 @@ class JobCoordinator:
 
     async def emit(self, event: ProgressEvent) -> None:
         """A worker tells its progress; what comes after the batch was reported is in the report already."""
-        if not self._claims.holds(event.batch, event.worker):
+        if not self._claims.holds(event.batch, event.worker, event.epoch):
             return
         self._counters.add(event)
         if self._metrics:
@@ -203,7 +202,7 @@ class JobCoordinator:
         await self._recorder.record(first_command)
         batches = self._recorder.job.remaining_batches(plan)
         self._claims = BatchClaims(batches)
-        self._counters = JobCounters(plan.request, self._candles_per_page)
+        self._counters = JobCounters(self._recorder.job, self._queries_per_symbol(plan.request))
         if self._recorder.job.status is not JobStatus.RUNNING:
             await self._conclude()
             return
@@ -220,9 +219,9 @@ class JobCoordinator:
             raise
 
     def _record_batch(self, job: CollectionJob, report: BatchReport) -> None:
-        # A pause and a resume meanwhile raised the epoch; the batch stayed in the same hands.
-        job.record_batch(replace(report, epoch=job.epoch), timestamp=timestamps.now())
-        self._counters.reported(report.batch)
+        if not job.record_batch(report, timestamp=timestamps.now()):
+            # A save that seemed to fail had stored it.
+            self._counters.reported(report.batch)
 
     def _add_worker(self) -> None:
         self._workers_begun += 1
@@ -244,11 +243,11 @@ class JobCoordinator:
         await self._pool.all_gone()
         await self._conclude()
 
-    async def _end(self, reason: str) -> None:
+    async def _end(self, reason: str, by: str = "") -> None:
         """Stop the workers for that reason; the first reason stands. `_supervise` then concludes."""
         if self._ending or self._ended.is_set():
             return
-        self._ending = reason
+        self._ending, self._ended_by = reason, by
         self._recorder.is_hurried = True
         self._control.shutdown()
         self._notify()
@@ -256,9 +255,12 @@ class JobCoordinator:
 
     async def _conclude(self) -> None:
         # What the store refused when it was reported, and what is known of batches that nobody came to report.
-        late = [*self._unrecorded.values(), *self._counters.unreported()]
+        told = {report.batch: report for report in self._counters.unreported()}
+        late = list((told | self._unrecorded).values())
         try:
             await self._recorder.record(lambda job: self._conclude_job(job, late))
+            for report in late:
+                self._counters.reported(report.batch)
         except (EventStoreUnavailable, StaleEpoch) as error:
             self._end_error = error
         finally:
@@ -270,7 +272,7 @@ class JobCoordinator:
         if not job.status.is_final:
             for report in late:
                 self._record_batch(job, report)
-        commands.conclude(job, self._ending, self._request.on_too_many_failures)
+        commands.conclude(job, self._ending, self._request.on_too_many_failures, self._ended_by)
 
     async def _watch_limiter(self) -> None:
         while not self._ended.is_set():
@@ -280,7 +282,7 @@ class JobCoordinator:
             await asyncio.sleep(LIMITER_POLL_SECONDS)
 
     def _snapshot(self) -> Progress:
-        return self._counters.snapshot(self._recorder.job, self._limiter, is_attended=not self._ended.is_set())
+        return self._counters.snapshot(self._recorder.job, self._limiter, not self._ended.is_set(), timestamps.now())
 
     def _notify(self) -> None:
         self._counters.version += 1

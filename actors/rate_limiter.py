@@ -56,7 +56,7 @@ class RateLimiter:
         """Wait for permits.
 
         With a ticket the wait is bounded: None means ask again with the same ticket, which keeps its
-        place, and a ticket is granted once however often it is asked. `settled` tells on the way what
+        place, and a ticket is granted once however often it is asked. `completions` say on the way what
         became of earlier permits. Raises PermitImpossible, or LimiterUnavailable after a shutdown.
         """
         self._open()

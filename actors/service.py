@@ -13,6 +13,7 @@ from typing import Any
 from actors import wiring
 from actors.cluster.discovery import LimiterSearch
 from actors.settings.model import Settings
+from actors.settings.signature import signed, this_program
 from actors.settings.timestamps import now
 from actors.use_cases.auditor import AuditReport, JobAuditor
 from actors.use_cases.candle_proof import CandleProof
@@ -29,7 +30,7 @@ from domain.candles.sessions import SessionOverride
 from domain.jobs.request import CollectionRequest
 
 
-def candle_proof(root: Path, overrides: Sequence[SessionOverride]) -> CandleProof:
+def candle_proof(root: str | Path, overrides: Sequence[SessionOverride]) -> CandleProof:
     """What the candles under a folder prove by themselves, with these overrides of their calendars."""
     candles = wiring.candle_repository(root)
     return CandleProof(candles, candles.quarantined, wiring.calendars_with(overrides).named, now)
@@ -43,19 +44,22 @@ def limiter_operator(broker: str, account: str, cluster: str | None = None) -> L
 
 
 class CollectionService(JobService):
-    """Collects candles as a settings file says; a context manager."""
+    """Collects candles as a settings file says; a context manager.
 
-    def __init__(self, settings: Settings) -> None:
+    `by` says who gives the commands, as the jobs' history tells it; unset: this user, host and program.
+    """
+
+    def __init__(self, settings: Settings, by: str = "") -> None:
+        by = by or signed(this_program())
         self._settings = settings
         self._overrides = settings.job.calendar_overrides if settings.job else ()
         self._calendars = wiring.calendars_with(self._overrides)
         self._candles = wiring.candle_repository(settings.storage.root)
-        wiring.make_storage_folder(settings)
-        catalog = JobCatalog(wiring.job_store(settings), wiring.candles_per_page(settings))
+        catalog = JobCatalog(wiring.job_store(settings))
         runner = JobRunner(
-            wiring.job_owners(settings), settings.cluster.address, self._new_coordinator, catalog.progress
+            wiring.job_owners(settings), settings.cluster.address, self._new_coordinator, catalog.progress, by
         )
-        super().__init__(catalog, runner, self.request)
+        super().__init__(catalog, runner, self.request, by)
 
     def request(self) -> CollectionRequest:
         """What the settings ask for; without an end, up to the last bar that has closed."""

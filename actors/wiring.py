@@ -15,18 +15,19 @@ from typing import Any
 from actors.settings.account_limits import account_limits
 from actors.settings.model import BrokerSettings, Settings
 from actors.settings.state_folder import state_folder
+from adapters.brokers.credentials import Credentials
 from adapters.brokers.http.transport import HttpTransport
 from adapters.brokers.registry import gateway_names as gateway_names
 from adapters.brokers.registry import make_gateway
 from adapters.calendars import TradingCalendars
 from adapters.candle_store.listing import bytes_per_bar
 from adapters.candle_store.repository import CandleFiles
-from adapters.files.atomic import make_folder
-from adapters.job_store.journal import JobJournal
-from adapters.job_store.ownership_files import OwnershipFiles
+from adapters.candle_store.urls import candle_folder, candle_store_at
+from adapters.job_store.urls import job_owners_at, job_store_at
 from adapters.permit_store.log import PermitLogFile
 from adapters.permit_store.log_reader import read_audit_history as read_history_of
 from adapters.permit_store.operator_pause import OperatorPauseFile
+from adapters.permit_store.ownership_files import AccountOwnershipFiles
 from adapters.permit_store.record import PermitRecordFile, boot_identity
 from adapters.reading.export import export as export
 from adapters.reading.parquet_mirror import MirrorReport as MirrorReport
@@ -38,6 +39,7 @@ from domain.brokers.gateway import Gateway, GatewaySpec
 from domain.brokers.wire import Transport
 from domain.candles.dataset import Dataset
 from domain.candles.sessions import SessionOverride
+from domain.errors import SettingsError
 from domain.jobs.ports import JobOwners, JobStore
 from domain.limits.audit import AuditHistory
 from domain.limits.operator_pause import OperatorPause
@@ -50,7 +52,14 @@ __all__ = ["MirrorReport", "draw_audit", "export"]
 
 def gateway_for(broker: BrokerSettings) -> Gateway:
     """The gateway that the settings name."""
-    return make_gateway(broker.gateway, broker.options)
+    gateway = make_gateway(broker.gateway, broker.options)
+    for name in gateway.spec.credentials:
+        if name not in broker.credentials:
+            raise SettingsError(f'broker.credentials.{name} is missing: write where it is, like "env:{name.upper()}"')
+    for name in broker.credentials:
+        if name not in gateway.spec.credentials:
+            raise SettingsError(f"broker.credentials.{name}: {gateway.spec.name} needs no such secret: leave it out")
+    return gateway
 
 
 def gateway_spec(name: str) -> GatewaySpec:
@@ -64,7 +73,15 @@ def transport_for(broker: BrokerSettings) -> Transport:
     spec, base_url = gateway.spec, broker.base_url or gateway.spec.base_url
     # Another server need not have the broker's limits: what it counts of them tells nothing.
     read_usage = gateway.usage if base_url == spec.base_url else partial(_without_limits, gateway)
-    return HttpTransport(spec.name, base_url, broker.timeout_seconds, read_usage)
+    secrets = Credentials(spec.name, broker.credentials)
+    return HttpTransport(
+        spec.name,
+        base_url,
+        broker.timeout_seconds,
+        read_usage,
+        credentials=secrets,
+        auth_headers=dict(spec.auth_headers),
+    )
 
 
 def limits_for(broker: BrokerSettings) -> AccountLimits:
@@ -72,19 +89,19 @@ def limits_for(broker: BrokerSettings) -> AccountLimits:
     return account_limits(broker, gateway_for(broker))
 
 
-def candle_repository(root: Path) -> CandleFiles:
-    """The candles under a folder."""
-    return CandleFiles(root)
+def candle_repository(root: str | Path) -> CandleFiles:
+    """The candles under a folder, or at the address of one."""
+    return candle_store_at(root)
 
 
-def bytes_per_bar_under(root: Path) -> Callable[[Sequence[Dataset]], float | None]:
+def bytes_per_bar_under(root: str | Path) -> Callable[[Sequence[Dataset]], float | None]:
     """Measures what a bar of these datasets takes on disk; None where none of them has one."""
-    return partial(bytes_per_bar, root)
+    return partial(bytes_per_bar, candle_folder(root))
 
 
-def mirror_of(root: Path, out: Path) -> ParquetMirror:
+def mirror_of(root: str | Path, out: Path) -> ParquetMirror:
     """A Parquet mirror of the candles under `root`."""
-    return ParquetMirror(root, out)
+    return ParquetMirror(candle_folder(root), out)
 
 
 def calendars_with(overrides: Sequence[SessionOverride]) -> TradingCalendars:
@@ -94,27 +111,23 @@ def calendars_with(overrides: Sequence[SessionOverride]) -> TradingCalendars:
 
 def job_store(settings: Settings) -> JobStore:
     """Where the jobs of these settings are stored as events."""
-    return JobJournal.sqlite(settings.storage.root / "jobs.sqlite")
+    return job_store_at(settings.storage.events, candle_folder(settings.storage.root))
 
 
 def job_owners(settings: Settings) -> JobOwners:
     """Which process runs which of these jobs."""
-    return OwnershipFiles(settings.storage.root / ".runners")
-
-
-def make_storage_folder(settings: Settings) -> None:
-    """Create the folder that holds candles and jobs."""
-    make_folder(settings.storage.root)
+    return job_owners_at(settings.storage.events, candle_folder(settings.storage.root))
 
 
 def operator_pause(broker: str, account: str, folder: Path | None = None) -> OperatorPause:
     """The operator's pause of an account."""
-    return OperatorPauseFile(folder or state_folder(), broker, account)
+    folder = folder or state_folder()
+    return OperatorPauseFile(folder, broker, account, AccountOwnershipFiles(folder))
 
 
 def permit_record(folder: Path, limits: AccountLimits, holder: str, session: str) -> PermitRecord:
     """The memory of the permits of the limits' account."""
-    return PermitRecordFile(folder, limits, holder, session)
+    return PermitRecordFile(folder, limits, AccountOwnershipFiles(folder), holder, session)
 
 
 def permit_log(folder: Path, limits: AccountLimits, kept_days: int) -> PermitLog:
@@ -135,11 +148,6 @@ def ask_server(settings: Settings) -> Mapping[str, Any] | None:
 def simulated_exchange(options: Sequence[str] = ()) -> SimulatorProcess:
     """The bundled exchange, a process of its own on loopback; `python -m adapters.simulator --help` has its options."""
     return SimulatorProcess(options)
-
-
-def candles_per_page(settings: Settings) -> int:
-    """How many candles one response can bring, by the settings' gateway."""
-    return 1000 if settings.broker is None else gateway_for(settings.broker).spec.most_rows
 
 
 def _without_limits(gateway: Gateway, headers: Mapping[str, str]) -> list[BrokerUsage]:

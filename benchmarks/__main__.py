@@ -10,11 +10,11 @@ from pathlib import Path
 from rich.console import Console
 
 from benchmarks import (
-    bundles,
     collection,
     events,
     forecast,
     memory,
+    permit_bundles,
     persistence,
     reading,
     recovery,
@@ -33,7 +33,7 @@ MIN_WIDTH = 170
 
 PARTS: dict[str, Callable[[bool], list[Table]]] = {
     "peers": lambda quick: peers.measure(quick, FOLDER / PICTURES["peers"]),
-    "leases": lambda quick: [bundles.measure(seconds=1.5 if quick else 4, repetitions=2 if quick else 3)],
+    "bundles": lambda quick: [permit_bundles.measure(seconds=1.5 if quick else 4, repetitions=2 if quick else 3)],
     "collection": lambda quick: [collection.measure(pages_per_symbol=1 if quick else 3)],
     "persistence": lambda quick: [persistence.measure(permits=2_000 if quick else 20_000)],
     "recovery": lambda quick: [recovery.measure(quick)],

@@ -7,7 +7,7 @@ import time
 from actors.service import CollectionService
 from benchmarks.tables import Table
 from benchmarks.workbench import symbols, workbench
-from domain.jobs.job import JobStatus
+from domain.jobs.status import JobStatus
 from domain.limits.rates import RateLimit, ideal_makespan_seconds
 
 LIMIT = RateLimit.parse("15/1s")

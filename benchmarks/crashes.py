@@ -23,6 +23,7 @@ from tests.cluster.crash_mishaps import NotPermitted
 from tests.cluster.crash_scenarios import SCENARIOS
 from tests.cluster.crash_verdict import Verdict
 from tests.cluster.kept_cluster import KeptCluster, kept_cluster
+from tests.interrupts import heed_ctrl_c
 
 COLUMNS = (
     "scenario", "trials", "kills", "stops", "requests", "repeats", "allowed", "violations", "candles compared",
@@ -39,6 +40,7 @@ NOTE = (
 
 def main() -> None:
     """Play the chosen scenarios with the chosen seeds; exit code 1 when any verdict finds a problem."""
+    heed_ctrl_c()
     options = _parser().parse_args()
     console = Console(soft_wrap=False, width=max(150, Console().width))
     lines = [json.loads(line) for line in options.log.read_text().splitlines()] if options.log.exists() else []

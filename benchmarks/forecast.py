@@ -10,8 +10,8 @@ from actors.service import CollectionService
 from benchmarks.tables import Table
 from benchmarks.workbench import symbols, workbench
 from domain.jobs.forecast import CollectionForecast
-from domain.jobs.job import JobStatus
 from domain.jobs.request import CollectionRequest
+from domain.jobs.status import JobStatus
 from domain.limits.rates import RateLimit
 from domain.spans.time_span import TimeSpan
 
@@ -48,7 +48,7 @@ def measure(quick: bool) -> Table:
         untimed, foreseen, seconds = _run(scenario)
         rows.append(
             (
-                f"{' and '.join(scenario.limits)}, {scenario.workers} x {scenario.concurrency} lanes",
+                f"{' and '.join(scenario.limits)}, {scenario.workers} x {scenario.concurrency} slots",
                 f"{foreseen.requests}",
                 foreseen.bound_by,
                 f"{untimed.seconds:.2f} s",

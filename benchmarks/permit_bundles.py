@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
-from actors.cluster.builders import LimiterBuilder, as_actor
 from actors.cluster.session import RaySession
 from actors.collecting.permit_client import PermitClient
 from actors.rate_limiter import RateLimiter
@@ -27,7 +26,7 @@ ACTOR_OPTIONS: dict[str, Any] = {"num_cpus": 0, "max_concurrency": 10_000}
 
 
 @dataclass(frozen=True, slots=True)
-class LeaseRun:
+class PermitRun:
     """What one way to take permits came to, over all clients."""
 
     name: str
@@ -41,7 +40,7 @@ class LeaseRun:
         return self.permits / self.seconds
 
 
-class LeasingClient:
+class BundlingClient:
     """Takes permits as fast as it gets them, in many slots; everything is answered at once."""
 
     def __init__(self, limiter: Any, limits: AccountLimits | None) -> None:
@@ -121,13 +120,13 @@ def measure(seconds: float, repetitions: int) -> Table:
     with temporary_state():
         session.connect("embedded")
         try:
-            rounds = [[_plain(seconds), _one_a_call(seconds), _leased(seconds)] for _ in range(repetitions)]
+            rounds = [[_plain(seconds), _one_a_call(seconds), _bundled(seconds)] for _ in range(repetitions)]
         finally:
             session.close()
     return _table(rounds)
 
 
-def _table(rounds: list[list[LeaseRun]]) -> Table:
+def _table(rounds: list[list[PermitRun]]) -> Table:
     columns = ("way", "permits/s", "to one a call", "permits a call", "limiter CPU a permit")
     rows = []
     for number, first in enumerate(rounds[0]):
@@ -143,30 +142,32 @@ def _table(rounds: list[list[LeaseRun]]) -> Table:
             )
         )
     note = (
-        f"{CLIENTS} client actors of {SLOTS} lanes over Ray, limit {LIMIT}, everything answered at once; settling "
-        f"rides on acquiring, and the limiter writes its record. {len(rounds)} rounds, the ways by turns in each."
+        f"{CLIENTS} client actors of {SLOTS} slots over Ray, limit {LIMIT}, everything answered at once; completions "
+        f"ride on acquiring, and the limiter writes its record. {len(rounds)} rounds, the ways by turns in each."
     )
     return Table("Permits a second", columns, rows, note)
 
 
-def _plain(seconds: float) -> LeaseRun:
+def _plain(seconds: float) -> PermitRun:
     import ray
 
     actor = ray.remote(PlainActor).options(**ACTOR_OPTIONS).remote()
     return _run("a Ray call that does nothing", PlainClient, (actor,), actor, seconds)
 
 
-def _one_a_call(seconds: float) -> LeaseRun:
+def _one_a_call(seconds: float) -> PermitRun:
     limiter, _ = _limiter()
-    return _run("one permit a call", LeasingClient, (limiter, None), limiter, seconds)
+    return _run("one permit a call", BundlingClient, (limiter, None), limiter, seconds)
 
 
-def _leased(seconds: float) -> LeaseRun:
+def _bundled(seconds: float) -> PermitRun:
     limiter, limits = _limiter()
-    return _run("leases", LeasingClient, (limiter, limits), limiter, seconds)
+    return _run("bundles", BundlingClient, (limiter, limits), limiter, seconds)
 
 
 def _limiter() -> tuple[Any, AccountLimits]:
+    from actors.cluster.builders import LimiterBuilder, as_actor
+
     limits = AccountLimits(
         "benchmark", uuid4().hex, (RateLimit.parse(LIMIT),), timeout_seconds=10, abandoned_seconds=10
     )
@@ -174,7 +175,7 @@ def _limiter() -> tuple[Any, AccountLimits]:
     return as_actor(RateLimiter, **ACTOR_OPTIONS).remote(builder), limits
 
 
-def _run(name: str, client_class: type, arguments: tuple[Any, ...], actor: Any, seconds: float) -> LeaseRun:
+def _run(name: str, client_class: type, arguments: tuple[Any, ...], actor: Any, seconds: float) -> PermitRun:
     import psutil
     import ray
 
@@ -192,7 +193,7 @@ def _run(name: str, client_class: type, arguments: tuple[Any, ...], actor: Any, 
         for each in (*clients, actor):
             ray.kill(each)
     permits, calls = (sum(column) for column in zip(*totals, strict=True))
-    return LeaseRun(name, permits, calls, elapsed_seconds, cpu_seconds)
+    return PermitRun(name, permits, calls, elapsed_seconds, cpu_seconds)
 
 
 def _process_id(_: Any) -> int:

@@ -12,6 +12,7 @@ from actors.limiter.account import PermitAccount
 from adapters.in_memory.permits import InMemoryPermitRecord, PermitMemory
 from adapters.permit_store.log import PermitLogFile
 from adapters.permit_store.log_reader import read_audit_history
+from adapters.permit_store.ownership_files import AccountOwnershipFiles
 from adapters.permit_store.record import PermitRecordFile, boot_identity
 from benchmarks.tables import Table
 from domain.limits.audit import audit
@@ -20,7 +21,7 @@ from domain.limits.rates import AccountLimits, RateLimit
 
 LIMITS = AccountLimits("binance", "bench", (RateLimit(10_000_000, 0.5),), timeout_seconds=10, abandoned_seconds=10)
 JOB = "binance-1d-00000000"
-LEASE = 64
+BUNDLE = 64
 ROUNDS = 5
 
 
@@ -35,7 +36,7 @@ class ForgetfulRecord(InMemoryPermitRecord):
 
 
 def measure(permits: int) -> Table:
-    """Microseconds from lending a permit to having noted its end, one by one and in permit bundles."""
+    """Microseconds from granting a permit to having noted its completion, one by one and in permit bundles."""
     with tempfile.TemporaryDirectory(prefix="candles-bench-") as name:
         folder = Path(name)
         rows = [
@@ -55,16 +56,17 @@ def measure(permits: int) -> Table:
     packed = f"The log packs a permit into {space / len(history):.1f} bytes" if space else "Nothing was packed yet"
     return Table(
         "What it costs to remember every permit",
-        ("remembered", "us per permit, one by one", f"us per permit, in leases of {LEASE}", "slowest of all, ms"),
+        ("remembered", "us per permit, one by one", f"us per permit, in bundles of {BUNDLE}", "slowest of all, ms"),
         rows,
-        f"Lend, note, settle, note; median of {ROUNDS} rounds of {permits:,} permits. {packed}; reading and auditing "
-        f"{len(history):,} of them took {audit_seconds:.2f} s, opening the account again {open_seconds * 1000:.0f} ms.",
+        f"Grant, note, complete, note; median of {ROUNDS} rounds of {permits:,} permits. {packed}; reading and "
+        f"auditing {len(history):,} of them took {audit_seconds:.2f} s, opening the account again "
+        f"{open_seconds * 1000:.0f} ms.",
     )
 
 
 def _account(folder: Path | None, with_log: bool) -> PermitAccount:
     record = (
-        PermitRecordFile(folder, LIMITS, "benchmark", "one")
+        PermitRecordFile(folder, LIMITS, AccountOwnershipFiles(folder), "benchmark", "one")
         if folder
         else ForgetfulRecord(LIMITS, PermitMemory(), session="one")
     )
@@ -80,7 +82,7 @@ def _row(what: str, open_account: Callable[[], PermitAccount], permits: int) -> 
         account = open_account()
         single, slow = _seconds_per_permit(account, permits, 1, f"{what} {number} one")
         singles.append(single)
-        bundles.append(_seconds_per_permit(account, permits, LEASE, f"{what} {number} many")[0])
+        bundles.append(_seconds_per_permit(account, permits, BUNDLE, f"{what} {number} many")[0])
         slowest = max(slowest, slow)
         account.close()
     microseconds = [f"{1e6 * statistics.median(seconds):.1f}" for seconds in (singles, bundles)]

@@ -9,7 +9,7 @@ from itertools import pairwise
 from actors.service import CollectionService
 from benchmarks.tables import Table
 from benchmarks.workbench import actor_processes, symbols, wait_until, workbench
-from domain.jobs.job import JobStatus
+from domain.jobs.status import JobStatus
 from domain.limits.rates import RateLimit
 
 LIMITS = ("15/1s", "60/6s")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from actors.service import CollectionService
 from benchmarks.tables import Table
 from benchmarks.workbench import WORKER, Workbench, actor_processes, symbols, wait_until, workbench
-from domain.jobs.job import JobStatus
+from domain.jobs.status import JobStatus
 
 if TYPE_CHECKING:
     from actors.cluster.handles import JobHandle

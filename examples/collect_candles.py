@@ -1,14 +1,22 @@
-"""What `candles collect candles.toml` does, as a driver script: python examples/collect_candles.py [FILE]."""
+"""What `candles collect candles.toml` does, as a driver script: python examples/collect_candles.py [FILE].
+
+It ends with the command's exit codes. Ctrl-C ends it at once, and the next run goes on from what is stored;
+nightly.py shows how to pause instead.
+"""
 
 import sys
 
-from actors.cli.text.progress import progress_line, summary
-from actors.service import CollectionService
-from actors.settings.model import Settings
+from candle_collector import CollectionService, Progress, Settings, progress_line, run_driver, summary
 
-settings = Settings.load(sys.argv[1] if len(sys.argv) > 1 else "examples/candles.toml")
-with CollectionService(settings) as service:
-    job = service.submit()
-    for progress in job.watch():
-        print(progress_line(progress))
-print("\n".join(summary(progress)))
+
+def collect() -> Progress:
+    path = sys.argv[1] if len(sys.argv) > 1 else "examples/candles.toml"
+    with CollectionService(Settings.load(path)) as service:
+        for progress in service.submit().watch():
+            print(progress_line(progress))
+    print("\n".join(summary(progress)))
+    return progress
+
+
+if __name__ == "__main__":
+    sys.exit(run_driver(collect))

@@ -2,6 +2,10 @@ from __future__ import annotations
 
 from hypothesis import settings
 
+from tests.interrupts import heed_ctrl_c
+
+heed_ctrl_c()
+
 # Times belong to benchmarks: a busy machine is no reason for a law to fail.
 settings.register_profile("candles", deadline=None)
 settings.load_profile("candles")

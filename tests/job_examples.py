@@ -6,9 +6,10 @@ from datetime import UTC, datetime
 
 from domain.candles.dataset import Interval
 from domain.jobs.batches import BatchReport, SymbolFailure
-from domain.jobs.job import CollectionJob, JobStatus
+from domain.jobs.job import CollectionJob
 from domain.jobs.plan import CollectionPlan
 from domain.jobs.request import CollectionRequest, FailureAllowance
+from domain.jobs.status import JobStatus
 from domain.spans.time_span import TimeSpan
 
 NOW = datetime(2024, 3, 1, 12, tzinfo=UTC)
@@ -29,7 +30,7 @@ def failure(symbol: str) -> SymbolFailure:
 
 
 def report(
-    job: CollectionJob, batch: int, *, failed: str = "", completed: str = "", finished: bool = True
+    job: CollectionJob, batch: int, *, failed: str = "", completed: str = "", finished: bool = True, in_part: float = 0
 ) -> BatchReport:
     return BatchReport(
         batch=batch,
@@ -41,11 +42,14 @@ def report(
         candles_quarantined=1,
         pages=3,
         requests=4,
+        in_part=in_part,
     )
 
 
-def record(job: CollectionJob, batch: int, failed: str = "", completed: str = "", finished: bool = True) -> bool:
-    outcome = report(job, batch, failed=failed, completed=completed, finished=finished)
+def record(
+    job: CollectionJob, batch: int, failed: str = "", completed: str = "", finished: bool = True, in_part: float = 0
+) -> bool:
+    outcome = report(job, batch, failed=failed, completed=completed, finished=finished, in_part=in_part)
     return job.record_batch(outcome, timestamp=NOW)
 
 

@@ -9,9 +9,8 @@ from typing import Any
 
 import click
 
+from actors.cli.completion import job_argument
 from actors.cli.support import (
-    COMPLETED,
-    FAILED,
     App,
     json_option,
     load_settings,
@@ -20,12 +19,13 @@ from actors.cli.support import (
     write_table,
 )
 from actors.cli.text.progress import duration_text, timestamp_text
+from actors.exit_codes import ExitCode
 from actors.use_cases.auditor import AuditReport
 from domain.limits.audit import JobAudit, WindowAudit
 
 
 @click.command()
-@click.argument("job")
+@job_argument
 @click.option(
     "--plot",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -50,7 +50,7 @@ def audit(ctx: click.Context, job: str, plot: Path | None, settings_path: str | 
         _write(report)
         if plot:
             click.echo(f"drawn to {plot}")
-    ctx.exit(COMPLETED if report.is_proven else FAILED)
+    ctx.exit(ExitCode.COMPLETED if report.is_proven else ExitCode.FAILED)
 
 
 def _write(report: AuditReport) -> None:

@@ -6,11 +6,13 @@ import sys
 
 import click
 
+from actors.cli.completion import job_argument
 from actors.cli.display import display_for
 from actors.cli.foreground import conclude, follow, run_in_foreground
-from actors.cli.support import App, exit_code, json_option, load_settings, nobody_runs, settings_option
+from actors.cli.support import App, json_option, load_settings, nobody_runs, settings_option
+from actors.exit_codes import ExitCode
 from domain.errors import SettingsError
-from domain.jobs.job import JobStatus
+from domain.jobs.status import JobStatus
 
 
 @click.command()
@@ -33,7 +35,7 @@ def collect(ctx: click.Context, file: str | None, settings_path: str | None, as_
 
 
 @click.command()
-@click.argument("job")
+@job_argument
 @settings_option
 @json_option
 @click.pass_context
@@ -43,7 +45,7 @@ def resume(ctx: click.Context, job: str, settings_path: str | None, as_json: boo
 
 
 @click.command()
-@click.argument("job")
+@job_argument
 @settings_option
 @json_option
 @click.pass_context
@@ -53,7 +55,7 @@ def retry(ctx: click.Context, job: str, settings_path: str | None, as_json: bool
 
 
 @click.command()
-@click.argument("job")
+@job_argument
 @settings_option
 @json_option
 @click.pass_context
@@ -72,5 +74,5 @@ def watch(ctx: click.Context, job: str, settings_path: str | None, as_json: bool
                 display.show(progress)
             else:
                 progress = follow(handle, display, lambda: False)
-        conclude(app, chosen, progress, as_json, requests_before=None)
-        ctx.exit(exit_code(progress))
+        conclude(app, chosen, progress, as_json)
+        ctx.exit(ExitCode.of(progress))

@@ -11,7 +11,8 @@ from typing import Any
 import click
 
 from actors.cli.foreground import run_in_foreground
-from actors.cli.support import FAILED, App
+from actors.cli.support import App
+from actors.exit_codes import ExitCode
 from actors.settings.model import Settings
 
 LIMIT = "15/1s"
@@ -51,7 +52,7 @@ def run_demo(app: App, keep: Path | None) -> int:
             click.echo(
                 f"kept in {keep}: export it with `{app.program} export --settings {path} --format csv --out DIR`"
             )
-        return FAILED if report["violations"] else code
+        return ExitCode.FAILED if report["violations"] else code
 
 
 def _settings_text(base_url: str) -> str:

@@ -17,8 +17,8 @@ from rich.table import Table
 from rich.text import Text
 
 from actors.cli.text import progress as progress_text
-from domain.jobs.job import JobStatus
 from domain.jobs.progress import Progress
+from domain.jobs.status import JobStatus
 
 SILENCE_SECONDS = 1.8
 """Something is written at least this often, with room left of the two seconds that are promised."""
@@ -161,14 +161,13 @@ class LiveDisplay:
 
 
 def picture(progress: Progress) -> RenderableType:
-    """The bar by pages, and below it symbols, candles, rate and the time that is left."""
-    share = progress_text.pages_share(progress)
+    """The bar by the work done, and below it symbols, candles, rate and the time that is left."""
     bar = Table.grid(padding=(0, 1), expand=False)
     bar.add_row(
         "  ",
-        ProgressBar(total=1.0, completed=share, width=50),
-        f"{100 * share:3.0f}%",
-        f"{progress.pages_done:,}/{progress.pages_total:,} pages",
+        ProgressBar(total=1.0, completed=progress.share, width=50),
+        f"{progress_text.share_text(progress):>4}",
+        progress_text.pages_text(progress),
     )
     facts = [progress_text.symbols_text(progress), progress_text.candles_text(progress)]
     if progress.status is JobStatus.RUNNING:

@@ -6,12 +6,14 @@ from pathlib import Path
 
 import click
 
-from actors.cli.support import FAILED, App, json_option, load_settings, settings_option, write_json
+from actors.cli.completion import complete_job
+from actors.cli.support import App, json_option, load_settings, settings_option, write_json
+from actors.exit_codes import ExitCode
 from domain.errors import SettingsError
 
 
 @click.command()
-@click.argument("job", required=False)
+@click.argument("job", required=False, shell_complete=complete_job)
 @click.option("--symbol", "symbols", multiple=True, help="Only this symbol; may be given several times.")
 @click.option("--format", "file_format", type=click.Choice(["parquet", "csv"]), default="parquet", show_default=True)
 @click.option("--out", required=True, type=click.Path(file_okay=False, path_type=Path), help="The folder to write to.")
@@ -39,7 +41,7 @@ def export(
 
 
 @click.command()
-@click.argument("job", required=False)
+@click.argument("job", required=False, shell_complete=complete_job)
 @click.option("--out", required=True, type=click.Path(file_okay=False, path_type=Path), help="The mirror's folder.")
 @settings_option
 @json_option
@@ -62,4 +64,4 @@ def mirror(ctx: click.Context, job: str | None, out: Path, settings_path: str | 
     for problem in report.damaged.values():
         click.echo(f"candles: {problem}", err=True)
     if report.damaged or report.left_alone:
-        ctx.exit(FAILED)
+        ctx.exit(ExitCode.FAILED)

@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Any, Self
 import click
 
 from actors.cli.display import Display, display_for
-from actors.cli.support import INTERRUPTED, App, exit_code
+from actors.cli.support import App
 from actors.cli.text.progress import summary
+from actors.exit_codes import ExitCode
 from actors.settings.model import Settings
-from domain.jobs.job import JobStatus
+from actors.settings.signature import signed
 from domain.jobs.progress import Progress
+from domain.jobs.status import JobStatus
 
 if TYPE_CHECKING:
     from actors.cluster.handles import JobHandle
@@ -27,21 +29,26 @@ POLL_SECONDS = 0.2
 """A signal is noticed this late at most: PAUSED within a second has to hold for it, too."""
 
 STANDARD_ERROR = 2
+_NAMES: dict[int, str] = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
 STOPPING = b"\nstopping; once more ends it at once\n"
 
 
 class StopSignals:
-    """Ctrl-C and SIGTERM ask to stop, once; the second time they interrupt at once.
+    """Ctrl-C and SIGTERM ask to stop, once; the second time they interrupt at once. `name` tells which it was.
 
-    `install` again after a library has put handlers of its own in place, as Ray does when it starts.
+    A signal that was ignored before stays ignored: a shell starts background jobs so, and Ctrl-C is for the
+    program in its foreground. `install` again after a library has put handlers of its own in place, as Ray
+    does when it starts.
     """
 
     def __init__(self) -> None:
         self.requested = False
+        self.name = ""
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Self:
-        self._before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+        handlers = {number: signal.getsignal(number) for number in _NAMES}
+        self._before = {number: handler for number, handler in handlers.items() if handler is not signal.SIG_IGN}
         self.install()
         return self
 
@@ -59,7 +66,7 @@ class StopSignals:
     def _stop(self, number: int, frame: FrameType | None) -> None:
         if self.requested:
             raise KeyboardInterrupt
-        self.requested = True
+        self.requested, self.name = True, _NAMES[number]
         os.write(STANDARD_ERROR, STOPPING)
 
 
@@ -77,17 +84,16 @@ def run_in_foreground(
             signals.install()
             first = handle.progress()
             is_elsewhere = first.is_attended and not service.runs(handle.job_id)
-            requests_before = None if is_elsewhere else first.requests
             progress = follow(handle, display, lambda: signals.requested)
-            is_left = progress.is_attended and requests_before is None
+            is_left = progress.is_attended and is_elsewhere
             if progress.is_attended and not is_left:
-                progress = _shut_down(service, progress)
+                progress = _shut_down(service, progress, signed(signals.name))
                 display.show(progress)
         if is_left:
             click.echo(f"job {progress.job_id} goes on in the process that runs it", err=True)
-            return INTERRUPTED
-        conclude(app, chosen, progress, as_json, requests_before)
-        return exit_code(progress)
+            return ExitCode.INTERRUPTED
+        conclude(app, chosen, progress, as_json)
+        return ExitCode.of(progress)
 
 
 def follow(handle: JobHandle | FinishedJob, display: Display, must_stop: Callable[[], bool]) -> Progress:
@@ -112,15 +118,15 @@ def _begin(
         raise KeyboardInterrupt from error
 
 
-def _shut_down(service: CollectionService, progress: Progress) -> Progress:
+def _shut_down(service: CollectionService, progress: Progress, by: str) -> Progress:
     handle = service.attach(progress.job_id)
-    return handle.shutdown() if handle else service.progress(progress.job_id)
+    return handle.shutdown(by) if handle else service.progress(progress.job_id)
 
 
-def conclude(app: App, chosen: Settings, progress: Progress, as_json: bool, requests_before: int | None) -> None:
+def conclude(app: App, chosen: Settings, progress: Progress, as_json: bool) -> None:
     """Write the summary and the line that goes on from here; with `as_json` only that line, on stderr."""
     if not as_json:
-        for line in summary(progress, requests_before):
+        for line in summary(progress):
             click.echo(line)
     command = _next_command(progress)
     if command:

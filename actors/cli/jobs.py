@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from actors.cli.completion import job_argument
 from actors.cli.support import (
     App,
     json_option,
@@ -18,15 +19,14 @@ from actors.cli.support import (
     write_json,
     write_table,
 )
+from actors.cli.text import history as history_text
 from actors.cli.text import progress as progress_text
 from domain.jobs.progress import Progress
 
 if TYPE_CHECKING:
     from actors.cluster.handles import JobHandle
-    from domain.jobs.history import HistoryEntry
 
-LONGEST_DETAIL = 60
-"""Characters of one detail in a line of history; `--json` gives all of it."""
+JOB_HEADS = ("JOB", "STATUS", "SYMBOLS", "FAILED", "CANDLES", "STARTED")
 
 
 @click.command()
@@ -40,13 +40,13 @@ def jobs(app: App, settings_path: str | None, as_json: bool) -> None:
     if as_json:
         write_json([progress.as_json() for progress in listed])
     elif listed:
-        write_table(("JOB", "STATUS", "SYMBOLS", "FAILED", "CANDLES", "STARTED"), map(_job_row, listed))
+        write_table(JOB_HEADS, map(_job_row, listed), elastic="STATUS")
     else:
         click.echo("no jobs yet: `candles collect` starts one")
 
 
 @click.command()
-@click.argument("job")
+@job_argument
 @settings_option
 @json_option
 @click.pass_obj
@@ -57,7 +57,7 @@ def status(app: App, job: str, settings_path: str | None, as_json: bool) -> None
 
 
 @click.command()
-@click.argument("job")
+@job_argument
 @click.option(
     "--at",
     metavar="TIME",
@@ -68,22 +68,21 @@ def status(app: App, job: str, settings_path: str | None, as_json: bool) -> None
 @json_option
 @click.pass_obj
 def history(app: App, job: str, at: datetime | None, settings_path: str | None, as_json: bool) -> None:
-    """Show what happened to JOB, when and why."""
+    """Show what happened to JOB, when, why and by whom."""
     with app.open_service(load_settings(settings_path)) as service:
-        entries = service.history(job, until=at)
+        entries, request = service.history(job, until=at), service.request_of(job)
         progress = service.progress(job, at=at)
     if as_json:
-        write_json({"progress": progress.as_json(), "events": [_entry_as_json(entry) for entry in entries]})
+        write_json({"progress": progress.as_json(), **history_text.as_json(entries, request)})
         return
-    for entry in entries:
-        click.echo(_entry_line(entry))
+    click.echo("\n".join(history_text.lines(entries, request)))
     if at is not None:
         click.echo(f"as it was at {progress_text.timestamp_text(at)}:")
         _show(progress, as_json=False)
 
 
 @click.command()
-@click.argument("job")
+@job_argument
 @click.option("--now", is_flag=True, help="Stop after the page in hand instead of after the symbol.")
 @settings_option
 @json_option
@@ -94,7 +93,7 @@ def pause(app: App, job: str, now: bool, settings_path: str | None, as_json: boo
 
 
 @click.command()
-@click.argument("job")
+@job_argument
 @settings_option
 @json_option
 @click.pass_obj
@@ -104,7 +103,7 @@ def shutdown(app: App, job: str, settings_path: str | None, as_json: bool) -> No
 
 
 @click.command()
-@click.argument("job")
+@job_argument
 @settings_option
 @json_option
 @click.pass_obj
@@ -144,28 +143,3 @@ def _job_row(progress: Progress) -> tuple[str, ...]:
         f"{progress.candles_saved:,}",
         progress_text.timestamp_text(progress.started_at),
     )
-
-
-def _entry_line(entry: HistoryEntry) -> str:
-    details = " ".join(f"{name}={_shortened(value)}" for name, value in entry.details.items())
-    when = progress_text.timestamp_text(entry.timestamp)
-    return "  ".join(
-        part
-        for part in (when, f"{entry.version:>4}", entry.event, progress_text.one_line(entry.reason), details)
-        if part
-    )
-
-
-def _shortened(value: object) -> str:
-    text = str(value)
-    return text if len(text) <= LONGEST_DETAIL else f"{text[: LONGEST_DETAIL - 3]}..."
-
-
-def _entry_as_json(entry: HistoryEntry) -> dict[str, object]:
-    return {
-        "version": entry.version,
-        "timestamp": entry.timestamp.isoformat(),
-        "event": entry.event,
-        "reason": entry.reason,
-        "details": entry.details,
-    }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from actors.cli import audit, brokers, collect, demo, export, init, jobs, limiter, plan, proof
+from actors.cli import audit, brokers, collect, completion, demo, export, init, jobs, limiter, plan, proof
 from actors.cli.support import App, SentenceGroup
 
 
@@ -41,6 +41,7 @@ for command in (
     brokers.brokers,
     export.export,
     export.mirror,
+    completion.completion,
     demo.demo,
 ):
     commands.add_command(command)
@@ -48,4 +49,4 @@ for command in (
 
 def main() -> None:
     """Run the command line and exit with its code."""
-    commands(prog_name="candles")
+    commands(prog_name=completion.PROGRAM, complete_var=completion.VARIABLE)

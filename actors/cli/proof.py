@@ -9,27 +9,26 @@ from typing import TYPE_CHECKING
 
 import click
 
+from actors.cli.completion import complete_job, job_argument
 from actors.cli.foreground import run_in_foreground
 from actors.cli.support import (
-    COMPLETED,
-    FAILED,
     App,
     json_option,
     load_settings,
     settings_option,
     write_json,
-    write_table,
 )
 from actors.cli.text.proof import (
     certificate_json,
-    certificate_row,
-    gap_rows,
+    certificate_lines,
+    gap_lines,
     gaps_json,
     gaps_summary,
     proof_summary,
     refused_json,
-    refused_row,
+    refused_lines,
 )
+from actors.exit_codes import ExitCode
 from actors.settings.model import Settings
 from actors.settings.overrides import overrides_in
 from actors.use_cases.candle_proof import CandleProof
@@ -44,12 +43,9 @@ if TYPE_CHECKING:
     from actors.service import CollectionService
     from actors.use_cases.finished_job import FinishedJob
 
-GAP_HEADS = ("SYMBOL", "INTERVAL", "WHAT", "FROM", "TO", "BARS", "NOTE")
-CERTIFICATE_HEADS = ("PROVEN", "DATASET", "FROM", "TO", "CALENDAR", "BARS", "EXPECTED", "GAPS", "REFUSED", "CONTENT")
-
 
 @click.command()
-@click.argument("target", metavar="SYMBOL|JOB")
+@click.argument("target", metavar="SYMBOL|JOB", shell_complete=complete_job)
 @click.option("--interval", help='Only this interval of the symbol, like "1d".')
 @click.option("--all", "show_all", is_flag=True, help="List what is closed and what is provisional, too.")
 @click.option("--repair", is_flag=True, help="Fetch what is missing, ask for gaps once more, replace damaged files.")
@@ -74,7 +70,7 @@ def gaps(
     chosen = load_settings(settings_path)
     if repair:
         target, code = _repair(app, chosen, target, interval, as_json)
-        if code != COMPLETED:
+        if code != ExitCode.COMPLETED:
             ctx.exit(code)
     with app.open_service(chosen) as service:
         judged = service.proof().gaps(target, interval)
@@ -82,11 +78,11 @@ def gaps(
         write_json([gaps_json(one) for one in judged])
     else:
         _show_gaps(judged, show_all)
-    ctx.exit(COMPLETED if all(one.is_complete for one in judged) else FAILED)
+    ctx.exit(ExitCode.COMPLETED if all(one.is_complete for one in judged) else ExitCode.FAILED)
 
 
 @click.command()
-@click.argument("job")
+@job_argument
 @settings_option
 @json_option
 @click.pass_obj
@@ -97,13 +93,13 @@ def quarantine(app: App, job: str, settings_path: str | None, as_json: bool) -> 
     if as_json:
         write_json([refused_json(dataset, candle) for dataset, candle in refused])
     elif refused:
-        write_table(("SYMBOL", "OPENS", "REASON", "VALUES"), (refused_row(dataset, one) for dataset, one in refused))
+        click.echo("\n".join(refused_lines(refused)))
     else:
         click.echo("no bar was refused")
 
 
 @click.command()
-@click.argument("target", metavar="JOB|ROOT")
+@click.argument("target", metavar="JOB|ROOT", shell_complete=complete_job)
 @click.option("--calendar", help='With ROOT: whose sessions to expect, like "XNYS" [default: gaps are not judged].')
 @click.option("--overrides", type=click.Path(dir_okay=False, path_type=Path), help="With ROOT: a calendar's overrides.")
 @settings_option
@@ -130,7 +126,7 @@ def verify(
         write_json({"datasets": [certificate_json(one) for one in certificates], **proof_summary(certificates)})
     else:
         _show_certificates(certificates)
-    ctx.exit(COMPLETED if all(one.is_proven for one in certificates) else FAILED)
+    ctx.exit(ExitCode.COMPLETED if all(one.is_proven for one in certificates) else ExitCode.FAILED)
 
 
 def _repair(app: App, chosen: Settings, target: str, interval: str | None, as_json: bool) -> tuple[str, int]:
@@ -140,7 +136,7 @@ def _repair(app: App, chosen: Settings, target: str, interval: str | None, as_js
     for damage in repair.set_aside:
         click.echo(f"moved aside: {damage.path}: {damage.reason}", err=as_json)
     codes = [run_in_foreground(app, chosen, partial(_submit_anew, request), as_json) for request in repair.requests]
-    return repair.target, max(codes, default=COMPLETED)
+    return repair.target, max(codes, default=ExitCode.COMPLETED)
 
 
 def _submit_anew(request: CollectionRequest, service: CollectionService) -> JobHandle | FinishedJob:
@@ -148,10 +144,7 @@ def _submit_anew(request: CollectionRequest, service: CollectionService) -> JobH
 
 
 def _show_gaps(judged: Sequence[Completeness], show_all: bool) -> None:
-    rows = [row for one in judged for row in gap_rows(one, show_all)]
-    if rows:
-        write_table(GAP_HEADS, rows)
-    click.echo(gaps_summary(judged))
+    click.echo("\n".join([*gap_lines(judged, show_all), gaps_summary(judged)]))
 
 
 def _verify_job(app: App, job: str, ignored: object, settings_path: str | None) -> list[Certificate]:
@@ -176,12 +169,10 @@ def _verify_folder(app: App, root: Path, calendar: str | None, overrides: Path |
 
 
 def _show_certificates(certificates: Sequence[Certificate]) -> None:
-    write_table(CERTIFICATE_HEADS, map(certificate_row, certificates))
+    click.echo("\n".join(certificate_lines(certificates)))
     for one in certificates:
         for problem in one.problems:
             click.echo(f"{one.completeness.dataset.symbol}: {problem}")
     total = proof_summary(certificates)
-    click.echo(
-        f"{total['proven']:,} of {len(certificates):,} datasets are proven, {total['bars']:,} bars; "
-        f"content {total['content_hash']}"
-    )
+    click.echo(f"{total['proven']:,} of {len(certificates):,} datasets are proven, {total['bars']:,} bars")
+    click.echo(f"content of all: {total['content_hash']}")

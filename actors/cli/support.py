@@ -14,21 +14,20 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from actors.cli.text.tables import table_lines
+from actors.exit_codes import EXPECTED_ERRORS, ExitCode, sentence_of
 from actors.settings.model import DEFAULT_FILE, ENVIRONMENT_VARIABLE, Settings, find_settings_file
+from actors.settings.signature import signed
 from actors.settings.timestamps import timestamp_from_text
 from domain.candles.sessions import SessionOverride
-from domain.errors import CollectorError, IllegalTransition, JobNotFound, SettingsError
-from domain.jobs.job import JobStatus
+from domain.errors import SettingsError
 from domain.jobs.progress import Progress
+from domain.jobs.status import JobStatus
 
 if TYPE_CHECKING:
     from actors.service import CollectionService
     from actors.use_cases.candle_proof import CandleProof
     from actors.use_cases.limiter_operator import LimiterOperator
-
-COMPLETED, FAILED, WRONG_INPUT, PAUSED, COMPLETED_WITH_FAILURES, CANCELLED = range(6)
-INTERRUPTED = 130
-"""What shells expect of a program that Ctrl-C ended."""
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -37,7 +36,7 @@ def open_service(chosen: Settings) -> CollectionService:
     """The real service; imported only now, so that `candles --help` stays quick."""
     from actors.service import CollectionService
 
-    return CollectionService(chosen)
+    return CollectionService(chosen, by=signed(f"candles {click.get_current_context().info_name}"))
 
 
 def open_store(root: Path, overrides: Sequence[SessionOverride]) -> CandleProof:
@@ -83,24 +82,13 @@ class SentenceGroup(click.Group):
         """Run the command; wrong input ends with 2, any other expected error with 1."""
         try:
             return super().invoke(ctx)
-        except CollectorError as error:
-            wrong_input = isinstance(error, SettingsError | JobNotFound | IllegalTransition)
-            _say(error)
-            ctx.exit(WRONG_INPUT if wrong_input else FAILED)
         except BrokenPipeError:
             raise
-        except (ConnectionError, TimeoutError) as error:
-            _say(error)
-            ctx.exit(FAILED)
-        except KeyboardInterrupt:
-            ctx.exit(INTERRUPTED)
-
-
-def _say(error: Exception) -> None:
-    # An error that crossed Ray carries the original as its cause; its own text is a traceback.
-    cause = getattr(error, "cause", None)
-    sentence = str(cause if isinstance(cause, CollectorError) else error).strip() or type(error).__name__
-    click.echo(f"candles: {sentence.splitlines()[0]}", err=True)
+        except EXPECTED_ERRORS as error:
+            click.echo(f"candles: {sentence_of(error)}", err=True)
+            ctx.exit(ExitCode.of(error))
+        except KeyboardInterrupt as error:
+            ctx.exit(ExitCode.of(error))
 
 
 def read_timestamp(ctx: click.Context, parameter: click.Parameter, value: str | None) -> datetime | None:
@@ -131,18 +119,6 @@ def load_settings(settings_path: str | None) -> Settings:
     return Settings.load(find_settings_file(settings_path))
 
 
-def exit_code(progress: Progress) -> int:
-    """What a command that saw the job to its end exits with."""
-    match progress.status:
-        case JobStatus.COMPLETED:
-            return COMPLETED_WITH_FAILURES if progress.symbols_failed else COMPLETED
-        case JobStatus.PAUSED:
-            return PAUSED
-        case JobStatus.CANCELLED:
-            return CANCELLED
-    return FAILED
-
-
 def nobody_runs(app: App, progress: Progress, chosen: Settings) -> SettingsError:
     """The error of a command that needs a runner, with what can be done instead."""
     advice = {JobStatus.FAILED: "retry", JobStatus.COMPLETED: "", JobStatus.CANCELLED: ""}
@@ -156,9 +132,6 @@ def write_json(value: object) -> None:
     click.echo(json.dumps(value, indent=2, default=str))
 
 
-def write_table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Write aligned columns."""
-    table = [heads, *rows]
-    widths = [max(len(row[column]) for row in table) for column in range(len(heads))]
-    for row in table:
-        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+def write_table(heads: Sequence[str], rows: Iterable[Sequence[str]], elastic: str = "") -> None:
+    """Write aligned columns; see `table_lines`."""
+    click.echo("\n".join(table_lines(heads, rows, elastic)))

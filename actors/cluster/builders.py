@@ -18,6 +18,7 @@ from actors.collecting.permit_client import PermitClient
 from actors.collection_worker import CollectionWorker
 from actors.settings.model import Settings
 from domain.candles.ports import TradingCalendar
+from domain.jobs.forecast import queries_per_symbol
 from domain.limits.permit_bundles import BundleTerms
 from domain.limits.rates import AccountLimits
 
@@ -95,6 +96,7 @@ class CoordinatorBuilder:
 
     def __call__(self) -> dict[str, Any]:
         me = ray.get_runtime_context().current_actor
+        gateway = wiring.gateway_for(self.settings.require_broker())
         worker_class = as_actor(CollectionWorker, num_cpus=0, max_restarts=0, max_concurrency=100, **self.options)
 
         def new_worker(name: str) -> RemoteWorker:
@@ -107,6 +109,6 @@ class CoordinatorBuilder:
             "store": wiring.job_store(self.settings),
             "worker_factory": new_worker,
             "limiter_status": RemoteRateLimiter(self.limiter).status,
-            "candles_per_page": wiring.candles_per_page(self.settings),
+            "queries_per_symbol": partial(queries_per_symbol, gateway, self.calendar),
             "metrics": RayJobMetrics(self.job_id),
         }

@@ -114,19 +114,23 @@ class RemoteWorker:
 
 
 class JobHandle:
-    """A running job, for a driver script: its methods block until they are carried out."""
+    """A running job, for a driver script: its methods block until they are carried out.
 
-    def __init__(self, job_id: str, actor: ActorHandle[Any], stored: Callable[[], Progress]) -> None:
+    `by` says who gives the commands: the job's history keeps it.
+    """
+
+    def __init__(self, job_id: str, actor: ActorHandle[Any], stored: Callable[[], Progress], by: str = "") -> None:
         self.job_id = job_id
         self._actor = actor
         self._stored = stored
+        self._by = by
 
     def __repr__(self) -> str:
         return f"JobHandle({self.job_id})"
 
     def begin(self, retry: bool) -> Progress:
         """Have the coordinator take the job up; raises what hinders it."""
-        return self._ask(self._actor.begin, retry)
+        return self._ask(self._actor.begin, retry, self._by)
 
     def progress(self) -> Progress:
         """The job at this moment."""
@@ -151,19 +155,19 @@ class JobHandle:
 
     def pause(self, now: bool = False) -> Progress:
         """Begin no symbol any more; returns when all that was begun is finished and PAUSED recorded."""
-        return self._ask(self._actor.pause, now, patience_seconds=None)
+        return self._ask(self._actor.pause, now, None, self._by, patience_seconds=None)
 
     def resume(self) -> Progress:
         """Go on after a pause."""
-        return self._ask(self._actor.resume)
+        return self._ask(self._actor.resume, None, self._by)
 
-    def shutdown(self) -> Progress:
-        """Stop within a second, with the state saved."""
-        return self._ask(self._actor.shutdown)
+    def shutdown(self, by: str = "") -> Progress:
+        """Stop within a second, with the state saved; `by` where something else than this process gave the command."""
+        return self._ask(self._actor.shutdown, "shutdown", by or self._by)
 
     def cancel(self) -> Progress:
         """Stop, and give the job up."""
-        return self._ask(self._actor.cancel)
+        return self._ask(self._actor.cancel, self._by)
 
     def dismiss(self) -> None:
         """End the coordinator of a job that nobody works on any more."""

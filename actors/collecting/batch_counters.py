@@ -21,8 +21,8 @@ class BatchCounters:
     def __init__(
         self, work: BatchWork, worker: str, emitter: EventEmitter, permits: GuardedPermits, turnaround: Timings
     ) -> None:
-        """`handover` is what went by between the worker's last batch and this one, pauses left out."""
-        self._work = work
+        """`turnaround` is what went by between the worker's last batch and this one, pauses left out."""
+        self._claim = work
         self._worker = worker
         self._emitter = emitter
         self._permits = permits
@@ -31,6 +31,7 @@ class BatchCounters:
         self._candles = 0
         self._quarantined = 0
         self._queries = 0
+        self._work = 0.0
         self._untold: dict[str, Any] = {}
         self._findings: dict[str, int] = {}
         self._requests_told = 0
@@ -39,21 +40,23 @@ class BatchCounters:
 
     def saved(self, candles: int, quarantined: int, findings: Mapping[str, int]) -> None:
         """An answer is on disk. It is told with the next one, or with the end of its query."""
-        self._tell_saved(queries=0)
+        self._tell_saved()
         self._candles += candles
         self._quarantined += quarantined
         self._findings = added(self._findings, findings)
         self._untold = {"candles": candles, "quarantined": quarantined, "findings": added(findings, {})}
 
-    def query_done(self) -> None:
-        """All that a query asked for is on disk."""
+    def query_done(self, work: float) -> None:
+        """All that a query asked for is on disk: so much of the batch's symbols."""
         self._queries += 1
-        self._tell_saved(queries=1)
+        self._work += work
+        self._tell_saved(queries=1, work=work)
 
-    def skipped(self, queries: int) -> None:
-        """So many planned queries need not be asked."""
-        if queries > 0:
-            self._tell("symbol", pages_skipped=queries)
+    def skipped(self, work: float) -> None:
+        """So much of the batch's symbols needs no request: it is stored already, or given up."""
+        if work > 0:
+            self._work += work
+            self._tell("symbol", work=work)
 
     def worked(self, seconds: float) -> None:
         """A slot had its hands full for so long, waits for permits included."""
@@ -69,13 +72,14 @@ class BatchCounters:
 
     def close(self) -> BatchReport:
         """Tell what the batch has come to, and report it."""
-        self._tell_saved(queries=0)
+        self._tell_saved()
         self._tell("batch", symbols_done=len(self._completed), symbols_failed=len(self._failed))
         slot_seconds = self._slot_seconds - self._permits.waited_seconds
+        symbols_over = len(self._completed) + len(self._failed)
         return BatchReport(
-            batch=self._work.batch,
-            epoch=self._work.epoch,
-            finished=len(self._completed) + len(self._failed) == len(self._work.symbols),
+            batch=self._claim.batch,
+            epoch=self._claim.epoch,
+            finished=symbols_over == len(self._claim.symbols),
             completed=tuple(self._completed),
             failed=tuple(self._failed),
             candles_saved=self._candles,
@@ -84,16 +88,17 @@ class BatchCounters:
             requests=self._permits.requests,
             findings=self._findings,
             timings=self._permits.timings + self._turnaround + Timings(slot_seconds=slot_seconds),
+            in_part=round(max(0.0, self._work - symbols_over), 6),
         )
 
-    def _tell_saved(self, queries: int) -> None:
+    def _tell_saved(self, queries: int = 0, work: float = 0.0) -> None:
         if self._untold or queries:
-            self._tell("page", pages=queries, **self._untold)
+            self._tell("page", pages=queries, work=work, **self._untold)
             self._untold = {}
 
     def _tell(self, kind: Literal["page", "symbol", "batch"], **counts: Any) -> None:
         requests = self._permits.requests - self._requests_told
         self._requests_told = self._permits.requests
         self._emitter.emit(
-            ProgressEvent(self._worker, self._work.batch, self._work.epoch, kind, requests=requests, **counts)
+            ProgressEvent(self._worker, self._claim.batch, self._claim.epoch, kind, requests=requests, **counts)
         )

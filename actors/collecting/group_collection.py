@@ -12,10 +12,12 @@ from actors.collecting.batch_counters import BatchCounters
 from actors.collecting.job_scope import JobScope
 from actors.collecting.symbol_work import SymbolWork
 from actors.collecting.tools import CollectionTools
-from domain.brokers.answers import Answer
+from domain.brokers.answers import Answer, Part
 from domain.brokers.queries import Instrument, Query
+from domain.candles.candles import Candles
 from domain.candles.coverage import Coverage
 from domain.candles.dataset import Dataset
+from domain.candles.span_states import SpanStates
 from domain.candles.validation import ValidatedCandles
 from domain.errors import (
     BrokerError,
@@ -40,7 +42,8 @@ Left = dict[Instrument, SpanSet]
 class GroupCollection:
     """Collects what is missing of a group of symbols, query by query, in order.
 
-    A symbol that fails is noted in its SymbolWork; the others go on.
+    A symbol that fails is noted in its SymbolWork; the others go on. `work_left` is what is still to come of
+    the group, in symbols.
     """
 
     def __init__(
@@ -58,7 +61,8 @@ class GroupCollection:
         self.works = [SymbolWork(Instrument.of(dataset)) for dataset in datasets]
         self._of: dict[Instrument, SymbolWork] = {}
         self._from_nothing = scope.queries_from_nothing([work.instrument for work in self.works])
-        self.queries_left = len(self._from_nothing)
+        self.work_left = float(len(datasets))
+        self._work_of_a_query = 0.0
 
     async def collect(self) -> None:
         """Ask and save until coverage is complete of every symbol that has not failed.
@@ -69,11 +73,11 @@ class GroupCollection:
         await self._resolve()
         wanted = await self._wanted()
         queries = self._scope.queries(wanted)
-        self._counters.skipped(self.queries_left - len(queries))
-        self.queries_left = min(self.queries_left, len(queries))
+        # Many short gaps may take more queries than the whole span would.
+        self._work_of_a_query = len(self.works) / max(len(self._from_nothing), len(queries))
+        self._skip(self.work_left - len(queries) * self._work_of_a_query)
         for query in queries:
-            if await self._collect_query(query):
-                self.queries_left = max(0, self.queries_left - 1)
+            await self._collect_query(query)
         for instrument in wanted:
             await self._prove_complete(self._of[instrument])
 
@@ -114,15 +118,12 @@ class GroupCollection:
             if coverage is not None and coverage.missing:
                 work.fail(work.malformed(f"incomplete: {coverage.missing[0]} was never answered in full"))
 
-    async def _collect_query(self, query: Query) -> bool:
-        """Ask until nothing is left of it; the symbols of which something is after the last try have failed.
-
-        Whether any symbol of it has not: what follows is not asked for one that has.
-        """
+    async def _collect_query(self, query: Query) -> None:
+        """Ask until nothing is left of it; the symbols of which something is after the last try have failed."""
         attempts = Attempts(self._tools.retry_policy, self._tools.random01)
         left = {one: SpanSet([query.span]) for one in query.instruments if self._of[one].error is None}
         if not left:
-            return False
+            return
         try:
             async for attempt in attempts.retrying(self._tools.back_off):
                 with attempt:
@@ -139,7 +140,6 @@ class GroupCollection:
                 coverage = await self._coverage(work, query.span)
                 if coverage is not None and self._scope.to_ask(coverage):
                     work.fail(error)
-        return any(self._of[one].error is None for one in query.instruments)
 
     async def _refused(self, query: Query, left: Left, error: SymbolRejected) -> None:
         """A refusal that names some of many fails those; one that names none is halved until it does."""
@@ -178,11 +178,12 @@ class GroupCollection:
                     wanted[instrument] = self._scope.to_ask(coverage) & spans
             queries = self._scope.queries(wanted)
             if not queries:
-                self._counters.skipped(1)
+                self._skip(self._work_of_a_query)
                 return
             for part in queries:
                 await self._ask(part, {one: wanted[one].within(part.span) for one in part.instruments})
-            self._counters.query_done()
+            self.work_left -= self._work_of_a_query
+            self._counters.query_done(self._work_of_a_query)
 
     async def _ask(self, query: Query, wanted: Left) -> None:
         """Save what comes of the query; where the broker cut its answer, ask for the rest of it at once."""
@@ -199,6 +200,10 @@ class GroupCollection:
             if not_closed := still_open[instrument] & unclosed[instrument] & spans:
                 dataset = instrument.dataset
                 raise BrokerUnavailable(dataset.broker, dataset.symbol, f"{not_closed[0]} is not closed yet")
+
+    def _skip(self, work: float) -> None:
+        self.work_left -= work
+        self._counters.skipped(work)
 
     async def _take_in(self, query: Query, answer: Answer, still_open: Left, unclosed: Left) -> None:
         """Save an answer, part by part; what of it is doubtful is asked once more, for all parts together."""
@@ -221,6 +226,9 @@ class GroupCollection:
         if errors:
             raise errors[0]
         for part in answer.parts:
+            if part.out_of_reach:
+                await self._save_out_of_reach(part)
+                still_open[part.instrument] -= part.out_of_reach
             final = SpanSet(piece.answered for one, piece in pieces if one == part.instrument)
             unclosed[part.instrument] |= part.answered - final
 
@@ -234,6 +242,15 @@ class GroupCollection:
             if checked.is_mostly_bad:
                 raise work.malformed(f"{len(checked.quarantined)} candles of a page are bad, {_first_reason(checked)}")
             self._counters.saved(len(checked.candles), len(checked.quarantined), work.check.findings(checked))
+
+    async def _save_out_of_reach(self, part: Part) -> None:
+        """Remember what the broker does not serve: it is neither empty nor asked for again."""
+        for span in part.out_of_reach:
+            states = SpanStates(out_of_reach=SpanSet([span]))
+            saving = self._tools.run_blocking(
+                self._tools.candles.save, part.instrument.dataset, span, Candles.empty(), states=states
+            )
+            await self._tools.control.shield(saving, SAVE_GRACE_SECONDS)
 
     def _store(self, instrument: Instrument, checked: ValidatedCandles) -> None:
         candles, dataset = self._tools.candles, instrument.dataset

@@ -44,8 +44,8 @@ class JobScope:
         to_ask = coverage.to_ask(self.settled_before_ms(self._tools.now_ms()))
         if not self.request.recheck_gaps:
             return to_ask
-        return to_ask | (coverage.confirmed_empty & self._expected)
+        return to_ask | (coverage.denied & self._expected)
 
     def settled_before_ms(self, moment_ms: int) -> int:
         """Bars that open before it had closed `settle_seconds` before the moment, by which they count as final."""
-        return self._dataset.floor_ms(moment_ms - self.request.settle_seconds * 1000)
+        return self._dataset.closed_by(moment_ms - self.request.settle_seconds * 1000)

@@ -1,42 +1,46 @@
-"""What a coordinator has its job do: each command looks at the job first, so that it can safely be repeated."""
+"""What a coordinator has its job do: each command looks at the job first, so that it can safely be repeated.
+
+`by` says who gave it, as the job's history tells it; "" where nobody did.
+"""
 
 from __future__ import annotations
 
 from actors.settings.timestamps import now
-from domain.jobs.job import TOO_MANY_FAILURES, CollectionJob, JobStatus
+from domain.jobs.job import CollectionJob
 from domain.jobs.request import OnTooManyFailures
+from domain.jobs.status import TOO_MANY_FAILURES, JobStatus
 from domain.limits.cooldown_watch import Cooldown
 
 CANCEL = "cancel"
 
 
-def take_up(job: CollectionJob) -> None:
+def take_up(job: CollectionJob, by: str = "") -> None:
     """Start, resume or take over a job, whichever it needs."""
     match job.status:
         case JobStatus.PENDING:
-            job.start(reason="collect", timestamp=now())
+            job.start(reason="collect", by=by, timestamp=now())
         case JobStatus.PAUSED:
-            resume(job)
+            resume(job, by)
         case JobStatus.RUNNING:
-            take_over(job)
+            take_over(job, by)
 
 
-def take_over(job: CollectionJob) -> None:
+def take_over(job: CollectionJob, by: str = "") -> None:
     """What a coordinator does that Ray has put in the place of one that died: a paused job stays paused."""
     if job.status is JobStatus.RUNNING:
-        job.take_over(reason="its coordinator was gone", timestamp=now())
+        job.take_over(reason="its coordinator was gone", by=by, timestamp=now())
 
 
-def resume(job: CollectionJob) -> None:
+def resume(job: CollectionJob, by: str = "") -> None:
     """Go on, if paused."""
     if job.status is JobStatus.PAUSED:
-        job.resume(reason="resume", timestamp=now())
+        job.resume(reason="resume", by=by, timestamp=now())
 
 
-def pause(job: CollectionJob) -> None:
+def pause(job: CollectionJob, by: str = "") -> None:
     """Pause, if running."""
     if job.status is JobStatus.RUNNING:
-        job.pause(reason="pause", timestamp=now())
+        job.pause(reason="pause", by=by, timestamp=now())
 
 
 def note_cooldown(job: CollectionJob, cool_down: Cooldown) -> None:
@@ -45,21 +49,21 @@ def note_cooldown(job: CollectionJob, cool_down: Cooldown) -> None:
         job.note_cooldown(cool_down.seconds, cool_down.reason, timestamp=now(), command_id=cool_down.cooldown_id)
 
 
-def cancel(job: CollectionJob) -> None:
+def cancel(job: CollectionJob, by: str = "") -> None:
     """Give up, unless ended."""
     if not job.status.is_final:
-        job.cancel(reason=CANCEL, timestamp=now())
+        job.cancel(reason=CANCEL, by=by, timestamp=now())
 
 
-def retry(job: CollectionJob) -> None:
+def retry(job: CollectionJob, by: str = "") -> None:
     """Go through the failed symbols again."""
-    job.retry(reason="retry", timestamp=now())
+    job.retry(reason="retry", by=by, timestamp=now())
 
 
-def conclude(job: CollectionJob, reason: str, on_too_many_failures: OnTooManyFailures) -> None:
+def conclude(job: CollectionJob, reason: str, on_too_many_failures: OnTooManyFailures, by: str = "") -> None:
     """Bring a job whose workers are gone to where it belongs; `reason` says why they are, "" when all is done."""
     if reason == CANCEL:
-        cancel(job)
+        cancel(job, by)
     if job.status is not JobStatus.RUNNING:
         return
     if job.all_batches_finished:
@@ -67,4 +71,4 @@ def conclude(job: CollectionJob, reason: str, on_too_many_failures: OnTooManyFai
     elif reason == TOO_MANY_FAILURES and on_too_many_failures is OnTooManyFailures.FAIL:
         job.fail(reason=reason, timestamp=now())
     else:
-        job.pause(reason=reason or "workers_stopped", timestamp=now())
+        job.pause(reason=reason or "workers_stopped", by=by, timestamp=now())

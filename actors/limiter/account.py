@@ -94,7 +94,7 @@ class PermitAccount:
         return tuple(permit for permit in numbered if permit)
 
     def grant(self, ticket: str, request: PermitRequest, permits: int) -> tuple[GrantedPermit, ...]:
-        """Lend permits to a ticket, noted before they are handed out."""
+        """Grant permits to a ticket, noted before they are handed out."""
         now = self._clock()
         complete_by = now + self.limits.longest_flight_seconds
         granted = self.ledger.grant_all(permit_ids(ticket, permits), request.tokens, now, complete_by, request.pool)
@@ -107,7 +107,7 @@ class PermitAccount:
         return granted
 
     def release(self, ticket: str) -> tuple[GrantedPermit, ...]:
-        """Count the permits of a ticket no more, or the one permit of that id: they will never be used."""
+        """Release the permits of a ticket, or the one permit of that id: they will never be used."""
         now = self._clock()
         unused = self.outstanding(ticket)
         for permit in unused:
@@ -116,9 +116,9 @@ class PermitAccount:
         return unused
 
     def complete(self, completion: Completion) -> GrantedPermit | None:
-        """Count a permit that was used to its end; None if it is unknown or was taken back before.
+        """Complete a permit that was used; None if it is unknown, or was completed or released before.
 
-        What the broker told of its own counts is taken in on the way: it can only delay what is granted.
+        What the broker said of its own counts is used first: it can only delay what is granted.
         """
         now = self._clock()
         ended_at = now - completion.seconds_ago
@@ -132,8 +132,9 @@ class PermitAccount:
     def windows(self) -> tuple[WindowStatus, ...]:
         """Every window and what it counts."""
         now = self._clock()
-        counts = zip(self.ledger.limits, self.ledger.counted(now), self.ledger.others(now), strict=True)
-        return tuple(WindowStatus(str(limit), limit.amount, counted, others) for limit, counted, others in counts)
+        ledger = self.ledger
+        counts = zip(ledger.limits, ledger.counted(now), ledger.proven_others(now), ledger.others(now), strict=True)
+        return tuple(WindowStatus(str(limit), limit.amount, *of_window) for limit, *of_window in counts)
 
     def _completed_at(self, completion: Completion, ended_at: float) -> float:
         limits = self.limits
@@ -150,7 +151,7 @@ class PermitAccount:
         if known.agreed:
             self.limits = self.limits.stricter(known.agreed)
         self._streak = _streak_of(self.limits)
-        # Who waits is asked anew: what they want may have become impossible.
+        # Waiting requests are judged again: what they ask for may have become impossible.
         self.turns = PoolTurns(lambda: self.ledger, self._clock)
         predecessor, self.ledger = self.ledger, PermitLedger(self.limits.limits)
         counted_since = self._clock() - self.ledger.longest_window_seconds

@@ -15,7 +15,7 @@ class LimiterMetrics(Protocol):
         """A permit was granted to somebody who had waited that long."""
 
     def state(self, waiting: int, cooldown_seconds: float) -> None:
-        """How many wait now, and for how long the broker is to be left alone."""
+        """How many wait now, and how long the cooldown still lasts."""
 
     def cooled_down(self) -> None:
         """The broker refused the account."""

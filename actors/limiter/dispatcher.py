@@ -1,4 +1,4 @@
-"""PermitDispatcher: serves those who wait for permits of one pool, in order and at the pace of its limits."""
+"""PermitDispatcher: serves those who wait for permits of one pool, in order and as fast as its limits allow."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from domain.limits.permit_bundles import BundleTerms
 
 
 class PermitDispatcher:
-    """Takes the requests one at a time: shapes the pace, then asks the ledger and grants in one step of the loop.
+    """Takes the requests one at a time: shapes them, then asks the ledger and grants in one step of the loop.
 
     A request for several permits gets them all at once, or as many as a permit bundle may have. Whoever waits in
     another pool is not held up.
@@ -39,7 +39,7 @@ class PermitDispatcher:
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """See to it that somebody serves; idempotent."""
+        """Start serving, if nobody does; idempotent."""
         if self._task is None:
             self._task = asyncio.get_running_loop().create_task(self._dispatch())
             self._task.add_done_callback(self._ended)
@@ -61,11 +61,11 @@ class PermitDispatcher:
         self.wake()
 
     def give_back(self, tokens: int) -> None:
-        """A permit that was granted here came back unused: its pace goes to another."""
+        """A permit that was granted here was released: what was shaped for it goes to another."""
         self._shaper.give_back(tokens)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
-        """Nobody may wait for a dispatcher that is gone: the next call starts another."""
+        """Refuse those who wait for a dispatcher that failed; the next call starts another."""
         self._task = None
         self._account.turns.leave(self._pool)
         error = None if task.cancelled() else task.exception()

@@ -15,9 +15,9 @@ from domain.limits.rates import AccountLimits, RateLimit
 class PermitJournal:
     """Writes the record, on which the guarantee rests, and the log, if there is one, which proves it afterwards.
 
-    What the record cannot note raises LimiterUnavailable; the log never does. The log is told first: whatever
-    a crash leaves between the two, it then knows no more permits than were granted and no end later than it was,
-    once it has compared itself with the record.
+    What the record cannot note raises LimiterUnavailable; the log never does. The log is told first. So after a
+    crash between the two, once it has compared itself with the record, it knows no permit that was not granted,
+    and no completion later than it was.
     """
 
     def __init__(self, record: PermitRecord, log: PermitLog | None, clock: Callable[[], float]) -> None:
@@ -58,7 +58,7 @@ class PermitJournal:
             raise
 
     def completed(self, permit: GrantedPermit, outcome: Outcome) -> None:
-        """A permit's request is over."""
+        """A permit's request is complete."""
         if self._log:
             self._log.completed(permit, outcome, self._clock())
         with _noting():

@@ -38,7 +38,7 @@ class Waiting:
 
 
 class ReturnedTickets:
-    """Tickets that were given back, known for `patience_seconds`: the word of it may overtake a ticket's own call."""
+    """Tickets that were given back, known for `patience_seconds`: the news may arrive before the ticket's own call."""
 
     def __init__(self, clock: Callable[[], float], patience_seconds: float) -> None:
         self._clock = clock
@@ -144,7 +144,7 @@ class PermitQueue:
         waiting.answer.set_result(permits)
 
     def refuse(self, verdict: Callable[[Waiting], Exception | None]) -> None:
-        """Answer those with an error for whom the verdict is one."""
+        """Answer with an error each for whom the verdict is one."""
         for waiting in list(self._places.values()):
             error = verdict(waiting)
             if error is None:

@@ -1,4 +1,4 @@
-"""PermitShaper: the pace of the shortest window, so that a full ledger is not spent in one burst."""
+"""PermitShaper: spreads permits over the shortest window, so that a full ledger is not spent in one burst."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class PermitShaper:
     """Two `AsyncLimiter`s that serve one request of a pool at a time, in whose order others come.
 
     One holds a whole window and gives way to any burst that the ledger allows. The other, used while
-    jobs share the pool, spreads the same pace evenly: else what comes back in one burst would go
+    jobs share the pool, spreads the same rate evenly: else what comes back in one burst would go
     to whoever has most requests waiting then, and a job with few in flight would miss its share.
     What was shaped for a request that went away, or came back unused, goes to the next.
     """
@@ -34,7 +34,7 @@ class PermitShaper:
 
     @property
     def window_seconds(self) -> float:
-        """The window whose pace it is."""
+        """The length of the window that is shaped."""
         return self._limit.window_seconds
 
     def is_ready(self, tokens: int, permits: int = 1, evenly: bool = False) -> bool:

@@ -1,4 +1,4 @@
-"""What the values in a settings file must look like: parsers that raise ValueError with a sentence."""
+"""What the values of settings must look like: parsers that raise ValueError with a sentence."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from pydantic import ValidationInfo
 
 from actors.settings.overrides import overrides_in
+from domain.brokers.credentials import CredentialReference
 from domain.candles.dataset import Interval
 from domain.candles.sessions import SessionOverride
 from domain.jobs.request import FailureAllowance, OnTooManyFailures
@@ -16,6 +17,7 @@ from domain.limits.messages import Priority
 from domain.limits.rates import RateLimit
 
 _ADDRESS = re.compile(r"^(embedded|auto|(ray://)?[\w.-]+:\d{1,5})$")
+_URL = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]+:/")
 _SYMBOL = re.compile(r"^[^\s\x00-\x1f\x7f]+$")
 
 
@@ -32,14 +34,26 @@ def base_url(value: object) -> str:
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError('write a web address like "https://api.binance.com"')
-    if parts.username or parts.password:
-        raise ValueError("leave the user name and the password out of the address")
-    return url.rstrip("/")
+    return _without_credentials(url).rstrip("/")
+
+
+def credentials(value: object) -> dict[str, CredentialReference]:
+    """Where each secret is."""
+    if not isinstance(value, dict) or not all(isinstance(where, str) for where in value.values()):
+        raise ValueError('write lines like key = "env:NAME" or key = "file:/path"')
+    return {name: _reference(name, where) for name, where in value.items()}
+
+
+def _reference(name: str, where: str) -> CredentialReference:
+    try:
+        return CredentialReference.parse(where)
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from None
 
 
 def limits(value: object) -> tuple[RateLimit, ...]:
     """A list of rate limits, one per window at most."""
-    if not isinstance(value, list) or not value:
+    if not isinstance(value, list | tuple) or not value:
         raise ValueError('write a list like ["15/1s"], or leave it out for what the broker documents')
     parsed = tuple(RateLimit.parse(text(item)) for item in value)
     if len({limit.window for limit in parsed}) < len(parsed):
@@ -49,7 +63,7 @@ def limits(value: object) -> tuple[RateLimit, ...]:
 
 def symbols(value: object) -> tuple[str, ...]:
     """A list of symbols, each named once; the broker decides whether it knows them."""
-    if not isinstance(value, list) or not value:
+    if not isinstance(value, list | tuple) or not value:
         raise ValueError('write a list with at least one symbol, like ["BTCUSDT"]')
     seen: set[str] = set()
     for item in value:
@@ -86,7 +100,7 @@ def file_symbols(path: Path) -> tuple[str, ...]:
 
 def interval(value: object) -> Interval:
     """The length of a bar."""
-    return Interval(text(value))
+    return value if isinstance(value, Interval) else Interval(text(value))
 
 
 def max_failures(value: object) -> FailureAllowance:
@@ -120,9 +134,31 @@ def cluster_address(value: object) -> str:
 def path_beside_file(value: object, info: ValidationInfo) -> Path:
     """An absolute path; a relative one counts from the settings file's folder."""
     folder: Path = (info.context or {}).get("folder", Path.cwd())
-    return (folder / Path(text(value)).expanduser()).resolve()
+    path = value if isinstance(value, Path) else Path(text(value))
+    return (folder / path.expanduser()).resolve()
+
+
+def candle_address(value: object, info: ValidationInfo) -> str:
+    """Where the candles are: an absolute path, or a URL without a password in it."""
+    if isinstance(value, str) and _URL.match(value):
+        return _without_credentials(value)
+    return str(path_beside_file(value, info))
+
+
+def event_address(value: object) -> str:
+    """Where the events of jobs are: "sqlite" for a file beside the candles, or a URL without a password in it."""
+    if value != "sqlite" and not (isinstance(value, str) and _URL.match(value)):
+        raise ValueError('write "sqlite", or an address like "sqlite:///data/jobs.sqlite"')
+    return _without_credentials(text(value))
 
 
 def overrides_beside_file(value: object, info: ValidationInfo) -> tuple[SessionOverride, ...]:
     """What the named file of calendar overrides says; read with the settings, so that it travels with them."""
     return overrides_in(path_beside_file(value, info))
+
+
+def _without_credentials(url: str) -> str:
+    _, _, after_scheme = url.partition("://")
+    if "@" in after_scheme.partition("/")[0]:
+        raise ValueError("leave the user name and the password out of the address")
+    return url

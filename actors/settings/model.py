@@ -1,4 +1,4 @@
-"""Settings: the TOML file that says what to collect, from whom, how fast, and where to."""
+"""Settings: what to collect, from whom, how fast, and where to, as a TOML file or plain values say it."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ import tomllib
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, ValidationError, model_validator
 
 from actors.settings import fields as fields
 from actors.settings.problems import first_problem
 from actors.settings.timestamps import utc_timestamp
+from domain.brokers.credentials import CredentialReference
 from domain.candles.dataset import Interval
 from domain.candles.sessions import ALWAYS_OPEN, SessionOverride
 from domain.errors import SettingsError
@@ -45,6 +46,9 @@ class BrokerSettings(Section):
     """
 
     gateway: Text = Field(description='the name of a gateway, like "binance": `candles brokers` lists them')
+    credentials: Annotated[dict[str, CredentialReference], PlainValidator(fields.credentials)] = Field(
+        default_factory=dict, description='a section [broker.credentials] with lines like key = "env:NAME"'
+    )
     options: dict[str, Any] = Field(default_factory=dict, description="a section [broker.options]")
     base_url: Annotated[str, PlainValidator(fields.base_url)] | None = None
     account: Text = "default"
@@ -93,10 +97,12 @@ class JobSettings(Section):
 
 
 class StorageSettings(Section):
-    """Where candles and the events of jobs are kept."""
+    """Where candles and the events of jobs are kept: an absolute path, or URLs; `wiring` says which there can be."""
 
-    root: BesideFile = Field(description='a folder for candles and events, like "/data/candles"')
-    events: Literal["sqlite"] = Field(default="sqlite", description='"sqlite"')
+    root: Annotated[str, PlainValidator(fields.candle_address)] = Field(
+        description='a folder for candles and events, like "/data/candles"'
+    )
+    events: Annotated[str, PlainValidator(fields.event_address)] = "sqlite"
 
 
 class ClusterSettings(Section):
@@ -106,9 +112,12 @@ class ClusterSettings(Section):
 
 
 class Settings(Section):
-    """A settings file, checked whole. `broker` and `job` may be left out by who only reads storage."""
+    """What a settings file says, checked whole. `broker` and `job` may be left out by who only reads storage.
 
-    path: Path
+    `path` is the file's; None where there is none.
+    """
+
+    path: Path | None = None
     broker: BrokerSettings | None = Field(default=None, description="a section [broker]")
     job: JobSettings | None = Field(default=None, description="a section [job]")
     storage: StorageSettings = Field(description='a section [storage] with root = "a folder"')
@@ -129,33 +138,49 @@ class Settings(Section):
         return cls.from_values(values, path)
 
     @classmethod
-    def from_values(cls, values: Mapping[str, Any], path: Path) -> Settings:
-        """The settings that a file at `path` with these values would give; raises SettingsError."""
+    def from_values(cls, values: Mapping[str, Any], path: Path | str | None = None) -> Settings:
+        """The same from a mapping of each section to its keys, for programs; raises SettingsError.
+
+        Moments may be dates, datetimes or ISO 8601 texts, and paths may be Path objects; a relative path
+        counts from the folder of `path`, without one from the working directory.
+        """
+        path = None if path is None else Path(path)
+        source = _source(path)
         if "path" in values:
-            raise SettingsError(f"{path}: path is no section of a settings file")
+            raise SettingsError(f"{source}: path is no section of settings")
+        folder = Path.cwd() if path is None else path.absolute().parent
         try:
-            settings = cls.model_validate({**values, "path": path}, context={"folder": path.absolute().parent})
+            settings = cls.model_validate({**values, "path": path}, context={"folder": folder})
         except ValidationError as error:
-            raise SettingsError(f"{path}: {first_problem(error, cls)}") from error
+            raise SettingsError(f"{source}: {first_problem(error, cls)}") from error
         if settings.job is None or settings.job.symbols_file is None:
             return settings
         try:
             symbols = fields.file_symbols(settings.job.symbols_file)
         except ValueError as error:
-            raise SettingsError(f"{path}: job.symbols_file: {error}") from error
+            raise SettingsError(f"{source}: job.symbols_file: {error}") from error
         return settings.model_copy(update={"job": settings.job.model_copy(update={"symbols": symbols})})
 
+    @property
+    def source(self) -> str:
+        """Where they come from, as a sentence about them begins: the file's path, or "settings"."""
+        return _source(self.path)
+
     def require_broker(self) -> BrokerSettings:
-        """The section [broker]; SettingsError where the file has none."""
+        """The section [broker]; SettingsError where there is none."""
         if self.broker is None:
-            raise SettingsError(f"{self.path}: this needs a section [broker], and the file has none")
+            raise SettingsError(f"{self.source}: this needs a section [broker], and there is none")
         return self.broker
 
     def require_job(self) -> JobSettings:
-        """The section [job]; SettingsError where the file has none."""
+        """The section [job]; SettingsError where there is none."""
         if self.job is None:
-            raise SettingsError(f"{self.path}: this needs a section [job], and the file has none")
+            raise SettingsError(f"{self.source}: this needs a section [job], and there is none")
         return self.job
+
+
+def _source(path: Path | None) -> str:
+    return "settings" if path is None else str(path)
 
 
 def find_settings_file(path: Path | str | None = None, environment: Mapping[str, str] = os.environ) -> Path:

@@ -1,4 +1,4 @@
-"""From pydantic's list of errors to the one sentence that helps the person who wrote the file."""
+"""From pydantic's list of errors to the one sentence that helps the person who wrote the settings."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-_PASSWORD = re.compile(r"//[^/@]*@")
+_PASSWORD = re.compile(r"//[^/]*@")
 
 
 def first_problem(error: ValidationError, model: type[BaseModel]) -> str:
@@ -22,7 +22,7 @@ def first_problem(error: ValidationError, model: type[BaseModel]) -> str:
     """
     problems = sorted(error.errors(include_url=False), key=lambda problem: problem["type"] != "extra_forbidden")
     others = len(problems) - 1
-    more = f" (and {others} more {'problem' if others == 1 else 'problems'} in this file)" if others else ""
+    more = f" (and {others} more {'problem' if others == 1 else 'problems'})" if others else ""
     return _sentence(problems[0], model) + more
 
 
@@ -33,7 +33,9 @@ def _sentence(problem: ErrorDetails, model: type[BaseModel]) -> str:
         return _unknown(names, _known_names(model, names[:-1]))
     if problem["type"] == "value_error":
         mistake = str(problem["ctx"]["error"])
-        is_said = isinstance(problem["input"], dict) or found in mistake or repr(problem["input"]) in mistake
+        is_said = (
+            isinstance(problem["input"], dict) or _names(mistake, found) or _names(mistake, repr(problem["input"]))
+        )
         return f"{where}: {mistake}" if is_said else f"{where} is {found}: {mistake}"
     need = _description(model, names)
     if problem["type"] == "missing":
@@ -41,10 +43,15 @@ def _sentence(problem: ErrorDetails, model: type[BaseModel]) -> str:
     return f"{where} is {found}: write {need}"
 
 
+def _names(sentence: str, value: str) -> bool:
+    """Whether the sentence shows the value, and not merely another one that contains it."""
+    return bool(re.search(rf"(?<![\w-]){re.escape(value)}(?![\w-])", sentence))
+
+
 def _unknown(names: list[str], known: list[str]) -> str:
-    what, where = ("section", "the file") if len(names) == 1 else ("key", f"[{names[0]}]")
+    what, choice = ("section", "the sections are") if len(names) == 1 else ("key", f"[{names[0]}] may have")
     near = difflib.get_close_matches(names[-1], known, n=1)
-    advice = f"did you mean {near[0]}?" if near else f"{where} may have {_listed(known)}"
+    advice = f"did you mean {near[0]}?" if near else f"{choice} {_listed(known)}"
     return f"{'.'.join(names)} is an unknown {what}: {advice}"
 
 

@@ -14,7 +14,7 @@ limits = ["15/1s", "6000w/60s"]          # every window holds; "w" counts weight
 [job]
 symbols = ["BTCUSDT", "ETHUSDT"]         # or symbols_file = "symbols.txt": one a line, # for comments
 interval = "1h"
-start = 2024-03-01T00:00:00Z             # a time needs its zone; a bare date is its midnight in UTC
+start = 2024-03-01T00:00:00Z             # with its zone, in quotes or not; a bare date is its midnight in UTC
 end = 2024-04-01T00:00:00Z               # exclusive. Left out: up to the last bar that has closed
 # batch_size = 10                        # symbols handed to a worker at a time
 # workers = 2
@@ -27,7 +27,7 @@ end = 2024-04-01T00:00:00Z               # exclusive. Left out: up to the last b
 
 [storage]
 root = "candle-data"                     # absolute, or relative to this file
-# events = "sqlite"
+# events = "sqlite"                      # beside the candles, or a file: "sqlite:///data/jobs.sqlite"
 
 [cluster]
 # address = "embedded"                   # or "auto", "ray://head:10001": a Ray cluster that runs already

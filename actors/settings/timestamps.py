@@ -1,11 +1,11 @@
-"""Moments: the present one, and those that people write: a TOML date-time, a bare date, or ISO 8601 text."""
+"""Timestamps: the present one, and those that people write: a date-time, a bare date, or ISO 8601 text."""
 
 from __future__ import annotations
 
 import time
 from datetime import UTC, date, datetime
 
-from domain.spans.time_span import to_milliseconds
+from domain.spans.time_span import from_milliseconds, to_milliseconds
 
 
 def now() -> datetime:
@@ -14,19 +14,21 @@ def now() -> datetime:
 
 
 def utc_timestamp(value: object) -> datetime:
-    """A TOML date-time in UTC; a bare date is its midnight in UTC.
+    """A date-time, or the ISO 8601 text of one, in UTC; a bare date is its midnight in UTC.
 
     Raises ValueError for anything else: a time without a zone could mean two different moments.
     """
+    if isinstance(value, str):
+        return timestamp_from_text(value)
     if isinstance(value, datetime):
         if value.tzinfo is None:
             text = value.isoformat()
             raise ValueError(f"{text} has no time zone: write {text}Z for UTC, or an offset like {text}+02:00")
-        to_milliseconds(value)
-        return value.astimezone(UTC)
+        # A datetime of the standard library, even from a pandas.Timestamp: settings travel to every node.
+        return from_milliseconds(to_milliseconds(value))
     if isinstance(value, date):
         return datetime(value.year, value.month, value.day, tzinfo=UTC)
-    raise ValueError("write a moment without quotes, like 2024-03-01T00:00:00Z")
+    raise ValueError("write a moment like 2024-03-01T00:00:00Z, or a bare date")
 
 
 def timestamp_from_text(text: str) -> datetime:

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from domain.candles.certificates import Certificate, ContentHash, block_spans, problems_of
 from domain.candles.completeness import Completeness
-from domain.candles.coverage import Coverage, runs_of
+from domain.candles.coverage import Coverage
 from domain.candles.dataset import Dataset
 from domain.candles.ports import CandleRepository, TradingCalendar
 from domain.candles.validation import QuarantinedCandle, obeys_the_rules, validate
@@ -74,7 +74,7 @@ class CandleProof:
             for piece in block_spans(dataset, coverage.span, BLOCKS_READ):
                 candles = self.candles.read(dataset, piece)
                 content.add(candles)
-                runs += runs_of(candles.open_time_ms, dataset.interval.duration_ms)
+                runs += dataset.grid.runs_of(candles.open_time_ms)
                 if not obeys_the_rules(candles, dataset, piece):
                     broken += validate(candles, dataset, piece, EVERYTHING.end_ms).reasons
         except CorruptSegment:
@@ -97,7 +97,7 @@ class CandleProof:
 
     def past(self, dataset: Dataset, span: TimeSpan) -> TimeSpan:
         """The bars of a span that have closed by now: of a ruined file nothing but its period is known."""
-        closed_ms = dataset.floor_ms(int(self._clock().timestamp() * 1000))
+        closed_ms = dataset.closed_by(int(self._clock().timestamp() * 1000))
         return span.intersect(TimeSpan(min(span.start_ms, closed_ms), closed_ms))
 
     def _coverage(self, scope: Scope) -> Coverage:
@@ -107,7 +107,7 @@ class CandleProof:
         return self.candles.coverage(scope.dataset, everything.answered.extent)
 
     def _judged(self, scope: Scope, coverage: Coverage) -> Completeness:
-        settled_before_ms = scope.dataset.floor_ms(int(self._clock().timestamp() * 1000) - scope.settle_seconds * 1000)
+        settled_before_ms = scope.dataset.closed_by(int(self._clock().timestamp() * 1000) - scope.settle_seconds * 1000)
         if scope.calendar is None:
             present = coverage.stored | coverage.provisional
             return Completeness.of(scope.dataset, coverage, NOT_JUDGED, present, EVERYTHING.start_ms)

@@ -6,15 +6,14 @@ from collections.abc import Iterator
 from datetime import datetime
 from itertools import islice
 
-from actors.coordinating.job_counters import JobCounters
 from actors.settings.timestamps import now
 from domain.errors import IllegalTransition
 from domain.jobs.history import HistoryEntry
-from domain.jobs.job import TRANSITIONS, CollectionJob, JobStatus
 from domain.jobs.plan import request_key_of
 from domain.jobs.ports import JobStore
 from domain.jobs.progress import Progress
 from domain.jobs.request import CollectionRequest
+from domain.jobs.status import TRANSITIONS, JobStatus
 from domain.jobs.timings import Timings, last_calls, typical_timings
 
 ORPHANED = {JobStatus.PENDING, JobStatus.RUNNING}
@@ -27,9 +26,8 @@ MOST_TIMED_JOBS = 100
 class JobCatalog:
     """The jobs of one store, by their full ids; raises JobNotFound, EventStoreUnavailable."""
 
-    def __init__(self, store: JobStore, candles_per_page: int) -> None:
+    def __init__(self, store: JobStore) -> None:
         self._store = store
-        self._candles_per_page = candles_per_page
 
     def find(self, prefix: str) -> str:
         """The one job whose id begins so."""
@@ -64,17 +62,21 @@ class JobCatalog:
         if status not in allowed:
             raise IllegalTransition(job_id, str(status), command)
 
-    def cancel(self, job_id: str) -> Progress:
-        """Give up a job that nobody runs."""
+    def cancel(self, job_id: str, by: str = "") -> Progress:
+        """Give up a job that nobody runs; `by` says who gave the command."""
         job = self._store.job(job_id)
-        job.cancel(reason="cancel", timestamp=now())
+        job.cancel(reason="cancel", by=by, timestamp=now())
         self._store.save(job)
         return self.progress(job_id)
 
     def progress(self, job_id: str, at: datetime | None = None) -> Progress:
         """The job as it is stored, or as it was at a moment."""
         job = self._store.job(job_id) if at is None else self._store.as_at(job_id, at)
-        return self._progress_of(job, at)
+        return Progress.of_record(job, at or now())
+
+    def ids(self) -> list[str]:
+        """The ids of all jobs, oldest first; no job is read."""
+        return self._store.job_ids()
 
     def all(self) -> list[Progress]:
         """Every job as it is stored, oldest first."""
@@ -112,8 +114,3 @@ class JobCatalog:
             collected.settled_bars(job.created_on) < request.settled_bars(now())
         )
         return job.status is JobStatus.CANCELLED or (job.status.is_final and (has_grown or has_settled))
-
-    def _progress_of(self, job: CollectionJob, at: datetime | None) -> Progress:
-        return JobCounters(self.request(job.job_id), self._candles_per_page).snapshot(
-            job, None, is_attended=False, at=at
-        )

@@ -25,6 +25,10 @@ class FinishedJob:
         """The one thing there is to see."""
         yield self._progress
 
+    def shutdown(self) -> Progress:
+        """The job as it ended: there is nothing to stop."""
+        return self._progress
+
     def wait(self) -> Progress:
         """The job as it ended, at once."""
         return self._progress

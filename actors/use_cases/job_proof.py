@@ -91,7 +91,7 @@ class JobProof:
         if not damaged and not before.needs_repair:
             return
         if self._dataset_of(dataset.symbol, dataset.interval) != dataset:
-            raise SettingsError(f"{dataset.symbol} is not what [broker] in {self._settings.path} would collect")
+            raise SettingsError(f"{dataset.symbol} is not what [broker] in {self._settings.source} would collect")
         if scope.span is None and not self._extent(scope, before.span, damaged):
             what = f"how much of {dataset.symbol} {dataset.interval} was stored cannot be told any more"
             raise SettingsError(f"{what}: repair the job that collected it")

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Self
 from actors.use_cases.catalog import JobCatalog
 from actors.use_cases.runner import JobRunner
 from domain.jobs.history import HistoryEntry
-from domain.jobs.job import JobStatus
 from domain.jobs.progress import Progress
 from domain.jobs.request import CollectionRequest
+from domain.jobs.status import JobStatus
 
 if TYPE_CHECKING:
     from actors.cluster.handles import JobHandle
@@ -22,13 +22,17 @@ class JobService:
     """Submits jobs, steers those that run and looks at those that are stored; a context manager.
 
     Ray is started, or joined, by the first call that needs a runner. Everywhere a job may be named by a
-    unique beginning of its id; JobNotFound otherwise. `request` is what a submit without one asks for.
+    unique beginning of its id; JobNotFound otherwise. `request` is what a submit without one asks for, and `by`
+    says who gives the commands.
     """
 
-    def __init__(self, catalog: JobCatalog, runner: JobRunner, request: Callable[[], CollectionRequest]) -> None:
+    def __init__(
+        self, catalog: JobCatalog, runner: JobRunner, request: Callable[[], CollectionRequest], by: str = ""
+    ) -> None:
         self._catalog = catalog
         self._runner = runner
         self._request = request
+        self._by = by
 
     def __enter__(self) -> Self:
         return self
@@ -73,7 +77,7 @@ class JobService:
         """Give the job up, whether or not anybody runs it."""
         job_id = self._catalog.find(job)
         attached = self._runner.attach(job_id)
-        return attached.cancel() if attached else self._catalog.cancel(job_id)
+        return attached.cancel() if attached else self._catalog.cancel(job_id, self._by)
 
     def attach(self, job: str) -> JobHandle | None:
         """The job in the hands of whoever runs it; None when nobody does."""
@@ -89,9 +93,17 @@ class JobService:
         attached = self._runner.attach(job_id) if at is None else None
         return attached.progress() if attached else self._catalog.progress(job_id, at)
 
+    def job_ids(self) -> list[str]:
+        """The ids of all jobs in the store, oldest first."""
+        return self._catalog.ids()
+
     def jobs(self) -> list[Progress]:
         """Every job in the store, oldest first, as it is stored."""
         return self._catalog.all()
+
+    def request_of(self, job: str) -> CollectionRequest:
+        """What the job collects."""
+        return self._catalog.request(self._catalog.find(job))
 
     def history(self, job: str, until: datetime | None = None) -> list[HistoryEntry]:
         """What happened to the job, oldest first."""

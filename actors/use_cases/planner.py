@@ -86,7 +86,7 @@ class JobPlanner:
         """What is there, and the kinds of requests that bring the rest: cut just as a worker does it."""
         datasets, now_ms = list(coverages), int(self.clock() * 1000)
         expected = self.calendar(request).expected(datasets[0], datasets[0].align(request.span))
-        settled_before_ms = datasets[0].floor_ms(now_ms - request.settle_seconds * 1000)
+        settled_before_ms = datasets[0].closed_by(now_ms - request.settle_seconds * 1000)
         pages, charges, complete = [], [], 0
         for first in range(0, len(datasets), request.batch_size):
             for group in grouped(datasets[first : first + request.batch_size], self.gateway.spec.most_instruments):
@@ -100,7 +100,7 @@ class JobPlanner:
             sum(dataset.count(spans & expected) for dataset, spans in found)
             for found in (
                 [(dataset, one.stored) for dataset, one in coverages.items()],
-                [(dataset, one.confirmed_empty) for dataset, one in coverages.items()],
+                [(dataset, one.denied) for dataset, one in coverages.items()],
                 [(dataset, one.missing) for dataset, one in coverages.items()],
             )
         )

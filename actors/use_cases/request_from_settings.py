@@ -1,4 +1,4 @@
-"""From a settings file to the request it makes at a moment."""
+"""From settings to the request it makes at a moment."""
 
 from __future__ import annotations
 
@@ -18,11 +18,13 @@ def request_from(settings: Settings, gateway: Gateway, now: datetime) -> Collect
     """
     broker, job = settings.require_broker(), settings.require_job()
     dataset = gateway.dataset(job.symbols[0], job.interval)
-    closed_ms = dataset.floor_ms(int(now.timestamp() * 1000))
+    closed_ms = dataset.closed_by(int(now.timestamp() * 1000))
     end_ms = closed_ms if job.end is None else min(to_milliseconds(job.end), closed_ms)
     span = dataset.align(TimeSpan(to_milliseconds(job.start), max(end_ms, to_milliseconds(job.start))))
     if not span:
-        raise SettingsError(f"{settings.path}: job.start: no {job.interval} bar that opens from then on has closed yet")
+        raise SettingsError(
+            f"{settings.source}: job.start: no {job.interval} bar that opens from then on has closed yet"
+        )
     return CollectionRequest(
         broker=broker.gateway,
         account=broker.account,

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 class JobRunner:
     """Runs a job here unless another process does; Ray is started, or joined, when first needed.
 
-    `new_coordinator` makes a job's coordinator actor, and `stored` tells how a job is stored.
+    `new_coordinator` makes a job's coordinator actor, `stored` tells how a job is stored, and `by` says who
+    gives the commands.
     """
 
     def __init__(
@@ -26,11 +27,13 @@ class JobRunner:
         address: str,
         new_coordinator: Callable[[str], Any],
         stored: Callable[[str], Progress],
+        by: str = "",
     ) -> None:
         self._owners = owners
         self._own_address = address
         self._new_coordinator = new_coordinator
         self._stored = stored
+        self._by = by
         self._ownerships: dict[str, JobOwnership] = {}
         self._coordinators: dict[str, Any] = {}
         self._session = RaySession()
@@ -91,4 +94,4 @@ class JobRunner:
     def _handle(self, job_id: str) -> JobHandle:
         from actors.cluster.handles import JobHandle
 
-        return JobHandle(job_id, self._coordinators[job_id], lambda: self._stored(job_id))
+        return JobHandle(job_id, self._coordinators[job_id], lambda: self._stored(job_id), self._by)

@@ -15,12 +15,12 @@ from domain.candles.ports import CandlePiece
 class CandleBlock:
     """Columns that pieces are written into, one after another; what a piece lacks is NaN there, or 0.
 
-    They lie in one piece of memory: the system hands that out several times as fast as a dozen, and that is
-    most of what putting pieces together takes. A first piece that fills the block is the block, uncopied.
+    They lie in one piece of memory: the system allocates that several times as fast as a dozen, and allocation
+    is most of what putting pieces together takes. A first piece that fills the block is used as it is, uncopied.
     """
 
     def __init__(self, rows_at_most: int = 0) -> None:
-        """`rows_at_most` is how many candles there will be; where it says too little, the block grows."""
+        """`rows_at_most` is the most candles expected; where it is too low, the block grows."""
         self.lengths: list[int] = []
         """Of the pieces so far."""
         self._names: list[frozenset[str]] = []
@@ -42,7 +42,7 @@ class CandleBlock:
             return
         self._make_room(dtypes, start, end)
         mine = {name: self._columns[name][start:end] for name in dtypes}
-        # A column may be of counts here and of floats elsewhere: what has another type goes by way of its own.
+        # A column may be of counts here and of floats elsewhere: one of another type is copied by way of its own.
         others = {name: np.empty(len(piece), dtype) for name, dtype in dtypes.items() if dtype != mine[name].dtype}
         piece.copy_into({**mine, **others})
         for name, column in others.items():
@@ -64,7 +64,7 @@ class CandleBlock:
         }
 
     def _make_room(self, dtypes: Mapping[str, np.dtype[Any]], start: int, end: int) -> None:
-        """See that there is room up to the end, and a column of a type that takes both what is there and what comes."""
+        """Make room up to the end, in columns whose types hold both what is there and what comes."""
         mine = {name: column.dtype for name, column in self._columns.items()}
         wanted = {**mine, **{name: np.result_type(mine.get(name, dtype), dtype) for name, dtype in dtypes.items()}}
         if end > self._room:

@@ -6,9 +6,10 @@ from pathlib import Path
 from threading import Lock
 from typing import Self
 
-from filelock import FileLock, Timeout
+from filelock import FileLock
 
-from adapters.files.atomic import make_folder, storage_errors
+from adapters.files.atomic import make_folder
+from adapters.files.locks import take_lock
 
 
 class DatasetClaim:
@@ -19,22 +20,17 @@ class DatasetClaim:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        # Taken in one thread and released in another; two claims in one process exclude each other, too.
-        self._lock = FileLock(path, thread_local=False)
+        self._lock: FileLock | None = None
         self._guard = Lock()
         self._is_over = False
 
     def try_take(self) -> bool:
         """Take the right if nobody has it; never waits."""
         make_folder(self._path.parent)
-        with self._guard, storage_errors(self._path):
-            if self._is_over:
-                return False
-            try:
-                self._lock.acquire(blocking=False)
-            except Timeout:
-                return False
-            return True
+        with self._guard:
+            if self._lock is None and not self._is_over:
+                self._lock = take_lock(self._path)
+            return self._lock is not None
 
     def __enter__(self) -> Self:
         return self
@@ -42,4 +38,6 @@ class DatasetClaim:
     def __exit__(self, *_: object) -> None:
         with self._guard:
             self._is_over = True
-            self._lock.release(force=True)
+            if self._lock is not None:
+                self._lock.release()
+                self._lock = None

@@ -1,4 +1,4 @@
-"""Which candle files a dataset has, what they weigh, and a fingerprint of each: without decoding any."""
+"""Which candle files a dataset has, their bytes, and a fingerprint of each: without decoding any."""
 
 from __future__ import annotations
 

@@ -4,47 +4,50 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from functools import reduce
+from operator import or_
 from pathlib import Path
-
-from filelock import FileLock, Timeout
 
 from adapters.candle_store.block import CandleBlock
 from adapters.candle_store.claims import DatasetClaim
+from adapters.candle_store.format.header import SegmentHeader
 from adapters.candle_store.format.scratch import Scratch
 from adapters.candle_store.layout import EVERYTHING, SUFFIX, dataset_of, folder_of, period_of, split
+from adapters.candle_store.objects.local import LocalObjects
 from adapters.candle_store.ordered_threads import map_in_order
-from adapters.candle_store.quarantine import QuarantineFile
+from adapters.candle_store.quarantine import FILE_NAME, QuarantineFile
 from adapters.candle_store.segments import (
     Answer,
+    known_together,
     lost_with,
     merge_into,
     move_aside,
     read_header,
     read_history,
     read_packed,
-    sweep,
+    stored_grid,
 )
-from adapters.files.atomic import make_folder, storage_errors
+from adapters.files.atomic import storage_errors
 from domain.candles.candles import Candles
 from domain.candles.coverage import Coverage
-from domain.candles.dataset import Dataset
+from domain.candles.dataset import Dataset, in_order
 from domain.candles.history import ALWAYS_KNOWN_MS, CandleHistory, SaveResult
 from domain.candles.ports import CandlePiece, DamagedSegment
 from domain.candles.revisions import Revisions
+from domain.candles.span_states import NO_STATES, SpanStates
 from domain.candles.validation import QuarantinedCandle
-from domain.errors import CorruptSegment, StorageUnavailable
+from domain.errors import CorruptSegment
+from domain.spans.grid import FixedGrid
 from domain.spans.time_span import TimeSpan
 
-_LOCK_POLL_SECONDS = 0.005
 _MOST_READING_THREADS = 8
 
 
 class CandleFiles:
-    """Candles under a root folder, laid out as `candle_layout` says; picklable, holds nothing open.
+    """Candles under a root folder, laid out as `layout` says; picklable, holds nothing open.
 
-    Any number of threads and processes may save and read at once: a save takes the lock of its dataset's
-    folder, a reader needs none, since files are only ever replaced whole. Spans are taken on the
+    Any number of threads and processes may save and read at once: a save replaces only the version of a file that
+    it has merged with, and a reader needs no lock, since files are only ever replaced whole. Spans are taken on the
     dataset's grid. Every method raises StorageUnavailable when the disk refuses.
     """
 
@@ -53,17 +56,18 @@ class CandleFiles:
         self.lock_timeout_seconds = lock_timeout_seconds
 
     def coverage(self, dataset: Dataset, span: TimeSpan) -> Coverage:
-        """What of the span is stored, confirmed empty or provisional, from the files' headers alone.
+        """What is known of the span, by state, from the files' headers alone.
 
         Raises CorruptSegment for a file cut short or damaged in its header.
         """
-        aligned = dataset.align(span)
-        headers = [read_header(path, dataset) for path in self._files(dataset, aligned)]
+        headers = [(path, read_header(path, dataset)) for path in self._files(dataset, span)]
+        aligned = known_together(dataset, headers).align(span)
         asked, runs, provisional = (
-            [piece for header in headers for piece in getattr(header, name)]
+            [piece for _, header in headers for piece in getattr(header, name)]
             for name in ("asked", "runs", "provisional")
         )
-        return Coverage.from_runs(aligned, asked, runs, provisional)
+        states = reduce(or_, (header.states for _, header in headers), NO_STATES)
+        return Coverage.from_runs(aligned, asked, runs, provisional, states)
 
     def save(
         self,
@@ -72,6 +76,8 @@ class CandleFiles:
         candles: Candles,
         provisional_from_ms: int | None = None,
         as_of_ms: int = ALWAYS_KNOWN_MS,
+        states: SpanStates = NO_STATES,
+        source: str = "",
     ) -> SaveResult:
         """Add candles and note that `asked` was answered; ValueError for candles outside of it or off the grid.
 
@@ -83,23 +89,20 @@ class CandleFiles:
         parts = list(split(dataset, asked))
         if not parts:
             return SaveResult(0, 0)
-        folder = folder_of(self.root, dataset)
+        folder, objects = folder_of(self.root, dataset), self._objects(dataset)
         provisional_ms = None if provisional_from_ms is None else dataset.ceil_ms(provisional_from_ms)
-        with self._locked(folder):
-            sweep(folder)
-            results = []
-            for name, part in parts:
-                answer = Answer(part, candles.within(part), provisional_ms, as_of_ms)
-                results.append(merge_into(folder / name, dataset, answer))
+        results = []
+        for name, part in parts:
+            answer = Answer(part, candles.within(part), provisional_ms, as_of_ms, states.within(part), source)
+            results.append(merge_into(objects, folder / name, dataset, answer))
         return SaveResult(sum(one.added for one in results), sum(one.replaced for one in results))
 
     def quarantine(self, dataset: Dataset, bad: Sequence[QuarantinedCandle]) -> None:
         """Keep refused candles as JSON lines beside the candles; the same bar and reason is kept once."""
         if not bad:
             return
-        folder = folder_of(self.root, dataset)
-        with self._locked(folder):
-            QuarantineFile(folder).add(bad)
+        with self._objects(dataset).locked(FILE_NAME):
+            QuarantineFile(folder_of(self.root, dataset)).add(bad)
 
     def quarantined(self, dataset: Dataset) -> list[QuarantinedCandle]:
         """The refused candles kept so far, oldest first. Raises CorruptSegment."""
@@ -117,35 +120,33 @@ class CandleFiles:
     ) -> Iterator[tuple[Dataset, CandlePiece]]:
         """The same of each dataset, file by file. Raises CorruptSegment.
 
-        Threads read and check a few files ahead, all cores but one. Decoding whole files is left to who takes
-        the piece and knows where the candles go: it is many short steps, and threads would wait for each
-        other's lock.
+        Threads read and check a few files ahead, on all cores but one. Whole files are decoded by the caller, who
+        knows where the candles go: decoding is many short steps, and threads would wait for each other's lock.
         """
         scratch = Scratch()
 
         def read(file: tuple[Path, Dataset]) -> tuple[Dataset, CandlePiece]:
             path, dataset = file
             segment = read_packed(path, dataset, scratch)
-            aligned = dataset.align(span)
-            is_cut = not all(aligned.covers(run) for run in segment.header.runs)
-            # One without bars is put nowhere, so nobody would notice what is wrong with it.
+            is_cut = _is_cut(segment.header, span)
+            # A file without bars is decoded here: no caller decodes it, so its damage would go unnoticed.
             if as_of_ms is None and len(segment) and not is_cut:
                 return dataset, segment
             history = segment.history()
             candles = history.candles if as_of_ms is None else history.as_of(as_of_ms)
             return dataset, candles.within(span)
 
-        files = [(path, dataset) for dataset in datasets for path in self._files(dataset, dataset.align(span))]
+        files = [(path, dataset) for dataset in datasets for path in self._files(dataset, span)]
         other_cores = (os.cpu_count() or 1) - 1
         return map_in_order(read, files, min(max(1, other_cores), _MOST_READING_THREADS))
 
     def rows_at_most(self, datasets: Sequence[Dataset], span: TimeSpan) -> int:
-        """As many candles as `read_pieces` can give at most, from the files' headers alone. Raises CorruptSegment."""
+        """The most candles that `read_pieces` can give, from the files' headers alone. Raises CorruptSegment."""
         rows = 0
         for dataset in datasets:
-            aligned = dataset.align(span)
-            stored = sum(read_header(path, dataset).rows for path in self._files(dataset, aligned))
-            rows += min(stored, aligned.duration_ms // dataset.interval.duration_ms)
+            stored = sum(read_header(path, dataset).rows for path in self._files(dataset, span))
+            # What a calendar has in a span only its files may know.
+            rows += min(stored, dataset.bars_in(span)) if isinstance(dataset.grid, FixedGrid) else stored
         return rows
 
     def revisions(self, dataset: Dataset, span: TimeSpan) -> Revisions:
@@ -158,7 +159,7 @@ class CandleFiles:
 
     def damaged(self, dataset: Dataset) -> list[DamagedSegment]:
         """The files that are not what was written, by reading them all."""
-        found = (_damage(path, dataset) for path in self._files(dataset, dataset.align(EVERYTHING)))
+        found = (_damage(path, dataset) for path in self._files(dataset, EVERYTHING))
         return [damage for damage in found if damage]
 
     def set_aside(self, dataset: Dataset) -> list[DamagedSegment]:
@@ -168,28 +169,34 @@ class CandleFiles:
         """
         damaged = self.damaged(dataset)
         if damaged:
-            with self._locked(folder_of(self.root, dataset)):
-                # A writer may have been quicker: what it put there is whole.
+            with self._objects(dataset).locked(Path(damaged[0].path).name):
+                # A writer may have replaced one meanwhile: what it put there is whole.
                 damaged = self.damaged(dataset)
                 for damage in damaged:
                     move_aside(Path(damage.path))
         return damaged
 
     def datasets(self) -> list[Dataset]:
-        """Every dataset with an answer stored, sorted; told by the folders, no file is opened."""
+        """Every dataset with an answer stored, sorted; told by the folders.
+
+        Only where a calendar has bars open is read from files, as far as they can be read.
+        """
         with storage_errors(self.root):
             folders = sorted({path.parent for path in self.root.glob(f"*/*/*/*/*{SUFFIX}")})
         found = [self._dataset_in(folder) for folder in folders]
-        return sorted(found, key=lambda one: (one.broker, one.symbol, str(one.interval), one.adjustment, one.anchor_ms))
+        return sorted(found, key=in_order)
 
     def _dataset_in(self, folder: Path) -> Dataset:
         try:
-            return dataset_of(self.root, folder)
+            dataset = dataset_of(self.root, folder)
         except ValueError as error:
             raise CorruptSegment(str(folder), f"it is no dataset's folder ({error})") from error
+        if isinstance(dataset.grid, FixedGrid):
+            return dataset
+        return stored_grid(dataset, self._files(dataset, EVERYTHING))
 
     def _histories(self, dataset: Dataset, span: TimeSpan) -> list[CandleHistory]:
-        return [read_history(path, dataset) for path in self._files(dataset, dataset.align(span))]
+        return [read_history(path, dataset) for path in self._files(dataset, span)]
 
     def _files(self, dataset: Dataset, span: TimeSpan) -> list[Path]:
         folder = folder_of(self.root, dataset)
@@ -197,22 +204,10 @@ class CandleFiles:
             if not folder.is_dir():
                 return []
             paths = sorted(path for path in folder.iterdir() if path.suffix == SUFFIX)
-        return [path for path in paths if _may_hold(path, dataset, span)]
+        return [path for path in paths if _may_hold(path, span)]
 
-    @contextmanager
-    def _locked(self, folder: Path) -> Iterator[None]:
-        make_folder(folder)
-        lock = FileLock(folder / ".lock", timeout=self.lock_timeout_seconds, poll_interval=_LOCK_POLL_SECONDS)
-        with storage_errors(folder):
-            try:
-                lock.acquire()
-            except Timeout:
-                reason = f"another writer has held it for {self.lock_timeout_seconds:g} s"
-                raise StorageUnavailable(str(folder), reason) from None
-        try:
-            yield
-        finally:
-            lock.release()
+    def _objects(self, dataset: Dataset) -> LocalObjects:
+        return LocalObjects(folder_of(self.root, dataset), self.lock_timeout_seconds)
 
 
 def _damage(path: Path, dataset: Dataset) -> DamagedSegment | None:
@@ -223,6 +218,16 @@ def _damage(path: Path, dataset: Dataset) -> DamagedSegment | None:
     return None
 
 
-def _may_hold(path: Path, dataset: Dataset, span: TimeSpan) -> bool:
+def _may_hold(path: Path, span: TimeSpan) -> bool:
+    """Whether a bar may open in both the file's period and the span."""
     period = period_of(path)
-    return period is not None and bool(dataset.align(period).intersect(span))
+    return period is not None and bool(period.intersect(span))
+
+
+def _is_cut(header: SegmentHeader, span: TimeSpan) -> bool:
+    """Whether the file has bars that open outside of the span."""
+    bars = header.runs.extent
+    if span.covers(bars):
+        return False
+    common = span.intersect(bars)
+    return not common or not header.dataset.align(common).covers(bars)

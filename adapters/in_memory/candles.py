@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from threading import Lock
 from typing import Self
 
 from domain.candles.candles import Candles
 from domain.candles.coverage import Coverage
-from domain.candles.dataset import Dataset
+from domain.candles.dataset import Dataset, in_order
 from domain.candles.history import ALWAYS_KNOWN_MS, CandleHistory, SaveResult
 from domain.candles.ports import CandlePiece, DamagedSegment
 from domain.candles.revisions import Revisions
+from domain.candles.span_states import NO_STATES, SpanStates
 from domain.candles.validation import QuarantinedCandle
 from domain.errors import StorageError
 from domain.spans.time_span import TimeSpan
@@ -58,9 +60,10 @@ class InMemoryCandleRepository:
         self._lock = Lock()
 
     def coverage(self, dataset: Dataset, span: TimeSpan) -> Coverage:
-        """What of the span is stored, confirmed empty or provisional."""
+        """What is known of the span, by state."""
         with self._lock:
-            return self._history(dataset).coverage(dataset.align(span))
+            history = self._history(dataset)
+            return history.coverage(history.grid.align(span))
 
     def save(
         self,
@@ -69,6 +72,8 @@ class InMemoryCandleRepository:
         candles: Candles,
         provisional_from_ms: int | None = None,
         as_of_ms: int = ALWAYS_KNOWN_MS,
+        states: SpanStates = NO_STATES,
+        source: str = "",
     ) -> SaveResult:
         """Add candles and note that `asked` was answered; ValueError for a candle outside of it."""
         if len(candles.within(asked)) != len(candles):
@@ -78,7 +83,7 @@ class InMemoryCandleRepository:
                 raise self.failures.pop(0)
             before, aligned = self._history(dataset), dataset.align(asked)
             provisional_ms = None if provisional_from_ms is None else dataset.ceil_ms(provisional_from_ms)
-            after = before.with_answer(aligned, candles, provisional_ms, as_of_ms)
+            after = before.with_answer(aligned, candles, provisional_ms, as_of_ms, states, source)
             if aligned:
                 self.histories[dataset] = after
             self.saves += 1
@@ -128,7 +133,8 @@ class InMemoryCandleRepository:
         """Every dataset with something stored, sorted."""
         with self._lock:
             stored = list(self.histories)
-        return sorted(stored, key=lambda dataset: (dataset.broker, dataset.symbol, str(dataset.interval)))
+        return sorted((replace(one, grid=self.histories[one].grid) for one in stored), key=in_order)
 
     def _history(self, dataset: Dataset) -> CandleHistory:
-        return self.histories.get(dataset) or CandleHistory(dataset.interval.duration_ms)
+        stored = self.histories.get(dataset)
+        return stored.knowing(dataset.grid) if stored else CandleHistory(dataset.grid)

@@ -8,10 +8,10 @@ from functools import reduce
 from domain.candles.findings import added
 from domain.errors import JobNotFound, StaleEpoch
 from domain.jobs.batches import BatchReport, BatchWork
-from domain.jobs.job import JobStatus
 from domain.jobs.ports import ProgressEvent
 from domain.jobs.progress import Progress
 from domain.jobs.request import CollectionRequest
+from domain.jobs.status import JobStatus
 
 
 class RecordingEmitter:
@@ -101,6 +101,7 @@ class InMemoryJobRepository:
     def progress(self) -> Progress:
         """The sum of all reports."""
         done = not self._waiting and not self._claimed
+        completed = sum(len(report.completed) for report in self.reports)
         failures = [failure for report in self.reports for failure in report.failed]
         return Progress(
             job_id=self.job_id,
@@ -108,13 +109,14 @@ class InMemoryJobRepository:
             reason="",
             version=len(self.reports),
             symbols_total=len(self._request.symbols),
-            symbols_completed=sum(len(report.completed) for report in self.reports),
+            symbols_completed=completed,
             symbols_failed=len(failures),
             pages_total=sum(report.pages for report in self.reports),
             pages_done=sum(report.pages for report in self.reports),
             candles_saved=sum(report.candles_saved for report in self.reports),
             candles_quarantined=sum(report.candles_quarantined for report in self.reports),
             requests=sum(report.requests for report in self.reports),
+            share=(completed + len(failures)) / len(self._request.symbols),
             findings=reduce(added, (report.findings for report in self.reports), {}),
             failed_symbols={failure.symbol: failure.message for failure in failures},
         )

@@ -1,4 +1,4 @@
-"""InMemoryJobOwners: which of several pretended processes runs which job."""
+"""InMemoryJobOwners and InMemoryAccountOwners: which of several pretended processes has which job or account."""
 
 from __future__ import annotations
 
@@ -49,3 +49,39 @@ class InMemoryJobOwners:
     def find(self, job_id: str) -> JobOwner | None:
         """The job's owner; None when nobody owns it, or the owner has not said where yet."""
         return self._owners.get(job_id)
+
+
+class InMemoryAccountOwnership:
+    """The ownership of one account; implements `domain.limits.ports.AccountOwnership`."""
+
+    def __init__(self, owned: dict[tuple[str, str], InMemoryAccountOwnership], key: tuple[str, str], name: str) -> None:
+        self._owned, self._key, self.holder = owned, key, name
+
+    def release(self) -> None:
+        """Let another have the account; idempotent, and nothing to one who was killed."""
+        if self._owned.get(self._key) is self:
+            del self._owned[self._key]
+
+
+class InMemoryAccountOwners:
+    """Owners of accounts in plain state; implements `domain.limits.ports.AccountOwners`."""
+
+    def __init__(self) -> None:
+        self._owned: dict[tuple[str, str], InMemoryAccountOwnership] = {}
+
+    def claim(self, broker: str, account: str, holder: str) -> InMemoryAccountOwnership | None:
+        """Have the account; None when it has an owner."""
+        key = (broker, account)
+        if key in self._owned:
+            return None
+        self._owned[key] = InMemoryAccountOwnership(self._owned, key, holder)
+        return self._owned[key]
+
+    def find(self, broker: str, account: str) -> str | None:
+        """The name of who has the account; None when nobody has."""
+        ownership = self._owned.get((broker, account))
+        return ownership.holder if ownership else None
+
+    def kill_holders(self) -> None:
+        """Play the death of whoever has an account: it is free again, and nothing was said goodbye to."""
+        self._owned.clear()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from adapters.in_memory.owners import InMemoryAccountOwners, InMemoryAccountOwnership
 from domain.errors import LimiterUnavailable, StorageUnavailable
 from domain.limits.ledger import GrantedPermit
 from domain.limits.ports import RecordedPermits
@@ -13,31 +14,27 @@ from domain.limits.rates import AccountLimits
 
 @dataclass(slots=True)
 class PermitMemory:
-    """What is remembered of one account: the part of a record that outlives a process.
-
-    `kill_holder` plays the death of the process that has the account; `is_full` makes every write fail.
-    """
+    """What is remembered of one account: the part of a record that outlives a process; `is_full` makes writes fail."""
 
     permits: dict[str, GrantedPermit] = field(default_factory=dict)
     cooldown_until: float = float("-inf")
     complete_since: float = float("-inf")
     agreed: dict[str, AccountLimits] = field(default_factory=dict)
-    holder: str | None = None
+    owners: InMemoryAccountOwners = field(default_factory=InMemoryAccountOwners)
     is_full: bool = False
 
     def kill_holder(self) -> None:
-        """The account is free again, and nothing was said goodbye to."""
-        self.holder = None
+        """Play the death of the process that has the account."""
+        self.owners.kill_holders()
 
 
 class InMemoryOperatorPause:
-    """An account's switch in memory, while somebody `memory` tells of has the account; see the port.
+    """The switch of an account that has its owner among `owners`; implements `domain.limits.operator_pause`."""
 
-    Implements `domain.limits.operator_pause.OperatorPause`.
-    """
-
-    def __init__(self, memory: PermitMemory | None = None) -> None:
-        self._memory = memory or PermitMemory()
+    def __init__(
+        self, owners: InMemoryAccountOwners | None = None, broker: str = "memory", account: str = "default"
+    ) -> None:
+        self._owners, self._broker, self._account = owners or InMemoryAccountOwners(), broker, account
         self._is_paused = False
         self._address: str | None = None
 
@@ -59,7 +56,7 @@ class InMemoryOperatorPause:
 
     def limiter_address(self) -> str | None:
         """What was announced, while the account is held."""
-        return self._address if self._memory.holder else None
+        return self._address if self._owners.find(self._broker, self._account) else None
 
 
 class InMemoryPermitRecord:
@@ -70,16 +67,16 @@ class InMemoryPermitRecord:
     ) -> None:
         self.memory = memory or PermitMemory()
         self._limits, self._holder, self._session = limits, holder, session
-        self._is_open = False
+        self._ownership: InMemoryAccountOwnership | None = None
 
     def open(self) -> RecordedPermits:
         """Take the account, unless another record holds it."""
-        if self.memory.holder is not None and not self._is_open:
-            raise LimiterUnavailable(
-                f"the account {self._limits.account!r} of {self._limits.broker} is in use by {self.memory.holder}"
-            )
-        self.memory.holder = self._holder
-        self._is_open = True
+        if self._ownership is None:
+            broker, account = self._limits.broker, self._limits.account
+            self._ownership = self.memory.owners.claim(broker, account, self._holder)
+            if self._ownership is None:
+                holder = self.memory.owners.find(broker, account)
+                raise LimiterUnavailable(f"the account {account!r} of {broker} is in use by {holder}")
         return self.known()
 
     def known(self) -> RecordedPermits:
@@ -118,12 +115,12 @@ class InMemoryPermitRecord:
 
     def close(self) -> None:
         """Let go of the account; idempotent."""
-        if self._is_open:
-            self._is_open = False
-            self.memory.holder = None
+        if self._ownership is not None:
+            self._ownership.release()
+            self._ownership = None
 
     def _check_writable(self) -> None:
-        if not self._is_open:
+        if self._ownership is None:
             raise StorageUnavailable("memory", "the account was let go")
         if self.memory.is_full:
             raise StorageUnavailable("memory", "it is full")

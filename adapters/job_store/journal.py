@@ -17,16 +17,19 @@ from eventsourcing.utils import get_topic
 from adapters.job_store.sqlite import EventDatabase
 from domain.errors import EventStoreUnavailable, JobNotFound, SettingsError, StaleEpoch
 from domain.jobs.history import HistoryEntry
-from domain.jobs.job import CollectionJob, JobStatus
+from domain.jobs.job import CollectionJob
 from domain.jobs.plan import CollectionPlan, job_id_of, job_uuid, plan_uuid
 from domain.jobs.request import CollectionRequest
+from domain.jobs.status import JobStatus
 
 _LOG_PAGE = 500
-_NOT_DETAILS = ("originator_id", "originator_version", "originator_topic", "timestamp", "reason", "command_id")
+_NOT_DETAILS = ("originator_id", "originator_version", "originator_topic", "timestamp", "reason", "by", "command_id")
 
 
 class JobJournal:
     """The store of jobs. Blocking, for one thread at a time; opens its file when first used.
+
+    Only `submit` and `save` create a file: one that is not there reads as a store without jobs.
 
     Every method raises EventStoreUnavailable when the store cannot be read or written: it waits at most
     a second for another writer. Two journals, in two processes, may share a file.
@@ -59,7 +62,7 @@ class JobJournal:
         plan = CollectionPlan.from_request(request, run, timestamp=timestamp)
         job = CollectionJob.submit(request, run, timestamp=timestamp)
         # A conflict can only mean that the job is there already.
-        with self._database.use() as events, suppress(IntegrityError):
+        with self._database.use(create=True) as events, suppress(IntegrityError):
             events.save(plan, job)
         return str(job.job_id)
 
@@ -88,7 +91,7 @@ class JobJournal:
         another process changed the job meanwhile nothing is stored: StaleEpoch if that began a later
         epoch, else EventStoreUnavailable.
         """
-        with self._database.use() as events:
+        with self._database.use(create=True) as events:
             try:
                 # The events stay pending until they are stored: an object that is used on after all
                 # then meets the same conflict again, and cannot leave a gap in the job's events.
@@ -107,10 +110,15 @@ class JobJournal:
         return [created.job_id for created in self._created()]
 
     def find(self, prefix: str) -> str:
-        """The one job whose id begins so. Raises JobNotFound, or SettingsError naming the candidates."""
+        """The one job whose id begins so.
+
+        Raises JobNotFound, or SettingsError that names the candidates, or the folder where no store is.
+        """
         candidates = [job_id for job_id in self.job_ids() if job_id.startswith(prefix)]
         if prefix in candidates or len(candidates) == 1:
             return prefix if prefix in candidates else candidates[0]
+        if folder := self._database.missing_folder:
+            raise SettingsError(f"there is no store in {folder}: `candles collect` creates it")
         if not candidates:
             raise JobNotFound(prefix)
         raise SettingsError(f"{prefix!r} may be any of {', '.join(candidates)}: write more of the id")
@@ -173,4 +181,5 @@ def _entry(happened: CanMutateAggregate[Any]) -> HistoryEntry:
         event=type(happened).__name__,
         reason=state.get("reason", ""),
         details=details,
+        by=state.get("by", ""),
     )

@@ -9,13 +9,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from filelock import FileLock, Timeout
+from filelock import FileLock
 
 from adapters.files.atomic import make_folder, storage_errors
-from adapters.files.locks import LOOK_SECONDS, is_held
+from adapters.files.locks import LOOK_SECONDS, is_held, take_lock
 from domain.jobs.ports import JobOwner
-
-_LOCK_POLL_SECONDS = 0.01
 
 
 class OwnershipFile:
@@ -55,13 +53,11 @@ class OwnershipFiles:
         """Own the job; None when another process does."""
         path = self._folder / f"{job_id}.json"
         make_folder(self._folder)
+        # Who only looks shares the lock for an instant.
+        lock = take_lock(self._folder / f"{job_id}.lock", LOOK_SECONDS)
+        if lock is None:
+            return None
         with storage_errors(path):
-            # Who only looks shares the lock for an instant.
-            lock = FileLock(self._folder / f"{job_id}.lock", timeout=LOOK_SECONDS, poll_interval=_LOCK_POLL_SECONDS)
-            try:
-                lock.acquire()
-            except Timeout:
-                return None
             path.unlink(missing_ok=True)
         return OwnershipFile(lock, path)
 

@@ -15,7 +15,8 @@ from eventsourcing.sqlite import SQLiteConnection, SQLiteConnectionPool, SQLiteF
 from eventsourcing.utils import Environment, EnvType, TopicError
 from filelock import FileLock
 
-from domain.errors import EventStoreUnavailable
+from adapters.files.atomic import make_folder
+from domain.errors import EventStoreUnavailable, StorageUnavailable
 
 LOCK_TIMEOUT_SECONDS = 1
 """The shortest eventsourcing can wait for another writer: whole seconds, and 0 would mean its default of 5."""
@@ -24,15 +25,23 @@ _CODEC = {
     "TRANSCODER_TOPIC": "adapters.job_store.encoding:MsgpackTranscoder",
     "COMPRESSOR_TOPIC": "adapters.job_store.encoding:ZstdCompressor",
 }
+_IN_MEMORY = {"PERSISTENCE_MODULE": "eventsourcing.popo", **_CODEC}
 
 
 class FullSyncPool(SQLiteConnectionPool):
     """Connections in WAL mode that sync at every commit, however SQLite was compiled."""
 
     def _create_connection(self) -> SQLiteConnection:
+        # eventsourcing would turn to WAL first, and leave the connection open where that fails.
+        self.is_journal_mode_wal = True
         connection = super()._create_connection()
-        with connection.cursor() as cursor:
-            cursor.execute("PRAGMA synchronous=FULL")
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute("PRAGMA journal_mode=WAL")
+                cursor.execute("PRAGMA synchronous=FULL")
+        except sqlite3.Error:
+            connection.close()
+            raise
         return connection
 
 
@@ -57,10 +66,13 @@ class JobEvents(Application[UUID]):
 
 
 class EventDatabase:
-    """Opens the store when it is first used, and again after an error. For one thread at a time."""
+    """Opens the store when it is first used, and again after an error. For one thread at a time.
+
+    Reading never creates anything: a file that is not there reads as a store without events.
+    """
 
     def __init__(self, path: Path | None) -> None:
-        """An SQLite file at `path`, created with its folders when missing; None keeps events in memory."""
+        """An SQLite file at `path`, created with its folders when first written; None keeps events in memory."""
         self.path = path
         self._events: JobEvents | None = None
 
@@ -68,29 +80,41 @@ class EventDatabase:
         return str(self.path or "in memory")
 
     @contextmanager
-    def use(self) -> Iterator[JobEvents]:
-        """The open store; what goes wrong with it is raised as EventStoreUnavailable.
+    def use(self, create: bool = False) -> Iterator[JobEvents]:
+        """The open store, to write to if `create`; what goes wrong with it is raised as EventStoreUnavailable.
 
         Two answers of the store are left as they are: AggregateNotFoundError and IntegrityError.
         """
         try:
-            if self._events is None:
-                self._events = self._open()
-            yield self._events
+            yield self._opened(create)
         except (AggregateNotFoundError, IntegrityError):
             raise
+        except StorageUnavailable as error:
+            raise EventStoreUnavailable(str(self), f"{error.path}: {error.reason}") from error
         except (EventSourcingError, TopicError, sqlite3.Error, OSError) as error:
             self._drop_connections()
             raise EventStoreUnavailable(str(self), str(error) or type(error).__name__) from error
+
+    @property
+    def missing_folder(self) -> Path | None:
+        """The folder that the store is to lie in, while there is no such folder."""
+        return None if self.path is None or self.path.parent.is_dir() else self.path.parent
 
     def close(self) -> None:
         """Let go of the file; using the store again opens it again. What is in memory stays."""
         self._drop_connections()
 
+    def _opened(self, create: bool) -> JobEvents:
+        if self._events is None:
+            if not create and self.path is not None and not self.path.exists():
+                return JobEvents(_IN_MEMORY)
+            self._events = self._open()
+        return self._events
+
     def _open(self) -> JobEvents:
         if self.path is None:
-            return JobEvents({"PERSISTENCE_MODULE": "eventsourcing.popo", **_CODEC})
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+            return JobEvents(_IN_MEMORY)
+        make_folder(self.path.parent)
         settings = {
             "PERSISTENCE_MODULE": "adapters.job_store.sqlite:FullSyncFactory",
             "SQLITE_DBNAME": str(self.path),

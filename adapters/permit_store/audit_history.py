@@ -1,4 +1,4 @@
-"""AuditColumns: permits that are over, gathered as columns and packed into the files of a permit log."""
+"""AuditColumns: permits that are complete, gathered as columns and packed into the files of a permit log."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ _STORED_AS = {"granted": "<i8", "lasted": "<i8", "tokens": "<i8", "job": "<i4", 
 
 @dataclass(slots=True)
 class AuditColumns:
-    """Permits in the order in which they were over; moments are microseconds of one boot's monotonic clock.
+    """Permits in the order in which they completed; times are microseconds of one boot's monotonic clock.
 
-    `offset_us` is what has to be added to them for microseconds since 1970: one figure for all of a boot,
-    so that a wall clock that is set moves no permit against another. `eras` are the limits, each with the
-    moment from which it held; `doubts` are moments and sentences.
+    Adding `offset_us` makes them microseconds since 1970: one figure for all of a boot, so that setting the wall
+    clock moves no permit against another. `eras` are limits, each with the time from which they held;
+    `evidence_gaps` are first and last times, and a sentence.
     """
 
     offset_us: int
@@ -42,9 +42,9 @@ class AuditColumns:
         return len(self.granted)
 
     def span_us(self) -> tuple[int, int]:
-        """From the first grant to the last end, and over every doubt, in microseconds since 1970."""
-        doubted = [moment_us for gap in self.evidence_gaps for moment_us in gap[:2]]
-        return self.offset_us + min([*self.granted, *doubted]), self.offset_us + max([*self.completed, *doubted])
+        """From the first grant to the last completion, evidence gaps included, in microseconds since 1970."""
+        gap_edges = [moment_us for gap in self.evidence_gaps for moment_us in gap[:2]]
+        return self.offset_us + min([*self.granted, *gap_edges]), self.offset_us + max([*self.completed, *gap_edges])
 
     def add(self, job: str, pool: str, tokens: int, granted_us: int, completed_us: int, ending: int) -> None:
         """Add a permit."""
@@ -84,7 +84,7 @@ def unpack(data: bytes) -> AuditColumns:
     """The columns that `pack` made into a file. Raises ValueError when it is not what was written."""
     frames, is_whole = read_frames(data)
     if not is_whole or len(frames) != 2 or frames[0][:2] != ["trail", _FORMAT]:
-        raise ValueError("it is not the trail of permits that was written")
+        raise ValueError("it is not the audit history that was written")
     (_, _, count, offset_us, jobs, pools, eras, evidence_gaps), (body,) = frames
     shuffled = zstandard.ZstdDecompressor().decompress(body, max_output_size=64 * count)
     stored, at = {}, 0

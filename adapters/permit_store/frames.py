@@ -1,4 +1,4 @@
-"""How a permit record is written down: entries that can be appended, each of which tells whether it is whole."""
+"""How a permit record is written: entries that are appended, each with a checksum of its own."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ def read_frames(data: bytes) -> tuple[list[list[Any]], bool]:
 
 
 def grant_entry(permits: Sequence[GrantedPermit]) -> list[Any]:
-    """That permits were granted, alike in all but their ids."""
+    """Permits granted together, alike in all but their ids."""
     one = permits[0]
     permit_ids = one.permit_id if len(permits) == 1 else [permit.permit_id for permit in permits]
     return ["lent", permit_ids, one.tokens, one.granted_at, one.completed_at, one.pool]
 
 
 def permit_entries(permit: GrantedPermit) -> Iterator[list[Any]]:
-    """A permit as it was granted, and that it is over if it is."""
+    """A permit as it was granted, and its completion if it is complete."""
     yield grant_entry([permit])
     if permit.has_completed:
         yield ["over", permit.permit_id, permit.completed_at]

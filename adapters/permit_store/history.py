@@ -18,7 +18,7 @@ KEPT_PERMITS = 20_000
 
 
 class PermitHistory:
-    """One account's permits, cooldown and agreement; agreements of other sessions are passed over."""
+    """One account's permits, cooldown and agreement; agreements of other sessions are ignored."""
 
     def __init__(self, limits: AccountLimits, session: str) -> None:
         self.complete_since = float("-inf")
@@ -33,7 +33,7 @@ class PermitHistory:
         return len(self._completed) + len(self._outstanding)
 
     def recorded(self) -> RecordedPermits:
-        """The same as the port tells it."""
+        """The same as a value of the port."""
         permits = (*self._completed, *self._outstanding.values())
         return RecordedPermits(permits, self._cooldown_until, self.complete_since, self._agreed, self.note)
 
@@ -42,7 +42,7 @@ class PermitHistory:
         self._outstanding[permit.permit_id] = permit
 
     def end(self, permit: GrantedPermit) -> None:
-        """A permit's request is over."""
+        """A permit's request is complete."""
         self._outstanding.pop(permit.permit_id, None)
         self._completed.append(permit)
 
@@ -59,7 +59,7 @@ class PermitHistory:
         self._agreed = limits
 
     def replay(self, entry: list[Any]) -> None:
-        """Do what an entry tells."""
+        """Apply an entry."""
         match entry:
             case ["lent", permit_ids, tokens, granted_at, completed_at, *pool]:
                 for permit_id in permit_ids if isinstance(permit_ids, list) else [permit_ids]:
@@ -76,7 +76,7 @@ class PermitHistory:
                 self.agree(agreed_limits(self._limits.broker, self._limits.account, *agreement))
 
     def entries(self, now: float) -> Iterator[list[Any]]:
-        """The shortest tale from which `replay` makes the same history."""
+        """The fewest entries from which `replay` makes the same history."""
         for permit in (*self._completed, *self._outstanding.values()):
             yield from permit_entries(permit)
         if self._cooldown_until > now:
@@ -85,7 +85,7 @@ class PermitHistory:
             yield agreement_entry(self._session, self._agreed)
 
     def drop_old(self, now: float) -> None:
-        """Forget what was over long ago, or should have been and was never heard of again."""
+        """Forget permits that completed long ago, and those whose bound has passed as long ago."""
         longest = max(limit.window_seconds for limit in (self._agreed or self._limits).limits)
         counted_since = now - 2 * longest
         moment = min(now - KEPT_SECONDS, counted_since)

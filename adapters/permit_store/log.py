@@ -1,8 +1,8 @@
-"""PermitLogFile: every permit of an account for weeks, so that a run can prove itself long after it.
+"""PermitLogFile: every permit of an account for weeks, so that a run can be audited long after it.
 
-Beside the permit record, which remembers only what still counts. The newest permits are entries in one file,
-appended one by one; when there are many, those that are over are packed into a file of their own. The newest
-file says how many packed ones belong to it, so that a reader never sees a permit twice, or half of a change.
+The permit record beside it holds only what still counts. The newest permits are entries in one file, appended
+one by one; when there are many, those that are complete are packed into a file of their own. The newest file
+says how many packed ones belong to it, so that a reader never sees a permit twice, or half of a change.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from adapters.files.atomic import make_folder, replacing
 from adapters.permit_store.audit_history import pack
 from adapters.permit_store.frames import frame, read_frames
 from adapters.permit_store.notes import PermitNotes, completion_entry, floor_us, grant_entry, limits_entry
+from adapters.permit_store.ownership_files import name_of
 from domain.errors import StorageUnavailable
 from domain.limits.ledger import GrantedPermit
 from domain.limits.messages import Outcome
@@ -82,7 +82,7 @@ class PermitLogFile:
         self._note(grant_entry(job_id, permits), permits[0].granted_at)
 
     def completed(self, permit: GrantedPermit, outcome: Outcome, now: float) -> None:
-        """Note that a permit's request is over."""
+        """Note that a permit's request is complete."""
         self._note(completion_entry(permit, outcome), now)
 
     def release(self, permit_id: str, now: float) -> None:
@@ -141,7 +141,7 @@ class PermitLogFile:
         self._entries_left -= 1
 
     def _renew(self, now: float) -> None:
-        """Pack what is over, and begin a new file with the rest."""
+        """Pack the complete permits, and begin a new file with the rest."""
         self._notes.lapse(now)
         self._pack(self._notes)
         self._drop_old()
@@ -155,11 +155,11 @@ class PermitLogFile:
         self._entries_left = ENTRIES_BEFORE_PACKING
 
     def _pack(self, notes: PermitNotes) -> None:
-        """Put what is over into a file of its own; it counts once the newest file says so."""
+        """Put the complete permits into a file of their own; it counts once the newest file says so."""
         if not len(notes.completed) and not notes.completed.evidence_gaps:
             return
-        for abandoned in self._packed_folder.glob(f"{self._packed:08d}-*.trail"):
-            abandoned.unlink()
+        for left_over in self._packed_folder.glob(f"{self._packed:08d}-*.trail"):
+            left_over.unlink()
         first, last = (round(moment_us / 1e6) for moment_us in notes.completed.span_us())
         with replacing(self._packed_folder / f"{self._packed:08d}-{first}-{last}.trail") as file:
             file.write(pack(notes.completed))
@@ -177,8 +177,7 @@ class PermitLogFile:
 
 def log_path(folder: Path, broker: str, account: str) -> Path:
     """Where the newest permits of an account are."""
-    # The sign between the two is one that `quote` never leaves in a name.
-    return folder / f"{quote(broker, safe='')}@{quote(account, safe='')}.log"
+    return folder / f"{name_of(broker, account)}.log"
 
 
 def packed_path(folder: Path, broker: str, account: str) -> Path:
@@ -192,6 +191,6 @@ def number_of(packed: Path) -> int:
 
 
 def span_of(packed: Path) -> tuple[float, float]:
-    """When the first of its permits was granted and the last was over, to the second."""
+    """When the first of its permits was granted and the last completed, to the second."""
     _, first, last = packed.stem.split("-")
     return float(first), float(last)

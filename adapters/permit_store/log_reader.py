@@ -1,4 +1,4 @@
-"""Reading a permit log, while its writer is at work or long after: the history that an audit follows."""
+"""Reading a permit log, while its writer is at work or long after: the history that an audit judges."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from domain.limits.audit import AuditHistory, EvidenceGap, LimitsInForce
 def read_audit_history(folder: Path, broker: str, account: str) -> AuditHistory:
     """Every permit of an account that the log still has. Raises StorageUnavailable.
 
-    What is granted at this moment is taken to last until its bound.
+    A permit whose request is not known to be complete is taken to last until its bound.
     """
     evidence_gaps: list[EvidenceGap] = []
     newest, packed = _newest(log_path(folder, broker, account), evidence_gaps)
@@ -37,7 +37,7 @@ def _newest(path: Path, evidence_gaps: list[EvidenceGap]) -> tuple[AuditColumns,
     """What is in the newest file, and how many packed ones belong to it; None: all there are."""
     with storage_errors(path):
         data = path.read_bytes() if path.exists() else b""
-    # The last entry may be half written as we read: it is not granted yet.
+    # The last entry may be half written as we read it: its permit is not handed out yet.
     entries, _ = read_frames(data)
     if not entries or entries[0][:2] != ["log", FORMAT]:
         if data:
@@ -56,7 +56,7 @@ def _unpacked(files: list[Path], evidence_gaps: list[EvidenceGap]) -> Iterator[A
         try:
             yield unpack(file.read_bytes())
         except (OSError, ValueError) as error:
-            # It may be that the writer drops it just now: then the log begins later than we thought.
+            # The writer may be dropping it just now: the log begins later then.
             evidence_gaps.append(EvidenceGap(*span_of(file), f"{file.name} cannot be read: {error}"))
 
 

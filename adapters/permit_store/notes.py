@@ -1,4 +1,4 @@
-"""PermitNotes: what the entries of a permit log tell, as they are written and as they are read again."""
+"""PermitNotes: what the entries of a permit log say, as they are written and as they are read."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _ENDINGS = {Outcome.ANSWERED: Ending.ANSWERED, Outcome.ABANDONED: Ending.ABANDON
 
 @dataclass(frozen=True, slots=True)
 class NotedPermit:
-    """A permit whose request is not known to be over."""
+    """A permit whose request is not known to be complete."""
 
     job: str
     pool: str
@@ -29,9 +29,9 @@ class NotedPermit:
 
 
 class PermitNotes:
-    """The permits that are granted, and those that are over since the log last put some away.
+    """The permits that are under way, and those that completed since the log last put some away.
 
-    Entries are lists that begin with their kind. A grant is rounded down to a microsecond and an end
+    Entries are lists that begin with their kind. A grant is rounded down to a microsecond and a completion
     rounded up, so that the time between them only ever grows.
     """
 
@@ -62,7 +62,7 @@ class PermitNotes:
                 self.completed.evidence_gaps.append([first_us, last_us, sentence])
 
     def lapse(self, now: float | None) -> None:
-        """Take those as over whose bound has passed; without a moment, all of them."""
+        """Take those as complete whose bound has passed; without a moment, all of them."""
         lapsed = [name for name, permit in self.outstanding.items() if now is None or permit.bound_us < floor_us(now)]
         for name in lapsed:
             permit = self.outstanding.pop(name)
@@ -91,13 +91,13 @@ class PermitNotes:
         self.replay(["doubt", min(moments), max(moments), sentence])
 
     def put_away(self) -> None:
-        """Begin anew with those that are granted; the limits hold on."""
+        """Keep only the permits that are under way, and the limits in force."""
         fresh = AuditColumns(self.completed.offset_us)
         fresh.eras = self.completed.eras[-1:]
         self.completed = fresh
 
     def entries(self) -> Iterator[list[Any]]:
-        """What a new file begins with so that `replay` makes the same of it, when nothing is over yet."""
+        """What a new file begins with so that `replay` makes the same of it, when no permit is complete yet."""
         for since_us, limits in self.completed.eras:
             yield ["limits", since_us, limits]
         for permit_id, one in self.outstanding.items():
@@ -116,7 +116,7 @@ def grant_entry(job_id: str, permits: Iterable[GrantedPermit]) -> list[Any]:
 
 
 def completion_entry(permit: GrantedPermit, outcome: Outcome) -> list[Any]:
-    """A permit's request is over, and how that is known."""
+    """A permit's request is complete, and how that is known."""
     return ["over", permit.permit_id, ceil_us(permit.completed_at), int(_ENDINGS[outcome])]
 
 

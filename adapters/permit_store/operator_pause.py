@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 from pathlib import Path
-from urllib.parse import quote
 
 from adapters.files.atomic import make_folder, replacing, storage_errors
-from adapters.files.locks import is_held
+from adapters.permit_store.ownership_files import name_of
+from domain.limits.ports import AccountOwners
 
 
 class OperatorPauseFile:
     """An account's switch beside its permit record; implements `domain.limits.operator_pause.OperatorPause`.
 
     The switch is a file that is there while the account is paused, so a torn one still says so. The limiter
-    that has the account announces its cluster; whether it still has it, the lock of its record tells.
+    that has the account announces its cluster; whether anybody still has it, `owners` tell.
     """
 
-    def __init__(self, folder: Path, broker: str, account: str) -> None:
-        name = f"{quote(broker, safe='')}@{quote(account, safe='')}"
-        self._folder = folder
+    def __init__(self, folder: Path, broker: str, account: str, owners: AccountOwners) -> None:
+        name = name_of(broker, account)
+        self._folder, self._broker, self._account, self._owners = folder, broker, account, owners
         self._paused_path = folder / f"{name}.paused"
         self._address_path = folder / f"{name}.address"
-        self._lock_path = folder / f"{name}.lock"
 
     def is_paused(self) -> bool:
         """Whether an operator has paused the account."""
@@ -46,11 +45,7 @@ class OperatorPauseFile:
 
     def limiter_address(self) -> str | None:
         """The cluster where the account's limiter runs; None when nobody has the account."""
-        if not self._is_held() or not self._address_path.exists():
+        if self._owners.find(self._broker, self._account) is None or not self._address_path.exists():
             return None
         with storage_errors(self._address_path):
             return self._address_path.read_text().strip()
-
-    def _is_held(self) -> bool:
-        with storage_errors(self._lock_path):
-            return is_held(self._lock_path)

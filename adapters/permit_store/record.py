@@ -7,26 +7,21 @@ its permit is handed out: it survives any kill of this process, and a power cut 
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
-
-from filelock import FileLock, Timeout
 
 from adapters.files.atomic import make_folder, replacing, storage_errors
 from adapters.permit_store.frames import agreement_entry, frame, grant_entry, read_frames
 from adapters.permit_store.history import PermitHistory
+from adapters.permit_store.ownership_files import name_of
 from domain.errors import LimiterUnavailable, StorageUnavailable
 from domain.limits.ledger import GrantedPermit
-from domain.limits.ports import RecordedPermits
+from domain.limits.ports import AccountOwners, AccountOwnership, RecordedPermits
 from domain.limits.rates import AccountLimits
 
-LOCK_PATIENCE_SECONDS = 2.0
-"""The limiter of a driver that was killed holds its account for 1.4 s longer: Ray takes as long to notice."""
 FRAMES_BEFORE_COMPACTION = 4_000
 _FORMAT = 2
 _READABLE_FORMATS = (1, _FORMAT)
@@ -40,16 +35,21 @@ class PermitRecordFile:
     agreed before. `holder` is what a second run is told about who has the account.
     """
 
-    def __init__(self, folder: Path, limits: AccountLimits, holder: str, session: str, boot: str | None = None) -> None:
-        # The sign between the two is one that `quote` never leaves in a name.
-        name = f"{quote(limits.broker, safe='')}@{quote(limits.account, safe='')}"
-        self._limits, self._holder, self._session = limits, holder, session
+    def __init__(
+        self,
+        folder: Path,
+        limits: AccountLimits,
+        owners: AccountOwners,
+        holder: str,
+        session: str,
+        boot: str | None = None,
+    ) -> None:
+        self._limits, self._owners, self._holder, self._session = limits, owners, holder, session
         self._boot = boot or boot_identity()
-        self._folder, self._name = folder, name
-        self._path = folder / f"{name}.permits"
-        self._holder_path = folder / f"{name}.holder"
+        self._folder, self._name = folder, name_of(limits.broker, limits.account)
+        self._path = folder / f"{self._name}.permits"
         self._accounts_path = folder / "accounts"
-        self._lock = FileLock(folder / f"{name}.lock", timeout=LOCK_PATIENCE_SECONDS, thread_local=False)
+        self._ownership: AccountOwnership | None = None
         self._history = PermitHistory(limits, session)
         self._file = -1
         self._frames_left = 0
@@ -84,7 +84,7 @@ class PermitRecordFile:
             raise
 
     def completed(self, permit: GrantedPermit) -> None:
-        """Note that a permit's request is over."""
+        """Note that a permit's request is complete."""
         self._history.end(permit)
         self._write(["over", permit.permit_id, permit.completed_at])
 
@@ -108,26 +108,21 @@ class PermitRecordFile:
         if self._file >= 0:
             os.close(self._file)
             self._file = -1
-        if self._lock.is_locked:
-            self._holder_path.unlink(missing_ok=True)
-            self._lock.release(force=True)
+        if self._ownership is not None:
+            ownership, self._ownership = self._ownership, None
+            ownership.release()
 
     def _take_account(self) -> None:
-        with storage_errors(self._folder):
-            try:
-                self._lock.acquire()
-            except Timeout:
-                raise LimiterUnavailable(
-                    f"the account {self._limits.account!r} of {self._limits.broker} is in use by "
-                    f"{self._read_holder()}: wait for it, shut it down, or collect through another account"
-                ) from None
-            self._holder_path.write_text(json.dumps({"holder": self._holder, "since": time.time()}))
-
-    def _read_holder(self) -> str:
-        try:
-            return str(json.loads(self._holder_path.read_text())["holder"])
-        except (OSError, ValueError, KeyError):
-            return "another process"
+        if self._ownership is not None:
+            return
+        broker, account = self._limits.broker, self._limits.account
+        self._ownership = self._owners.claim(broker, account, self._holder)
+        if self._ownership is None:
+            holder = self._owners.find(broker, account) or "another process"
+            raise LimiterUnavailable(
+                f"the account {account!r} of {broker} is in use by {holder}: "
+                "wait for it, shut it down, or collect through another account"
+            )
 
     def _load(self, now: float) -> None:
         if not self._path.exists():
@@ -139,7 +134,7 @@ class PermitRecordFile:
             return
         _, _, boot, complete_since = entries[0]
         if boot != self._boot:
-            # Its clock tells nothing by ours, and it may be another machine's that stopped a moment ago.
+            # Its clock means nothing on ours, and it may be another machine's that stopped a moment ago.
             what = "the permit record is from before the machine started, or of another machine"
             self._distrust(now, what, self._longest_flight_seconds(entries))
             return
@@ -160,7 +155,7 @@ class PermitRecordFile:
         self._history.note = "the account is used for the first time on this machine"
 
     def _longest_flight_seconds(self, entries: list[list[Any]]) -> float:
-        """How long what the record lost may travel: as long as ours, or as anything that it still tells of."""
+        """The longest flight of what the record lost: ours, or the longest that it still holds."""
         granted = (entry for entry in entries if entry[0] == "lent")
         flights: list[float] = [bound - granted for _, _, _, granted, bound, *_ in granted]
         return max([self._limits.longest_flight_seconds, *flights])
@@ -182,8 +177,8 @@ class PermitRecordFile:
         self._frames_left = FRAMES_BEFORE_COMPACTION + len(entries)
 
     def _write(self, entry: list[Any]) -> None:
-        """Append what the history has already; now and then, and after a failure, write it all anew."""
-        if not self._lock.is_locked:
+        """Append what the history has already; now and then, and after a failure, rewrite the whole file."""
+        if self._ownership is None:
             raise StorageUnavailable(str(self._path), "the account was let go")
         try:
             if self._frames_left <= 0:
@@ -206,5 +201,5 @@ def boot_identity() -> str:
     linux = Path("/proc/sys/kernel/random/boot_id")
     if linux.exists():
         return linux.read_text().strip()
-    # Elsewhere: when the clock was zero, to ten minutes. A clock that was set, or that slept, looks like a new boot.
+    # Elsewhere: when the clock was zero, to ten minutes. Setting the clock, or sleep, looks like a new boot.
     return f"boot-{round((time.time() - time.monotonic()) / 600)}"

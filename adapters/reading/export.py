@@ -11,7 +11,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from adapters.candle_store.layout import EVERYTHING, encode_name
+from adapters.candle_store.layout import EVERYTHING, encode_name, grid_mark, interval_name
 from adapters.files.atomic import make_folder, replacing
 from adapters.optional import require
 from adapters.reading.tables import LongTable, table_columns, value_columns
@@ -56,11 +56,10 @@ def export(
 
 
 def _file_stem(dataset: Dataset) -> str:
-    parts = [encode_name(dataset.broker), encode_name(dataset.symbol), str(dataset.interval)]
-    if dataset.adjustment != "raw":
-        parts.append(encode_name(dataset.adjustment))
-    if dataset.anchor_ms:
-        parts.append(str(dataset.anchor_ms))
+    parts = [encode_name(dataset.broker), encode_name(dataset.symbol), interval_name(dataset.interval)]
+    if dataset.variant:
+        parts.append(encode_name(dataset.variant))
+    parts += filter(None, [grid_mark(dataset)])
     return "_".join(parts)
 
 

@@ -4,31 +4,31 @@
 
 One file per segment, with the columns of `LongTable`; the symbol is a column, too, since a folder's name
 alone would make the number 700 of 00700. Values in folder names are percent-encoded: BRK/B is BRK%2FB.
-A grid that does not open at 1970 has its anchor in the file's name: `all@345600000.parquet`.
+A grid that does not open at 1970 has its anchor in the file's name, a calendar grid its zone:
+`all@345600000.parquet`, `all@America%2FNew_York.parquet`.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from filelock import FileLock, Timeout
-
-from adapters.candle_store.layout import SUFFIX
+from adapters.candle_store.layout import SUFFIX, grid_mark, interval_name
 from adapters.candle_store.listing import fingerprint, segment_files
 from adapters.candle_store.segments import read_header, read_history
 from adapters.files.atomic import make_folder, replacing, storage_errors
+from adapters.files.locks import locked
 from adapters.optional import require
 from adapters.reading.tables import LongTable
 from domain.candles.dataset import Dataset
-from domain.errors import CorruptSegment, StorageUnavailable
+from domain.errors import CorruptSegment
 
 SEGMENT_KEY = b"candle-collector.segment"
 """The entry of a Parquet file's metadata that holds the fingerprint of its segment. A file without it is not ours."""
@@ -136,15 +136,16 @@ class ParquetMirror:
     def _folder_of(self, dataset: Dataset) -> Path:
         keys = {
             "broker": dataset.broker,
-            "interval": str(dataset.interval),
-            "adjustment": dataset.adjustment,
+            "interval": interval_name(dataset.interval),
+            "adjustment": dataset.stored_variant,
             "symbol": dataset.symbol,
         }
         return self._folder.joinpath(*(f"{key}={quote(value, safe='')}" for key, value in keys.items()))
 
     def _target(self, dataset: Dataset, segment: Path) -> Path:
-        anchor = f"@{dataset.anchor_ms}" if dataset.anchor_ms else ""
-        return self._folder_of(dataset) / f"{segment.name.removesuffix(SUFFIX)}{anchor}{_PARQUET}"
+        mark = grid_mark(dataset)
+        grid = f"@{mark}" if mark else ""
+        return self._folder_of(dataset) / f"{segment.name.removesuffix(SUFFIX)}{grid}{_PARQUET}"
 
     def _mirrored(self, datasets: Sequence[Dataset] | None) -> list[Path]:
         """The Parquet files of these datasets, or of all; some may be somebody else's."""
@@ -160,21 +161,9 @@ class ParquetMirror:
                     break
                 folder.rmdir()
 
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
+    def _locked(self) -> AbstractContextManager[None]:
         make_folder(self._folder)
-        lock = FileLock(self._folder / _LOCK, timeout=0)
-        with storage_errors(self._folder):
-            try:
-                lock.acquire()
-            except Timeout:
-                raise StorageUnavailable(
-                    str(self._folder), "another process is bringing this mirror up to date"
-                ) from None
-        try:
-            yield
-        finally:
-            lock.release()
+        return locked(self._folder / _LOCK, 0.0, "another process is bringing this mirror up to date")
 
 
 def _note(report: MirrorReport, segment: Path, target: Path, outcome: _Outcome | CorruptSegment) -> None:

@@ -37,7 +37,7 @@ class Holding:
     broker: str
     symbol: str
     interval: str
-    adjustment: str
+    variant: str
     bars: int
     start: datetime | None
     end: datetime | None
@@ -122,23 +122,25 @@ class CandleReader:
 
     def holdings(self, symbols: Wanted | None = None, interval: str = "", broker: str = "") -> list[Holding]:
         """What is stored of these symbols, or of all: `pandas.DataFrame(reader.holdings())` shows it well."""
-        datasets = self.datasets(interval, broker) if symbols is None else self._wanted(symbols, interval, broker)
-        return [self._holding(dataset) for dataset in datasets]
+        # Where a calendar's bars open, a dataset found before may not know as far as the store does now.
+        stored = {dataset: dataset for dataset in self.datasets(interval, broker)}
+        datasets = list(stored) if symbols is None else self._wanted(symbols, interval, broker)
+        return [self._holding(stored.get(dataset, dataset)) for dataset in datasets]
 
     def _holding(self, dataset: Dataset) -> Holding:
         coverage = self._repository.coverage(dataset, EVERYTHING)
-        interval_ms, stored = dataset.interval.duration_ms, coverage.stored
+        stored = coverage.stored
         whole = stored.extent
-        missing = SpanSet([whole]) - (stored | coverage.confirmed_empty)
+        missing = SpanSet([whole]) - (stored | coverage.denied | coverage.refused)
         return Holding(
             dataset.broker,
             dataset.symbol,
             str(dataset.interval),
-            dataset.adjustment,
-            stored.duration_ms // interval_ms,
+            dataset.variant,
+            dataset.count(stored),
             from_milliseconds(whole.start_ms) if stored else None,
             from_milliseconds(whole.end_ms) if stored else None,
-            missing.duration_ms // interval_ms,
+            dataset.count(missing),
         )
 
     def _table(

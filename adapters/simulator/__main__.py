@@ -36,7 +36,10 @@ async def _serve(options: argparse.Namespace) -> None:
         days_of=options.days_of,
     )
     stop = asyncio.Event()
+    # A script's shell starts background jobs with SIGINT ignored: Ctrl-C is not for them.
     for number in (signal.SIGINT, signal.SIGTERM):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            continue
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with exchange:
         sys.stdout.write(json.dumps({"base_url": exchange.base_url}) + "\n")

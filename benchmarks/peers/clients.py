@@ -7,9 +7,8 @@ import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from actors.cluster.builders import LimiterBuilder
 from actors.collecting.permit_client import PermitClient
 from actors.rate_limiter import RateLimiter
 from adapters.brokers.binance.gateway import BinanceGateway
@@ -25,6 +24,9 @@ from domain.limits.ports import Permit, PermitSource
 from domain.limits.usage import BrokerUsage
 from domain.spans.span_set import SpanSet
 from domain.spans.time_span import TimeSpan
+
+if TYPE_CHECKING:
+    from actors.cluster.builders import LimiterBuilder
 
 FUTURE_DAYS = TimeSpan(4_102_444_800_000, 4_102_444_800_000 + 5 * 86_400_000)
 """Five days of the year 2100: an empty answer is the least work for both sides, and it is requests that race."""

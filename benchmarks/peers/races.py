@@ -10,10 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from actors.cluster.builders import LimiterBuilder, as_actor
 from actors.cluster.session import RaySession
 from actors.rate_limiter import RateLimiter
 from actors.wiring import simulated_exchange
@@ -25,6 +24,9 @@ from benchmarks.peers.networks import LIMIT, NETWORKS, Network
 from benchmarks.peers.outcomes import Outcome, outcome
 from benchmarks.peers.redis_server import redis_server
 from domain.limits.rates import AccountLimits
+
+if TYPE_CHECKING:
+    from actors.cluster.builders import LimiterBuilder
 
 PROCESSES = (1, 4)
 SLOTS = 12
@@ -113,6 +115,8 @@ class Track:
     def _send(self, contestant: Contestant, network: Network, clients: list[Any], base_url: str) -> Any:
         import ray
 
+        from actors.cluster.builders import LimiterBuilder
+
         processes, key = len(clients), uuid4().hex
         limits = _account(contestant, network, key)
         builder = LimiterBuilder(limits, self._folder, "the benchmark", session=key)
@@ -137,6 +141,8 @@ def _limiter_actor(contestant: Contestant, builder: LimiterBuilder, processes: i
         yield None
         return
     import ray
+
+    from actors.cluster.builders import as_actor
 
     actor = as_actor(RateLimiter, **LIMITER_OPTIONS).remote(builder)
     try:

@@ -56,7 +56,7 @@ def _note(outcomes: Sequence[Outcome]) -> str:
         f"The limit is {LIMIT}, "
         f"enforced by the server over every closed sliding window; what it refused was not sent again. {networks}. "
         "Ideal: the least time without trusting the network, at the race's own mean call; who trusts it can be "
-        "faster, and is refused for it. Fairness: Jain's index over the lanes, the worst of the networks. Longest "
+        "faster, and is refused for it. Fairness: Jain's index over the slots, the worst of the networks. Longest "
         "wait: for a permit, as a multiple of the mean, the worst as well. With one request in a hundred the servers "
         f"were up to {server_ms:.0f} ms late, the clients' loops {client_ms:.0f} ms, in the worst of all races; "
         f"{DISTORTED} marks races with more than {1000 * DISTORTED_SECONDS:.0f} ms.{_vouched_note()}"

@@ -25,7 +25,8 @@ class GatewaySpec:
     scope "address", whoever shares the IP address. `limits` are what the broker documents. `charges` are the
     kinds of requests that are made for candles. A query is for at most `most_instruments`. Where
     `bars_only_where_traded` a quiet stretch has no bars; `rewrites_history` says that old bars change (adjusted
-    prices). A 429 asks for `longest_ban_seconds` at most.
+    prices). A 429 asks for `longest_ban_seconds` at most. `credentials` names the secrets it needs; each of
+    `auth_headers` is a header and its text, with a {name} where a secret goes.
     """
 
     name: str
@@ -44,6 +45,7 @@ class GatewaySpec:
     finds_listings: bool = False
     lists_symbols: bool = False
     credentials: tuple[str, ...] = ()
+    auth_headers: tuple[tuple[str, str], ...] = ()
     is_verified: bool = True
 
 

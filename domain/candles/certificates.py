@@ -14,10 +14,14 @@ import numpy as np
 from domain.candles.candles import CORE_COLUMNS, Candles, Column
 from domain.candles.completeness import Completeness
 from domain.candles.dataset import Dataset
+from domain.spans.grid import FixedGrid, Grid
 from domain.spans.time_span import TimeSpan
 
 BLOCK_BARS = 65_536
 """Content is hashed by blocks of so many bars of the grid, counted from its anchor, wherever files begin and end."""
+
+CALENDAR_BLOCK_MS = 65_536 * 3_600_000
+"""On a calendar grid a block is the bars that open in so many hours, counted from 1970."""
 
 HASH_BYTES = 32
 _ALWAYS_THERE = ("open_time_ms", *CORE_COLUMNS)
@@ -44,17 +48,16 @@ class Certificate:
 
 @dataclass(slots=True)
 class ContentHash:
-    """Takes in a dataset's bars in order, in pieces that end where blocks do."""
+    """Hashes a dataset's bars, given in order and in pieces that end where blocks do."""
 
     dataset: Dataset
     _digest: Any = field(init=False)
 
     def __post_init__(self) -> None:
-        identity = (self.dataset.broker, self.dataset.symbol, self.dataset.interval.name, self.dataset.adjustment)
-        self._digest = hashlib.blake2b(repr((*identity, self.dataset.anchor_ms)).encode(), digest_size=HASH_BYTES)
+        self._digest = hashlib.blake2b(repr(self.dataset.identity).encode(), digest_size=HASH_BYTES)
 
     def add(self, candles: Candles) -> None:
-        """Take in the next bars."""
+        """Add the next bars."""
         for number, block in _blocks(self.dataset, candles):
             self._digest.update(number.to_bytes(8, "little", signed=True) + _block_hash(block))
 
@@ -65,11 +68,13 @@ class ContentHash:
 
 def block_spans(dataset: Dataset, span: TimeSpan, blocks: int) -> Iterator[TimeSpan]:
     """The span in pieces of so many blocks, ending where blocks do."""
-    piece_ms = blocks * BLOCK_BARS * dataset.interval.duration_ms
+    by = _block_grid(dataset.grid)
+    pieces = FixedGrid(by.step_ms * blocks, by.anchor_ms)
     at_ms = span.start_ms
     while at_ms < span.end_ms:
-        end_ms = ((at_ms - dataset.anchor_ms) // piece_ms + 1) * piece_ms + dataset.anchor_ms
-        yield TimeSpan(at_ms, min(end_ms, span.end_ms))
+        edge_ms = pieces.next(at_ms)
+        end_ms = dataset.ceil_ms(edge_ms) if edge_ms < span.end_ms else span.end_ms
+        yield TimeSpan(at_ms, end_ms)
         at_ms = end_ms
 
 
@@ -97,8 +102,15 @@ def _listed(spans: Sequence[TimeSpan]) -> str:
     return f"{spans[0]}" + (f" and {len(spans) - 1:,} more spans" if len(spans) > 1 else "")
 
 
+def _block_grid(grid: Grid) -> FixedGrid:
+    """Where blocks begin and end. A calendar's bars are counted in no number: theirs are by time alone."""
+    if isinstance(grid, FixedGrid):
+        return FixedGrid(grid.step_ms * BLOCK_BARS, grid.anchor_ms)
+    return FixedGrid(CALENDAR_BLOCK_MS)
+
+
 def _blocks(dataset: Dataset, candles: Candles) -> Iterator[tuple[int, Candles]]:
-    numbers = (candles.open_time_ms - dataset.anchor_ms) // (dataset.interval.duration_ms * BLOCK_BARS)
+    numbers = _block_grid(dataset.grid).positions(candles.open_time_ms)
     edges = [0, *(np.flatnonzero(np.diff(numbers)) + 1).tolist(), len(numbers)]
     for first, last in pairwise(edges):
         if last > first:

@@ -1,4 +1,4 @@
-"""Completeness: what of a dataset's span is there, and what is not, seen against a calendar."""
+"""Completeness: what of a dataset's span is there, and what is not, compared with a calendar."""
 
 from __future__ import annotations
 
@@ -14,12 +14,14 @@ from domain.spans.time_span import TimeSpan
 
 @dataclass(frozen=True, slots=True)
 class Completeness:
-    """One dataset's span, told from what is known of it alone; all spans are on its grid.
+    """One dataset's span, judged by what is stored; all spans are on its grid.
 
     `missing` was never answered. `gaps` were answered with nothing although the calendar expects bars,
     `closed` with nothing while it expects none. `unexpected` bars are there although it expects none: the
-    calendar is suspect, not the bars. `provisional` may still change; `due` is what of it should have
-    been asked again by now. `damaged` can no longer be read, so what it held is missing.
+    calendar is suspect, not the bars. `provisional` may still change; `due` is the part of it that should have
+    been requested again by now. Of the `refused` bars came that were quarantined; `out_of_reach` is further back
+    than the broker tells, `unlisted` before or after the symbol's listing. `damaged` can no longer be read, so
+    what it held is missing.
     """
 
     dataset: Dataset
@@ -33,6 +35,9 @@ class Completeness:
     unexpected: SpanSet = NO_SPANS
     provisional: SpanSet = NO_SPANS
     due: SpanSet = NO_SPANS
+    refused: SpanSet = NO_SPANS
+    out_of_reach: SpanSet = NO_SPANS
+    unlisted: SpanSet = NO_SPANS
     damaged: tuple[DamagedSegment, ...] = ()
 
     @classmethod
@@ -54,23 +59,26 @@ class Completeness:
             expected=expected,
             stored=coverage.stored,
             missing=(coverage.missing | SpanSet(lost)).within(coverage.span),
-            gaps=coverage.confirmed_empty & expected,
-            closed=coverage.confirmed_empty - expected,
+            gaps=coverage.denied & expected,
+            closed=coverage.denied - expected,
             unexpected=coverage.stored - expected,
             provisional=coverage.provisional,
             due=coverage.due(settled_before_ms),
+            refused=coverage.refused,
+            out_of_reach=coverage.out_of_reach,
+            unlisted=coverage.unlisted,
             damaged=tuple(damaged),
         )
 
     @property
     def is_complete(self) -> bool:
-        """Whether nothing is left to be asked: gaps are answers."""
+        """Whether nothing is left to be requested: gaps are answers."""
         return not self.missing and not self.due and not self.damaged
 
     @property
     def needs_repair(self) -> bool:
-        """Whether asking again could bring anything."""
-        return not self.is_complete or bool(self.gaps)
+        """Whether requesting again could bring anything."""
+        return not self.is_complete or bool(self.gaps or self.refused or self.out_of_reach)
 
     @property
     def gap_runs(self) -> list[tuple[TimeSpan, int]]:

@@ -16,9 +16,9 @@ Timestamps = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class KnownSpans:
-    """Sorted, disjoint pieces `[start, end)`, each with the moment since when it is known.
+    """Sorted, disjoint pieces `[start, end)`, each with the time since when it is known.
 
-    Two pieces that touch differ in that moment; a job that asks page by page leaves one piece a page.
+    Two pieces that touch differ in that time: a job that works page by page leaves one piece a page.
     """
 
     start_ms: Timestamps
@@ -54,19 +54,27 @@ class KnownSpans:
         return (pieces >= 0) & (openings < self.end_ms[pieces])
 
     def answered(self, asked: TimeSpan, as_of_ms: int) -> KnownSpans:
-        """With one more answer: what was known already stays known since then."""
+        """With one more answer; what was known before keeps its time."""
         return KnownSpans.of([asked], as_of_ms).painted_over_by(self)
 
-    def changed(self, openings: Timestamps, interval_ms: int, as_of_ms: int) -> KnownSpans:
-        """With bars that came only now, in spans answered before."""
+    def changed(self, openings: Timestamps, ends: Timestamps, as_of_ms: int) -> KnownSpans:
+        """With bars that came only now, in spans answered before: their openings, and where each of them ends."""
         if not len(openings):
             return self
-        return self.painted_over_by(
-            KnownSpans(openings, openings + interval_ms, np.full(len(openings), as_of_ms, np.int64))
-        )
+        return self.painted_over_by(KnownSpans(openings, ends, np.full(len(openings), as_of_ms, np.int64)))
+
+    def without(self, spans: SpanSet) -> KnownSpans:
+        """As if these spans had never been answered."""
+        if not len(self) or not spans:
+            return self
+        gone = KnownSpans.of(spans, 0)
+        edges = np.unique(np.concatenate([self.start_ms, self.end_ms, gone.start_ms, gone.end_ms]))
+        starts, ends = edges[:-1], edges[1:]
+        left = self.holds(starts) & ~gone.holds(starts)
+        return _joined(starts[left], ends[left], self.since(starts)[left]) if left.any() else KnownSpans.nothing()
 
     def painted_over_by(self, upper: KnownSpans) -> KnownSpans:
-        """The pieces of both; where both know something, the upper one's moment holds."""
+        """The pieces of both; where both know something, the upper one's time holds."""
         if not len(self) or not len(upper):
             return upper if len(upper) else self
         edges = np.unique(np.concatenate([self.start_ms, self.end_ms, upper.start_ms, upper.end_ms]))
@@ -81,7 +89,7 @@ class KnownSpans:
         return all(np.array_equal(left, right) for left, right in zip(mine, theirs, strict=True))
 
     def columns(self) -> tuple[Timestamps, Timestamps, Timestamps]:
-        """Starts, ends and moments."""
+        """Starts, ends and times."""
         return self.start_ms, self.end_ms, self.since_ms
 
     def __len__(self) -> int:

@@ -13,21 +13,22 @@ from domain.candles.coverage import Coverage
 from domain.candles.dataset import Dataset
 from domain.candles.history import ALWAYS_KNOWN_MS, SaveResult
 from domain.candles.revisions import Revisions
+from domain.candles.span_states import NO_STATES, SpanStates
 from domain.candles.validation import QuarantinedCandle
 from domain.spans.span_set import SpanSet
 from domain.spans.time_span import TimeSpan
 
 
 class CollectingClaim(Protocol):
-    """The right to ask the broker for one dataset's candles, for one collector at a time over all processes.
+    """The exclusive right to collect one dataset, for one collector at a time over all processes.
 
-    A context manager: leaving it lets go of the right, and so does the end of the process, however it comes.
+    A context manager: leaving it releases the right, and so does the end of the process, however it comes.
     """
 
     def try_take(self) -> bool:
         """Take the right if nobody has it; never waits. Blocking I/O: call it in a thread.
 
-        A take that is overtaken by the end of the context lets go by itself.
+        If the context exits first, nothing is taken, or what was taken is released.
         """
 
     def __enter__(self) -> Self: ...
@@ -37,7 +38,7 @@ class CollectingClaim(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class DamagedSegment:
-    """A part of the store that is not what was written: why, and the span whose answers it held."""
+    """A part of the store that is no longer what was written: why, and the span whose answers it held."""
 
     path: str
     reason: str
@@ -56,7 +57,7 @@ class CandlePiece(Protocol):
     def copy_into(self, columns: Mapping[str, Column]) -> None:
         """Write every column into the one of its name there: as long as this is, and of the same type.
 
-        Raises CorruptSegment, and has then written anything.
+        Raises CorruptSegment; the columns may hold anything then.
         """
 
     def __len__(self) -> int: ...
@@ -66,7 +67,7 @@ class CandleRepository(Protocol):
     """Candles and their coverage, durable together. Blocking: call it in a thread."""
 
     def coverage(self, dataset: Dataset, span: TimeSpan) -> Coverage:
-        """What of the span is stored, confirmed empty or provisional. Raises CorruptSegment."""
+        """What is known of the span, by state. Raises CorruptSegment."""
 
     def save(
         self,
@@ -75,12 +76,15 @@ class CandleRepository(Protocol):
         candles: Candles,
         provisional_from_ms: int | None = None,
         as_of_ms: int = ALWAYS_KNOWN_MS,
+        states: SpanStates = NO_STATES,
+        source: str = "",
     ) -> SaveResult:
-        """Add candles, all of them inside `asked`, and note that `asked` was answered in full.
+        """Add candles, all of them inside `asked`, and note that `asked` was answered in full, but for
+        the spans inside of it that are said to be in one of these states.
 
         Bars that open at or after `provisional_from_ms` may still change: their span is provisional until
         it is answered again. `as_of_ms` is when the answer came; the old values of a bar that comes
-        with others are kept, see `revisions`.
+        with others are kept, see `revisions`. `source` is where the candles came from, if that is to be kept.
         Durable and atomic when it returns; the newest wins; saving the same again writes nothing.
         """
 
@@ -98,13 +102,12 @@ class CandleRepository(Protocol):
     ) -> Iterator[tuple[Dataset, CandlePiece]]:
         """The same of these datasets, one after another: each in pieces as they lie, which follow each other in time.
 
-        A piece is read when it is soon asked for: memory goes with the few that are under way, as long as
-        the caller lets go of them. Whoever stops early drops the iterator or closes it. The pieces of one
-        iterator are for one thread.
+        Pieces are read a few ahead, so memory holds only those few, as long as the caller lets go of them. A caller
+        that stops early drops or closes the iterator. The pieces of one iterator are for one thread.
         """
 
     def rows_at_most(self, datasets: Sequence[Dataset], span: TimeSpan) -> int:
-        """As many candles as `read_pieces` can give at most, as the store is now; cheap. Raises CorruptSegment."""
+        """The most candles that `read_pieces` can give, as the store is now; cheap. Raises CorruptSegment."""
 
     def revisions(self, dataset: Dataset, span: TimeSpan) -> Revisions:
         """What the broker changed of the span's bars after they were stored. Raises CorruptSegment."""
@@ -131,5 +134,5 @@ class TradingCalendar(Protocol):
     def expected(self, dataset: Dataset, span: TimeSpan) -> SpanSet:
         """The runs of bars in which candles are expected, inside the span, on its grid.
 
-        Raises ValueError for a span of which the calendar has not been told.
+        Raises ValueError for a span that the calendar does not know.
         """

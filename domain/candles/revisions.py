@@ -41,7 +41,7 @@ class Revisions:
 
 @dataclass(frozen=True, eq=False)
 class ReplacedBars:
-    """The older values of bars, sorted by opening and then in the order they were replaced."""
+    """The older values of bars, sorted by opening, and then in the order in which they were replaced."""
 
     replaced_at_ms: NDArray[np.int64]
     bars: RawCandles

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from domain.candles.dataset import Dataset
+from domain.spans.grid import FixedGrid, Grid
 from domain.spans.span_set import SpanSet
 from domain.spans.time_span import TimeSpan
 
@@ -54,9 +55,9 @@ class AlwaysOpen:
 
 @dataclass(frozen=True, eq=False)
 class MarketSessions:
-    """A market's sessions as columns: a value that travels, with nothing behind it.
+    """A market's sessions as columns: a plain value, which needs no library to be used.
 
-    `known` is the span of which the sessions are told; whoever asks beyond it is refused.
+    `known` is the span whose sessions it holds; a span beyond it is refused.
     """
 
     name: str
@@ -94,20 +95,24 @@ class MarketSessions:
             return SpanSet()
         if not self.known.covers(aligned):
             raise ValueError(f"the sessions of {self.name} are told for {self.known}, not for all of {aligned}")
-        starts, ends = self._bars(dataset)
-        first = int(np.searchsorted(ends, aligned.start_ms, side="right"))
-        last = int(np.searchsorted(starts, aligned.end_ms, side="left"))
-        starts = np.maximum(starts[first:last], aligned.start_ms)
-        ends = np.minimum(ends[first:last], aligned.end_ms)
+        starts, ends = self._bars(dataset, aligned)
         return SpanSet(map(TimeSpan, starts.tolist(), ends.tolist()))
 
-    def _bars(self, dataset: Dataset) -> tuple[Timestamps, Timestamps]:
-        duration_ms = dataset.interval.duration_ms
-        if duration_ms < DAY_MS:
-            opening = (self.opens_ms - dataset.anchor_ms) // duration_ms
-            closing = -((dataset.anchor_ms - self.closes_ms) // duration_ms)
-        else:
-            moments = self.middles_ms if dataset.anchor_ms % DAY_MS else self.dates_ms
-            opening = (moments - dataset.anchor_ms) // duration_ms
-            closing = opening + 1
-        return opening * duration_ms + dataset.anchor_ms, closing * duration_ms + dataset.anchor_ms
+    def _bars(self, dataset: Dataset, aligned: TimeSpan) -> tuple[Timestamps, Timestamps]:
+        grid = dataset.grid
+        if dataset.interval.is_within_a_day:
+            first = int(np.searchsorted(self.closes_ms, aligned.start_ms, side="right"))
+            last = int(np.searchsorted(self.opens_ms, aligned.end_ms, side="left"))
+            opens = np.maximum(self.opens_ms[first:last], aligned.start_ms)
+            closes = np.minimum(self.closes_ms[first:last], aligned.end_ms)
+            return grid.floors(opens), grid.ends(closes - 1)
+        moments = self.dates_ms if _opens_at_midnight(grid, aligned) else self.middles_ms
+        first, last = np.searchsorted(moments, [aligned.start_ms, aligned.end_ms]).tolist()
+        return grid.floors(moments[first:last]), grid.ends(moments[first:last])
+
+
+def _opens_at_midnight(grid: Grid, aligned: TimeSpan) -> bool:
+    """Whether every bar opens at midnight UTC."""
+    if isinstance(grid, FixedGrid):
+        return grid.anchor_ms % DAY_MS == 0
+    return not np.any(grid.openings([aligned]) % DAY_MS)

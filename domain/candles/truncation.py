@@ -52,11 +52,10 @@ class TruncationCheck:
         self._last_page_ends_ms = to_ask[-1].end_ms if to_ask else known.span.end_ms
         self._reach_ms = reach_ms
         self._fetch = fetch
-        self._duration_ms = dataset.interval.duration_ms
         self._stored = SpanSet()
-        self._confirmed_empty = SpanSet()
+        self._denied_before = SpanSet()
         self._has_bars = False
-        self._latest_ms = NEVER_MS
+        self._latest_end_ms = NEVER_MS
         self._agreed_until_ms = NEVER_MS
         self.know(known)
 
@@ -68,7 +67,7 @@ class TruncationCheck:
     def know(self, coverage: Coverage) -> None:
         """Take note of what is stored around the page in hand: by this collector, or by another."""
         self._stored = coverage.stored | coverage.provisional
-        self._confirmed_empty = coverage.confirmed_empty
+        self._denied_before = coverage.denied
         self._has_bars = self._has_bars or bool(self._stored)
 
     async def verified(self, answer: ValidatedCandles, again: ValidatedCandles | None = None) -> list[ValidatedCandles]:
@@ -88,7 +87,7 @@ class TruncationCheck:
             self._agreed_until_ms = doubtful.end_ms
         if len(answer.openings):
             self._has_bars = True
-            self._latest_ms = max(self._latest_ms, int(answer.openings[-1]))
+            self._latest_end_ms = max(self._latest_end_ms, self._dataset.later(int(answer.openings[-1]), 1))
         return [*earlier, answer]
 
     def findings(self, answer: ValidatedCandles) -> dict[str, int]:
@@ -113,26 +112,24 @@ class TruncationCheck:
             return None
         if not len(answer.openings) and not self._stands_out(answer.answered):
             return None
-        return TimeSpan(int(left_out[0]), int(left_out[-1]) + self._duration_ms)
+        return TimeSpan(int(left_out[0]), self._dataset.later(int(left_out[-1]), 1))
 
     def _stands_out(self, empty: TimeSpan) -> bool:
         """Whether an empty answer is next to bars, or the last word on a symbol without any."""
         if not self._has_bars:
             return empty.end_ms >= self._last_page_ends_ms
-        before, after = self._expected_before(empty.start_ms), self._expected_after(empty.end_ms)
-        has_bars_before = self._last_bar_before(empty.start_ms) >= before + self._duration_ms - self._reach_ms
+        before, after = self._expected_until(empty.start_ms), self._expected_from(empty.end_ms)
+        has_bars_before = self._bars_until(empty.start_ms) > before - self._reach_ms
         return has_bars_before or self._first_bar_from(empty.end_ms) < after + self._reach_ms
 
     async def _answers_before(self, answer: ValidatedCandles) -> list[ValidatedCandles]:
         """Ask once more what was answered with nothing right before this answer, which has bars."""
-        before = self._expected_before(answer.answered.start_ms)
-        last_bar_ms = self._last_bar_before(answer.answered.start_ms)
-        is_explained = before <= max(last_bar_ms, self._agreed_until_ms - self._duration_ms)
-        if not len(answer.openings) or before < self._span.start_ms or is_explained:
+        end_ms, known_ms = self._expected_until(answer.answered.start_ms), self._bars_until(answer.answered.start_ms)
+        is_explained = end_ms <= max(known_ms, self._agreed_until_ms)
+        if not len(answer.openings) or end_ms <= self._span.start_ms or is_explained:
             return []
-        end_ms = before + self._duration_ms
-        start_ms = max(self._span.start_ms, end_ms - self._reach_ms, last_bar_ms + self._duration_ms)
-        doubtful = TimeSpan(start_ms, end_ms)
+        start_ms = max(self._span.start_ms, end_ms - self._reach_ms, known_ms)
+        doubtful = self._dataset.align(TimeSpan(start_ms, end_ms))
         if not len(self._expected(doubtful)):
             return []
         again = await self._fetch(doubtful)
@@ -164,27 +161,28 @@ class TruncationCheck:
         return np.setdiff1d(expected, answer.openings, assume_unique=True)
 
     def _denied(self, span: TimeSpan) -> SpanSet:
-        return self._confirmed_empty.within(span)
+        return self._denied_before.within(span)
 
     def _expected(self, span: TimeSpan) -> Openings:
         return self._dataset.openings(self._calendar.expected(self._dataset, span))
 
-    def _expected_before(self, moment_ms: int) -> int:
-        """The last opening before the moment in which a bar is expected; where none is near, the one right before."""
+    def _expected_until(self, moment_ms: int) -> int:
+        """The end of the last bar that is expected before the moment; where none is near, the moment."""
         start_ms = max(self._span.start_ms, moment_ms - LONGEST_CLOSURE_MS)
         runs = self._calendar.expected(self._dataset, TimeSpan(min(start_ms, moment_ms), moment_ms))
-        return (runs[-1].end_ms if runs else moment_ms) - self._duration_ms
+        return runs[-1].end_ms if runs else moment_ms
 
-    def _expected_after(self, moment_ms: int) -> int:
+    def _expected_from(self, moment_ms: int) -> int:
         """The first opening from the moment on in which a bar is expected; where none is near, the moment."""
         end_ms = min(self._span.end_ms, moment_ms + LONGEST_CLOSURE_MS)
         runs = self._calendar.expected(self._dataset, TimeSpan(moment_ms, max(moment_ms, end_ms)))
         return runs[0].start_ms if runs else moment_ms
 
-    def _last_bar_before(self, moment_ms: int) -> int:
+    def _bars_until(self, moment_ms: int) -> int:
+        """The end of the last bar before the moment that is stored, or came."""
         position = bisect_left(self._stored, moment_ms, key=lambda run: run.start_ms)
-        stored_ms = min(self._stored[position - 1].end_ms, moment_ms) - self._duration_ms if position else NEVER_MS
-        return max(stored_ms, self._latest_ms if self._latest_ms < moment_ms else NEVER_MS)
+        stored_ms = min(self._stored[position - 1].end_ms, moment_ms) if position else NEVER_MS
+        return max(stored_ms, self._latest_end_ms if self._latest_end_ms <= moment_ms else NEVER_MS)
 
     def _first_bar_from(self, moment_ms: int) -> int:
         position = bisect_left(self._stored, moment_ms + 1, key=lambda run: run.end_ms)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from domain.candles.candles import Candles, RawCandles
 from domain.candles.dataset import Dataset
+from domain.spans.grid import FixedGrid
 from domain.spans.time_span import TimeSpan
 
 DUPLICATE = "duplicate"
@@ -47,8 +48,8 @@ class ValidatedCandles:
     """A page after judgement.
 
     `answered` is the part of the span whose bars are all final; save the candles as the answer to it.
-    It includes the openings of quarantined bars: they were asked and the answer is kept, so asking
-    again would only bring the same bad bar. That holds only for pages worth saving: of a page that
+    It includes the openings of quarantined bars: they were answered, and requesting them again would only
+    bring the same bad bar. That holds only for pages worth saving: of a page that
     `is_mostly_bad` nothing may be saved. `forming` counts bars dropped because they had not closed by
     `closed_before_ms`.
     """
@@ -71,7 +72,7 @@ class ValidatedCandles:
 
     @property
     def openings(self) -> NDArray[np.int64]:
-        """The sorted openings inside `answered` of which something came, be it refused."""
+        """The sorted openings inside `answered` for which a bar came, accepted or refused."""
         came = np.array([refused.open_time_ms for refused in self.quarantined], np.int64)
         inside = came[(came >= self.answered.start_ms) & (came < self.answered.end_ms)]
         return np.union1d(self.candles.open_time_ms, inside) if len(inside) else self.candles.open_time_ms
@@ -107,7 +108,7 @@ def obeys_the_rules(candles: Candles, dataset: Dataset, span: TimeSpan) -> bool:
 
 
 def _is_clean(raw: RawCandles, dataset: Dataset, answered: TimeSpan) -> bool:
-    """Whether every bar is in order, final and beyond reproach: nearly every page is, and is told so in one look.
+    """Whether every bar is in order, final and sound: nearly every page is, and one pass shows it.
 
     Every comparison is false for a NaN, so none slips through.
     """
@@ -118,7 +119,7 @@ def _is_clean(raw: RawCandles, dataset: Dataset, answered: TimeSpan) -> bool:
         opens[0] >= answered.start_ms
         and opens[-1] < answered.end_ms
         and np.all(opens[1:] > opens[:-1])
-        and not np.any((opens - dataset.anchor_ms) % dataset.interval.duration_ms)
+        and np.all(dataset.grid.are_openings(opens))
         and np.all(raw.low <= raw.open)
         and np.all(raw.low <= raw.close)
         and np.all(raw.high >= raw.open)
@@ -136,19 +137,22 @@ def _forming(raw: RawCandles, dataset: Dataset, span: TimeSpan, closed_before_ms
     Times far outside the span (microseconds taken for milliseconds, say) are no forming bars: were they
     dropped as such, a page of garbage would pass for a confirmed empty one.
     """
-    opens = raw.open_time_ms
-    duration_ms = dataset.interval.duration_ms
-    latest_ms = max(span.end_ms, closed_before_ms + duration_ms)
-    return (opens > closed_before_ms - duration_ms) & (opens <= latest_ms)
+    opens, grid = raw.open_time_ms, dataset.grid
+    if closed_before_ms >= grid.known.end_ms:
+        return np.zeros(len(opens), np.bool_)
+    if isinstance(grid, FixedGrid):
+        latest_ms = max(span.end_ms, closed_before_ms + grid.step_ms)
+        return (opens > closed_before_ms - grid.step_ms) & (opens <= latest_ms)
+    return (opens >= grid.floor(closed_before_ms)) & (opens <= max(span.end_ms, grid.next(closed_before_ms)))
 
 
 def _broken_rules(raw: RawCandles, dataset: Dataset, span: TimeSpan) -> Codes:
     """The first rule that each bar breaks, 0 for none."""
-    opens, duration_ms = raw.open_time_ms, dataset.interval.duration_ms
+    opens = raw.open_time_ms
     prices = (raw.open, raw.high, raw.low, raw.close)
     broken: tuple[Mask, ...] = (
         (opens < span.start_ms) | (opens >= span.end_ms),
-        opens % duration_ms != dataset.anchor_ms % duration_ms,
+        ~dataset.grid.are_openings(opens),
         ~np.logical_and.reduce([np.isfinite(price) for price in prices]),
         np.logical_or.reduce([price <= 0 for price in prices]),
         ~np.isfinite(raw.volume),
@@ -192,5 +196,5 @@ def _quarantined(raw: RawCandles, codes: Codes) -> tuple[QuarantinedCandle, ...]
 def _final_part(dataset: Dataset, span: TimeSpan, closed_before_ms: int) -> TimeSpan:
     """The span up to the first opening whose bar had not closed, on the grid."""
     aligned = dataset.align(span)
-    end_ms = min(aligned.end_ms, dataset.floor_ms(closed_before_ms))
+    end_ms = min(aligned.end_ms, dataset.closed_by(closed_before_ms))
     return TimeSpan(aligned.start_ms, max(aligned.start_ms, end_ms))

@@ -8,6 +8,34 @@ from dataclasses import dataclass, field
 from domain.jobs.batches import BatchReport, SymbolFailure
 
 
+@dataclass(frozen=True, slots=True)
+class Work:
+    """How much is done of how much, in symbols: half the pages of one are 0.5, one that was given up is 1."""
+
+    done: float
+    total: int
+
+    @property
+    def left(self) -> float:
+        return self.total - self.done
+
+    @property
+    def share(self) -> float:
+        """0 to 1."""
+        return self.done / self.total if self.total else 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Early:
+    """What the claims of a batch have come to: symbols proven complete, and all that is collected.
+
+    `collected` is in symbols: those that are complete, and of the others the part that is there.
+    """
+
+    completed: int = 0
+    collected: float = 0.0
+
+
 @dataclass(slots=True)
 class BatchLedger:
     """The batches of all rounds: first the whole plan, then for each retry its failed symbols.
@@ -25,11 +53,12 @@ class BatchLedger:
     _later_rounds: dict[int, tuple[str, ...]] = field(default_factory=dict)
     _failed_early: dict[int, set[str]] = field(default_factory=dict)
     """Unfinished batch -> its symbols that failed already, and are not handed out with it again."""
-    _completed_early: dict[int, int] = field(default_factory=dict)
-    """Unfinished batch of the first round -> the most symbols one of its claims has completed."""
+    _early: dict[int, Early] = field(default_factory=dict)
+    """Unfinished batch -> the most that one of its claims has come to; symbols of the first round only complete."""
     _given_back: set[int] = field(default_factory=set)
     """Batches reported unfinished in this epoch."""
     _completed: int = 0
+    _work_finished: int = 0
 
     @property
     def batches_total(self) -> int:
@@ -41,11 +70,20 @@ class BatchLedger:
 
     @property
     def symbols_completed(self) -> int:
-        return self._completed + sum(self._completed_early.values())
+        return self._completed + sum(early.completed for early in self._early.values())
 
-    def completed_early(self, batch: int) -> int:
-        """How many of them are of that batch, while it is not finished."""
-        return self._completed_early.get(batch, 0)
+    @property
+    def work(self) -> Work:
+        """The work of all rounds: a symbol that is retried is work once more. It is never undone."""
+        failed = sum(map(len, self._failed_early.values()))
+        done = self._work_finished + failed + sum(early.collected for early in self._early.values())
+        return Work(done, self.symbols_total + sum(map(len, self._later_rounds.values())))
+
+    def early(self, batch: int) -> Early:
+        """What the claims of that batch have come to so far; all of it, once it is finished."""
+        if batch in self._finished:
+            return Early(self._size(batch), float(self._size(batch)))
+        return self._early.get(batch, Early())
 
     def remaining(self, plan_symbols: Sequence[str]) -> list[tuple[int, tuple[str, ...]]]:
         """The unfinished batches in order, each with the symbols it still has to collect."""
@@ -67,7 +105,9 @@ class BatchLedger:
         over |= self._failed_early.get(report.batch, set())
         return report.finished or len(over) >= self._size(report.batch)
 
-    def record(self, batch: int, finished: bool, completed: int, failures: Iterable[SymbolFailure]) -> None:
+    def record(
+        self, batch: int, finished: bool, completed: int, in_part: float, failures: Iterable[SymbolFailure]
+    ) -> None:
         """Take in one report; `completed` counts the symbols that this claim found or made complete."""
         new = {failure.symbol: failure for failure in failures}
         self.failures.update(new)
@@ -78,10 +118,13 @@ class BatchLedger:
             return
         self._given_back.add(batch)
         self._failed_early[batch] = failed
-        if batch not in self._later_rounds:
-            # A retried symbol counts as failed until its batch is finished: not as both.
-            most = max(completed, self._completed_early.get(batch, 0))
-            self._completed_early[batch] = min(most, self._size(batch) - len(failed))
+        early, most = self.early(batch), self._size(batch) - len(failed)
+        # A retried symbol counts as failed until its batch is finished: not as both.
+        most_completed = 0 if batch in self._later_rounds else most
+        self._early[batch] = Early(
+            min(max(completed, early.completed), most_completed),
+            min(max(completed + in_part, early.collected), float(most)),
+        )
 
     def begin_epoch(self) -> None:
         """Every unfinished batch may be claimed, and given back, anew."""
@@ -110,8 +153,9 @@ class BatchLedger:
     def _finish(self, batch: int, failed: set[str]) -> None:
         self._finished.add(batch)
         self._completed += self._size(batch) - len(failed)
-        for early in (self._failed_early, self._completed_early):
-            early.pop(batch, None)
+        self._work_finished += self._size(batch)
+        self._failed_early.pop(batch, None)
+        self._early.pop(batch, None)
         for symbol in self._later_rounds.get(batch, ()):
             if symbol not in failed:
                 self.failures.pop(symbol, None)

@@ -20,7 +20,7 @@ class SymbolFailure:
 
 @dataclass(frozen=True, slots=True)
 class BatchWork:
-    """A claimed batch: its number in the job, its symbols, and the epoch to report it under."""
+    """A claimed batch: its number in the job, its symbols, and the epoch of the claim, to report it under."""
 
     batch: int
     epoch: int
@@ -29,7 +29,7 @@ class BatchWork:
 
 @dataclass(frozen=True, slots=True)
 class BatchReport:
-    """What became of a batch in one epoch.
+    """What became of a batch; `epoch` is that of its claim.
 
     `finished` is False when the worker was stopped on the way: the batch will be handed out again,
     and `completed` and `failed` then name what need not be done twice. Counts are of this claim only.
@@ -46,6 +46,8 @@ class BatchReport:
     requests: int = 0
     findings: Mapping[str, int] = field(default_factory=dict)
     timings: Timings = NOTHING_TIMED
+    in_part: float = 0.0
+    """What is collected of symbols that are neither completed nor failed, in symbols: half of one is 0.5."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,10 +9,15 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any
 
+from domain.brokers.gateway import Gateway
+from domain.brokers.queries import Instrument, Wanted
+from domain.candles.ports import TradingCalendar
 from domain.errors import PermitImpossible
+from domain.jobs.request import CollectionRequest
 from domain.jobs.simulation import Batches, Slots, simulated_makespan_seconds, slots_makespan_seconds, widened
 from domain.jobs.timings import Timings
 from domain.limits.rates import RateLimit, ideal_makespan_seconds
+from domain.spans.span_set import SpanSet
 
 MOST_SIMULATED = 100_000
 """Requests up to which a job is simulated request by request. Above, how its ends look no longer matters."""
@@ -180,3 +185,12 @@ def _limited_seconds(requests: int, limit: RateLimit, weight: int, held_seconds:
 
 def _slots_seconds(batches: Batches, slots: Slots, timings: Timings) -> float:
     return slots_makespan_seconds(batches, slots, timings.mean_page_seconds, timings.mean_turnaround_seconds)
+
+
+def queries_per_symbol(gateway: Gateway, calendar: TradingCalendar, request: CollectionRequest) -> float:
+    """How many queries a symbol of the request takes of which nothing is stored; a part of one that names several."""
+    symbols = request.symbols[: gateway.spec.most_instruments]
+    datasets = [gateway.dataset(symbol, request.interval) for symbol in symbols]
+    span = datasets[0].align(request.span)
+    whole = Wanted(SpanSet([span]), calendar.expected(datasets[0], span))
+    return len(gateway.queries({Instrument.of(dataset): whole for dataset in datasets}, span.end_ms)) / len(datasets)

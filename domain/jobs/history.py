@@ -1,4 +1,4 @@
-"""HistoryEntry: one event of a job, as a person reads it."""
+"""HistoryEntry: one event of a job, with who was behind it."""
 
 from __future__ import annotations
 
@@ -9,10 +9,14 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class HistoryEntry:
-    """What happened, when and why. `version` counts the job's events from 1; `details` are plain JSON values."""
+    """What happened, when, why, and who gave the command, like "alice@host: candles pause"; "" where nobody did.
+
+    `version` counts the job's events from 1; `details` are plain JSON values.
+    """
 
     version: int
     timestamp: datetime
     event: str
     reason: str
     details: dict[str, Any] = field(default_factory=dict)
+    by: str = ""

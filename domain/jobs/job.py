@@ -11,26 +11,22 @@ from uuid import UUID
 from eventsourcing.domain import Aggregate, event
 
 from domain.candles.findings import added
-from domain.errors import IllegalTransition, StaleEpoch
-from domain.jobs.batch_ledger import BatchLedger
+from domain.errors import IllegalTransition
+from domain.jobs.batch_ledger import BatchLedger, Early, Work
 from domain.jobs.batches import BatchReport, SymbolFailure
 from domain.jobs.plan import CollectionPlan, job_id_of, job_uuid, request_key_of, require_zone
 from domain.jobs.request import CollectionRequest, OnTooManyFailures
 from domain.jobs.running_time import RunningTime
-from domain.jobs.status import TRANSITIONS, JobStatus
+from domain.jobs.status import TOO_MANY_FAILURES, TRANSITIONS, JobStatus
 from domain.jobs.timings import Timings
-
-__all__ = ["TOO_MANY_FAILURES", "TRANSITIONS", "CollectionJob", "JobStatus"]
-
-TOO_MANY_FAILURES = "too_many_failures"
 
 
 class CollectionJob(Aggregate):
     """A job from submission to its end.
 
     Commands check and decide; the methods under `@event` only assign, for they run again on every reload. Moments
-    are passed in, with a time zone. `reason` is that of the last change of status. A command repeated under its
-    `command_id` does nothing, since its first time may have been stored without anyone hearing of it.
+    are passed in, with a time zone. `reason` is that of the last change of status; `by` says who gave a command, "" for
+    nobody. A command repeated under its `command_id` does nothing: its first time may have been stored unheard.
     """
 
     TOPIC = "CollectionJob"
@@ -52,15 +48,10 @@ class CollectionJob(Aggregate):
         self.batch_size = batch_size
         self.allowed_failures = allowed_failures
         self.on_too_many_failures = OnTooManyFailures(on_too_many_failures)
-        self.status = JobStatus.PENDING
-        self.reason = ""
-        self.epoch = 0
+        self.status, self.reason, self.epoch = JobStatus.PENDING, "", 0
         self.started_at: datetime | None = None
         self.completed_at: datetime | None = None
-        self.candles_saved = 0
-        self.candles_quarantined = 0
-        self.pages = 0
-        self.requests = 0
+        self.candles_saved = self.candles_quarantined = self.pages = self.requests = 0
         self.findings: dict[str, int] = {}
         self.timings: list[Timings] = []
         self._batches = BatchLedger(symbols_total, batch_size)
@@ -95,9 +86,14 @@ class CollectionJob(Aggregate):
         """Symbols proven complete, those of batches still under way included."""
         return self._batches.symbols_completed
 
-    def completed_early(self, batch: int) -> int:
-        """How many of these are of that batch, while it is not finished."""
-        return self._batches.completed_early(batch)
+    @property
+    def work(self) -> Work:
+        """How much of the job is done, retries included."""
+        return self._batches.work
+
+    def early(self, batch: int) -> Early:
+        """What is done of that batch."""
+        return self._batches.early(batch)
 
     @property
     def failed_symbols(self) -> dict[str, SymbolFailure]:
@@ -121,36 +117,34 @@ class CollectionJob(Aggregate):
         """The unfinished batches in order, with the symbols still to be collected in each: never none."""
         return self._batches.remaining(plan.symbols)
 
-    def start(self, reason: str = "", *, timestamp: datetime) -> None:
+    def start(self, reason: str = "", *, timestamp: datetime, by: str = "") -> None:
         """PENDING -> RUNNING, in the first epoch."""
         self._check("start", timestamp)
-        self._started(epoch=self.epoch + 1, reason=reason, timestamp=timestamp)
+        self._started(epoch=self.epoch + 1, reason=reason, by=by, timestamp=timestamp)
 
-    def resume(self, reason: str = "", *, timestamp: datetime, command_id: str = "") -> None:
+    def resume(self, reason: str = "", *, timestamp: datetime, command_id: str = "", by: str = "") -> None:
         """PAUSED -> RUNNING, in a new epoch and with a fresh allowance of failures."""
         if not self._is_done("resume", command_id):
             self._check("resume", timestamp)
-            self._resumed(epoch=self.epoch + 1, reason=reason, command_id=command_id, timestamp=timestamp)
+            self._resumed(epoch=self.epoch + 1, reason=reason, command_id=command_id, by=by, timestamp=timestamp)
 
-    def take_over(self, reason: str = "", *, timestamp: datetime) -> None:
+    def take_over(self, reason: str = "", *, timestamp: datetime, by: str = "") -> None:
         """Go on RUNNING in a new epoch, under a new coordinator: the last one is gone."""
         self._check("take_over", timestamp)
-        self._taken_over(epoch=self.epoch + 1, reason=reason, timestamp=timestamp)
+        self._taken_over(epoch=self.epoch + 1, reason=reason, by=by, timestamp=timestamp)
 
     def record_batch(self, report: BatchReport, *, timestamp: datetime) -> bool:
         """Record what became of a claim, once; False, and nothing changed, when it is recorded already.
 
-        One unfinished and one finished report count for each (batch, epoch): a batch given back unfinished may be
-        claimed again in it. Raises StaleEpoch for a claim of another epoch, ValueError for a batch there is not.
+        One unfinished and one finished report count for each batch and epoch: a batch given back unfinished may be
+        claimed again in it. Whose claim holds is for `BatchClaims` to say. ValueError for a batch there is not.
         """
         self._check("record_batch", timestamp)
-        if report.epoch != self.epoch:
-            raise StaleEpoch(self.job_id, report.epoch, self.epoch)
         if self._batches.is_recorded(report):
             return False
         self._batch_recorded(
             batch=report.batch,
-            epoch=report.epoch,
+            epoch=self.epoch,
             finished=self._batches.would_finish(report),
             completed=len(report.completed),
             failed=[list(astuple(failure)) for failure in report.failed],
@@ -160,6 +154,7 @@ class CollectionJob(Aggregate):
             requests=report.requests,
             findings=dict(report.findings),
             pace=list(astuple(report.timings)),
+            in_part=report.in_part,
             timestamp=timestamp,
         )
         return True
@@ -170,11 +165,11 @@ class CollectionJob(Aggregate):
             self._check("note_cooldown", timestamp)
             self._account_sealed(seconds=seconds, reason=reason, command_id=command_id, timestamp=timestamp)
 
-    def pause(self, reason: str = "", *, timestamp: datetime, command_id: str = "") -> None:
+    def pause(self, reason: str = "", *, timestamp: datetime, command_id: str = "", by: str = "") -> None:
         """RUNNING -> PAUSED."""
         if not self._is_done("pause", command_id):
             self._check("pause", timestamp)
-            self._paused(reason=reason, command_id=command_id, timestamp=timestamp)
+            self._paused(reason=reason, command_id=command_id, by=by, timestamp=timestamp)
 
     def complete(self, reason: str = "", *, timestamp: datetime) -> None:
         """RUNNING -> COMPLETED; refused while a batch is unfinished."""
@@ -188,11 +183,11 @@ class CollectionJob(Aggregate):
         self._check("fail", timestamp)
         self._failed(reason=reason, timestamp=timestamp)
 
-    def cancel(self, reason: str = "", *, timestamp: datetime, command_id: str = "") -> None:
+    def cancel(self, reason: str = "", *, timestamp: datetime, command_id: str = "", by: str = "") -> None:
         """PENDING, RUNNING or PAUSED -> CANCELLED."""
         if not self._is_done("cancel", command_id):
             self._check("cancel", timestamp)
-            self._cancelled(reason=reason, command_id=command_id, timestamp=timestamp)
+            self._cancelled(reason=reason, command_id=command_id, by=by, timestamp=timestamp)
 
     def conclude(self, *, timestamp: datetime) -> None:
         """End a job whose batches are all finished: FAILED if more symbols failed than allowed, else COMPLETED."""
@@ -201,7 +196,7 @@ class CollectionJob(Aggregate):
         else:
             self.complete(timestamp=timestamp)
 
-    def retry(self, reason: str = "", *, timestamp: datetime, command_id: str = "") -> None:
+    def retry(self, reason: str = "", *, timestamp: datetime, command_id: str = "", by: str = "") -> None:
         """COMPLETED or FAILED -> RUNNING: the failed symbols again, in new batches, and what was never done."""
         if self._is_done("retry", command_id):
             return
@@ -209,21 +204,23 @@ class CollectionJob(Aggregate):
         symbols = self._batches.to_retry()
         if not symbols and self.all_batches_finished:
             raise IllegalTransition(self.job_id, self.status, "retry, for no symbol has failed")
-        self._retried(epoch=self.epoch + 1, symbols=symbols, reason=reason, command_id=command_id, timestamp=timestamp)
+        self._retried(
+            epoch=self.epoch + 1, symbols=symbols, reason=reason, command_id=command_id, by=by, timestamp=timestamp
+        )
 
     @event("Started", topic="CollectionJob.Started")
-    def _started(self, epoch: int, reason: str, timestamp: datetime) -> None:
+    def _started(self, epoch: int, reason: str, timestamp: datetime, by: str = "") -> None:
         self.started_at = timestamp
         self._run(epoch, reason, timestamp)
 
     @event("Resumed", topic="CollectionJob.Resumed")
-    def _resumed(self, epoch: int, reason: str, command_id: str, timestamp: datetime) -> None:
+    def _resumed(self, epoch: int, reason: str, command_id: str, timestamp: datetime, by: str = "") -> None:
         self._batches.failures_since_allowance = 0
         self._commands_done.add(("resume", command_id))
         self._run(epoch, reason, timestamp)
 
     @event("TakenOver", topic="CollectionJob.TakenOver")
-    def _taken_over(self, epoch: int, reason: str, timestamp: datetime) -> None:
+    def _taken_over(self, epoch: int, reason: str, timestamp: datetime, by: str = "") -> None:
         # When the last coordinator went is not known: it ran at least until its last event.
         self._running_time.end(self.modified_on)
         self._run(epoch, reason, timestamp)
@@ -243,6 +240,7 @@ class CollectionJob(Aggregate):
         timestamp: datetime,
         findings: Mapping[str, int] | None = None,  # none were kept when the oldest batches were stored
         pace: Sequence[Any] = (),  # no times were kept when the oldest batches were stored
+        in_part: float = 0.0,  # nor what was collected of symbols that were not complete
     ) -> None:
         self.candles_saved += candles_saved
         self.candles_quarantined += candles_quarantined
@@ -250,14 +248,14 @@ class CollectionJob(Aggregate):
         self.requests += requests
         self.findings = added(self.findings, findings or {})
         self.timings.append(Timings(*pace))
-        self._batches.record(batch, finished, completed, [SymbolFailure(*failure) for failure in failed])
+        self._batches.record(batch, finished, completed, in_part, [SymbolFailure(*failure) for failure in failed])
 
     @event("AccountSealed", topic="CollectionJob.AccountSealed")
     def _account_sealed(self, seconds: float, reason: str, command_id: str, timestamp: datetime) -> None:
         self._commands_done.add(("note_cooldown", command_id))
 
     @event("Paused", topic="CollectionJob.Paused")
-    def _paused(self, reason: str, command_id: str, timestamp: datetime) -> None:
+    def _paused(self, reason: str, command_id: str, timestamp: datetime, by: str = "") -> None:
         self._commands_done.add(("pause", command_id))
         self._stop(JobStatus.PAUSED, reason, timestamp)
 
@@ -270,12 +268,14 @@ class CollectionJob(Aggregate):
         self._stop(JobStatus.FAILED, reason, timestamp)
 
     @event("Cancelled", topic="CollectionJob.Cancelled")
-    def _cancelled(self, reason: str, command_id: str, timestamp: datetime) -> None:
+    def _cancelled(self, reason: str, command_id: str, timestamp: datetime, by: str = "") -> None:
         self._commands_done.add(("cancel", command_id))
         self._stop(JobStatus.CANCELLED, reason, timestamp)
 
     @event("Retried", topic="CollectionJob.Retried")
-    def _retried(self, epoch: int, symbols: list[str], reason: str, command_id: str, timestamp: datetime) -> None:
+    def _retried(
+        self, epoch: int, symbols: list[str], reason: str, command_id: str, timestamp: datetime, by: str = ""
+    ) -> None:
         self._batches.failures_since_allowance = 0
         self._commands_done.add(("retry", command_id))
         self._batches.add_round(symbols)

@@ -30,8 +30,9 @@ class ProgressEvent:
     requests: int = 0
     symbols_done: int = 0
     symbols_failed: int = 0
-    pages_skipped: int = 0
-    """Planned pages that need no request: their candles are stored already, or their symbol failed."""
+    work: float = 0.0
+    """What is done of the batch's symbols, in symbols: half the pages of one are 0.5, one that is complete, or
+    given up, is 1."""
     findings: Mapping[str, int] = field(default_factory=dict)
     """Bars by what was noticed of them: see `domain.candles.findings`."""
 
@@ -55,9 +56,9 @@ class JobRepository(Protocol):
         """
 
     async def report_batch(self, job_id: str, worker: str, report: BatchReport) -> Progress:
-        """Record what became of a batch, exactly once for each (batch, epoch).
+        """Record what became of a claimed batch, exactly once.
 
-        Raises StaleEpoch when the batch was given to another: drop the report and claim again.
+        Raises StaleEpoch when the claim is over, the batch in other hands: drop the report and claim again.
         """
 
     async def finish(self, job_id: str, worker: str) -> None:
@@ -98,7 +99,10 @@ class JobStore(Protocol):
         """The ids of all jobs in the order they were submitted."""
 
     def find(self, prefix: str) -> str:
-        """The one job whose id begins so. Raises JobNotFound, or SettingsError naming the candidates."""
+        """The one job whose id begins so.
+
+        Raises JobNotFound, or SettingsError that names the candidates, or the folder where no store is.
+        """
 
     def history(self, job_id: str, until: datetime | None = None) -> list[HistoryEntry]:
         """What happened to the job, oldest first, up to and including `until`. Raises JobNotFound."""

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
-from typing import Any
+from itertools import islice
+from typing import Any, Self
 
-from domain.jobs.job import JobStatus
+from domain.jobs.job import CollectionJob
+from domain.jobs.status import JobStatus
+
+FAILURES_SHOWN = 20
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
     """A job at one moment. `version` grows with every change, so a watcher asks for what is newer.
 
-    Counts of symbols come from recorded events; pages, candles and requests include what workers
-    told since (`live`), and are what the bar and the ETA are made of.
+    `of_record` is what the store says; who runs the job adds what its workers told since. The bar is made of
+    symbols, and of the parts of those under way: how many pages a symbol takes is for its gateway to say.
     """
 
     job_id: str
@@ -24,15 +28,25 @@ class Progress:
     symbols_total: int
     symbols_completed: int
     symbols_failed: int
-    pages_total: int
+    pages_total: int | None
+    """`pages_done` and those still to come; None where nobody runs the job who could tell."""
     pages_done: int
+    """Pages that were asked for and are stored, in all runs."""
     candles_saved: int
     candles_quarantined: int
     requests: int
+    share: float = 0.0
+    """How much of the job's work is done, 0 to 1; what is given up is done with, what is retried is work once more."""
     started_at: datetime | None = None
     completed_at: datetime | None = None
     running_seconds: float = 0.0
+    """In all runs, pauses left out."""
+    run_requests: int | None = None
+    """The requests of this run; None where nobody runs the job."""
+    run_seconds: float | None = None
+    """How long this run has been running, pauses left out; None where nobody runs the job."""
     eta_seconds: float | None = None
+    """None where nothing can be said, or nothing may be sent."""
     requests_per_second: float = 0.0
     mean_call_seconds: float = 0.0
     limits: tuple[str, ...] = ()
@@ -47,6 +61,36 @@ class Progress:
     """The first of them, symbol -> message; `status --json` lists all."""
     is_attended: bool = False
     """Whether a coordinator has the job in hand: one that is paused and attended can resume where it is."""
+
+    @classmethod
+    def of_record(cls, job: CollectionJob, at: datetime) -> Self:
+        """The job as its events tell it, at that moment."""
+        failures = islice(job.failed_symbols.values(), FAILURES_SHOWN)
+        return cls(
+            job_id=job.job_id,
+            status=job.status,
+            reason=job.reason,
+            version=0,
+            symbols_total=job.symbols_total,
+            symbols_completed=job.symbols_completed,
+            symbols_failed=job.symbols_failed,
+            pages_total=job.pages if job.all_batches_finished else None,
+            pages_done=job.pages,
+            candles_saved=job.candles_saved,
+            candles_quarantined=job.candles_quarantined,
+            requests=job.requests,
+            share=job.work.share,
+            started_at=job.started_at,
+            completed_at=job.completed_at,
+            running_seconds=job.running_seconds(at),
+            findings=job.findings,
+            failed_symbols={failure.symbol: f"{failure.kind}: {failure.message}" for failure in failures},
+        )
+
+    @property
+    def may_send(self) -> bool:
+        """Whether the account lets requests be sent now."""
+        return not self.is_account_paused and self.cooldown_seconds <= 0
 
     def as_json(self) -> dict[str, Any]:
         """The same as plain JSON types; times in ISO 8601."""

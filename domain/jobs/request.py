@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from domain.candles.dataset import Interval
-from domain.candles.sessions import ALWAYS_OPEN
+from domain.candles.sessions import ALWAYS_OPEN, DAY_MS
 from domain.limits.messages import Priority
 from domain.spans.time_span import TimeSpan
 
@@ -101,7 +101,10 @@ class CollectionRequest:
         return self.max_failures.symbols(len(self.symbols))
 
     def settled_bars(self, moment: datetime) -> int:
-        """How many bars of the span had settled by then; one more at the end allows for a late broker's clock."""
-        duration_ms = self.interval.duration_ms
+        """How many bars of the span had settled by then; one more at the end allows for a late broker's clock.
+
+        Of months it counts the days: enough to tell that more has settled.
+        """
+        duration_ms = self.interval.duration_ms if self.interval.is_fixed else DAY_MS
         settled_ms = int(moment.timestamp() * 1000) - self.settle_seconds * 1000
         return max(0, min(settled_ms, self.span.end_ms + duration_ms) - self.span.start_ms) // duration_ms

@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from enum import StrEnum
 from types import MappingProxyType
 
+TOO_MANY_FAILURES = "too_many_failures"
+"""The reason of a job that was paused, or failed, for more failed symbols than it allows."""
+
 
 class JobStatus(StrEnum):
     """Where a job stands."""

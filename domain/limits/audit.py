@@ -1,4 +1,4 @@
-"""The audit: the most that could have been in any window, from when permits were granted and their requests over."""
+"""The audit: the most that could have been in any window, from when permits were granted and completed."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from domain.limits.rates import RateLimit
 
 
 class Ending(IntEnum):
-    """How it is known that a permit's request was over."""
+    """How it is known that a permit's request was complete."""
 
     BOUND = 0
-    """Nothing more was heard of it: it is over at the latest moment it could still arrive."""
+    """Nothing more was heard of it: it is complete at the latest moment it could still arrive."""
     ANSWERED = 1
     """Its response headers came in."""
     ABANDONED = 2
-    """It was given up after it was sent, and is counted for as long as it may still arrive."""
+    """It was given up after it was sent, and counts for as long as it may still arrive."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,10 +124,10 @@ def held_at_grants(
 ) -> NDArray[np.int64]:
     """The most cost that could have arrived in the closed window that ends at each grant (or at each of `moments`).
 
-    A request arrived somewhere in [granted, over], so it can have been in [t, t + W] if granted <= t + W and
-    over >= t. The fullest window of all ends at a grant: of the requests that can have been in a window take
+    A request arrived somewhere in [granted, completed], so it can have been in [t, t + W] if granted <= t + W and
+    completed >= t. The fullest window of all ends at a grant: of the requests that can have been in a window take
     the one granted last; the window that ends at its grant can have held all of them, since none was granted
-    later and each was over no earlier than the start of the first window, which is no later than its own.
+    later and each was complete no earlier than the start of the first window, which is no later than its own.
     """
     ends = granted if moments is None else moments
     had_come = _total_until(np.sort(granted), costs[np.argsort(granted, kind="stable")], ends, "right")
@@ -180,7 +180,7 @@ def held_over_time(
 
 
 def between(history: AuditHistory, first: float, last: float) -> AuditHistory:
-    """The permits that were granted by `last` and not over before `first`."""
+    """The permits that were granted by `last` and not complete before `first`."""
     inside = (history.granted_seconds <= last) & (history.completed_seconds >= first)
     columns = ("granted_seconds", "completed_seconds", "tokens", "job", "pool", "ending")
     return replace(history, **{name: getattr(history, name)[inside] for name in columns})

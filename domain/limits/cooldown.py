@@ -4,10 +4,10 @@ from __future__ import annotations
 
 
 class CooldownStreak:
-    """Tells how long to keep silent: what the broker asks for, or a time that doubles in a row of refusals.
+    """How long each cooldown lasts: as long as the broker says, or twice as long with each refusal in a row.
 
-    A refusal during a silence comes from a request that left before it: it doubles nothing. One that comes
-    soon after a silence, within its length or within `memory_seconds`, stands in a row with it.
+    A refusal during a cooldown comes from a request that left before it: it doubles nothing. One that comes
+    soon after a cooldown, within its length or within `memory_seconds`, is in a row with it.
     """
 
     def __init__(self, base_seconds: float, memory_seconds: float) -> None:
@@ -16,7 +16,7 @@ class CooldownStreak:
         self._remembered_until = float("-inf")
 
     def cooldown_seconds(self, retry_after_seconds: float | None, now: float, cooling_until: float) -> float:
-        """How long from now; `cooling_until` is the end of the silence that holds already."""
+        """How long from now; `cooling_until` is the end of the cooldown that is under way."""
         if cooling_until <= now:
             self._length = self._length + 1 if now <= self._remembered_until else 1
         self._length = max(self._length, 1)

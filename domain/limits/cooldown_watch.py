@@ -18,9 +18,9 @@ class Cooldown:
 
 
 class CooldownWatch:
-    """Looks at a limiter's status now and then, and finds each of its cooldowns once.
+    """Finds each of a limiter's cooldowns once, from looks at its status now and then.
 
-    One that holds at the first look is found, one that had ended before is not.
+    A cooldown that is under way at the first look is found; one that had ended before is not.
     """
 
     def __init__(self) -> None:
@@ -29,6 +29,6 @@ class CooldownWatch:
     def look(self, status: LimiterStatus) -> Cooldown | None:
         """The cooldown that is new since the last look; the latest, if there were several."""
         seen, self._seen = self._seen, status.cooldowns
-        began_anew = seen is None or status.cooldowns < seen
-        is_new = status.cooldowns > 0 and status.cooldown_seconds > 0 if began_anew else status.cooldowns != seen
+        is_other_limiter = seen is None or status.cooldowns < seen
+        is_new = status.cooldowns > 0 and status.cooldown_seconds > 0 if is_other_limiter else status.cooldowns != seen
         return Cooldown(round(status.cooldown_length_seconds, 3), status.cooldown_reason) if is_new else None

@@ -26,7 +26,7 @@ class FairShares(Generic[Key]):
     more than one largest serving of each, by its weight. So nobody starves, whatever the others ask.
 
     Source: P. Goyal, H. Vin and H. Cheng, "Start-time Fair Queuing: A Scheduling Algorithm for Integrated
-    Services Packet Switching Networks", SIGCOMM 1996 (theorem 1 is the law; it holds for any pace of serving).
+    Services Packet Switching Networks", SIGCOMM 1996 (theorem 1 is the law; it holds for any rate of service).
     """
 
     def __init__(self) -> None:
@@ -46,7 +46,7 @@ class FairShares(Generic[Key]):
         """The key waits no more; what it was served is remembered as long as it matters."""
         self._finished[key] = self._starts.pop(key)
         if not self._starts:
-            # Nobody was kept waiting: all start level again.
+            # Nobody waits any more: all start level again.
             self._virtual_now = max(self._virtual_now, *self._finished.values())
         self._finished = {other: tag for other, tag in self._finished.items() if tag > self._virtual_now}
 

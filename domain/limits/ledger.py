@@ -15,7 +15,7 @@ from domain.limits.windows import Marks, PermitWindow
 class GrantedPermit:
     """A permit as the ledger keeps it; moments are seconds on one monotonic clock.
 
-    `completed_at` is when its request is known to be over, or, while that is not known, the latest moment
+    `completed_at` is when its request was known to be complete, or, while that is not known, the latest moment
     at which the request could still arrive.
     """
 
@@ -27,46 +27,46 @@ class GrantedPermit:
     pool: str = ""
 
     def ended(self, completed_at: float) -> GrantedPermit:
-        """The same permit, its request known to be over since then."""
+        """The same permit, its request known to be complete since then."""
         return GrantedPermit(self.permit_id, self.tokens, self.granted_at, completed_at, True, self.pool)
 
 
 class PermitLedger:
     """Grants permits so that no window of the broker can ever hold more than its limit.
 
-    A permit is granted, not spent: it counts against every window of its pool from its grant until one window
-    length after its request is known to be over. A new one is granted only if, in each window,
-    counted + asked <= limit.
+    A permit counts against every window of its pool from its grant until one window length after its request
+    is known to be complete. A new one is granted only if, in each window, counted + asked <= limit.
 
     Claim: for every limit, with window length W, no closed interval [t, t + W] sees arrivals worth more.
 
-    Proof. Every request arrives between its grant g and its end e, so g <= arrival <= e. Take the
+    Proof. Every request arrives between its grant g and its completion e, so g <= arrival <= e. Take the
     requests that the limit is for and that arrive in [t, t + W], and of these the one granted last, at g*.
     It arrived in the interval, so g* <= t + W. Any other one of them was granted before it, and arrived
     at t or later, so e >= t: it counts until e + W' >= t + W' > t + W >= g*, where W' is the widened W. So all
     of them counted when the last was granted, and the ledger granted it only because together they fitted.
-    Nothing in this speaks of other limits, so it holds for each of several at once. QED
+    The proof uses one limit and nothing of the others, so it holds for each of several at once. QED
 
-    The order of grants is the order of the calls of `lend`, whatever moments come with them: `now` never goes
+    The order of grants is the order of the calls of `grant`, whatever moments come with them: `now` never goes
     back. A successor knows every permit of its predecessor that could count (`restore`), or is cooling down until
-    none can; limits that get stricter midway hold from the next grant, since every permit is counted anew.
+    none can; limits that get stricter midway hold from the next grant, since every permit is counted again.
 
     What this rests on: `completed_at` is never too early.
-    - An answered request is over when its headers are in: it had arrived.
-    - One that was given up, however soon, is over `timeout_seconds + abandoned_seconds` after it was sent: it
-      arrives by then, or never.
-    - One of which nothing is heard is over at the bound it was granted with: permits are checked right before
+    - An answered request is complete when its headers are in: it had arrived.
+    - An abandoned one, however soon it was given up, is complete `timeout_seconds + abandoned_seconds` after it
+      was sent: it arrives by then, or never.
+    - One of which nothing is heard is complete at the bound it was granted with: permits are checked right before
       the first byte and useless after `permit_valid_seconds`, and it is given up `timeout_seconds` later.
       A later word does not extend the bound.
-    - Only where the user vouches for it, one that was sent is over `uplink_seconds` later, answered or not.
+    - Only where the user vouches for it, one that was sent is complete `uplink_seconds` later, answered or not.
     Windows are widened (W' = W x 1.001 + 1 ms) for a broker whose clock runs slow and whose window edges are
     closed. Brokers that begin a new count at each full minute see less than the fullest sliding window.
 
-    What other programs on the account use is outside the claim. What the broker tells of it (`see`) is
-    counted on top of our own permits, so it can only delay a grant, and the proof stands as it is.
+    What other programs on the account use is outside the claim. What the broker says of it (`see`) counts on
+    top of our own permits, so it can only delay a grant, and the proof stands as it is.
 
-    Source: the argument is that of a permit bundle with an upper bound on its holder's last action
-    (C. Gray and D. Cheriton, "Permit bundles", SOSP 1989), applied to a sliding window.
+    Source: the argument is that of a lease, which bounds its holder's last action (C. Gray and D. Cheriton,
+    "Leases: An Efficient Fault-Tolerant Mechanism for Distributed File Cache Consistency", SOSP 1989), applied
+    to a sliding window.
     """
 
     def __init__(self, limits: Sequence[RateLimit]) -> None:
@@ -84,7 +84,7 @@ class PermitLedger:
         return tuple(window.limit for window in self._windows)
 
     def check_possible(self, tokens: int, pool: str = "") -> None:
-        """Raise PermitImpossible when some window is smaller than what is asked; nothing less than 1 can be."""
+        """Raise PermitImpossible when some window is smaller than that; ValueError for less than one token."""
         if tokens < 1:
             raise ValueError(f"a permit is for one token at least, not {tokens}")
         for limit in self.limits:
@@ -93,14 +93,14 @@ class PermitLedger:
     def wait_seconds(self, tokens: int, now: float, pool: str = "", permits: int = 1) -> float:
         """How long until so many such permits may be granted together; 0 means now.
 
-        What is granted is taken to last until its bound: when a request ends sooner, ask again.
+        Granted permits are taken to last until their bounds: when a request completes sooner, ask again.
         """
         self._advance(now)
         free_at = max([self._cooldown_until, *(window.free_at(tokens, pool, permits) for window in self._windows)])
         return max(0.0, free_at - self._now)
 
     def is_contended(self, tokens: int, now: float, pool: str, permits: int, other_pool: str) -> bool:
-        """Whether such permits wait for nothing but windows in which requests of the other pool count, too."""
+        """Whether such permits wait only for windows in which requests of the other pool count, too."""
         self._advance(now)
         full = [window for window in self._windows if not window.has_room(tokens, pool, permits)]
         return bool(full) and all(window.limit.cost(1, other_pool) for window in full)
@@ -115,9 +115,9 @@ class PermitLedger:
     def grant_all(
         self, permit_ids: Sequence[str], tokens: int, now: float, complete_by: float, pool: str = ""
     ) -> tuple[GrantedPermit, ...]:
-        """Grant several permits of one weight, all or none; each is settled on its own. Raises as `lend` does."""
+        """Grant several permits of one weight, all or none; each completes on its own. Raises as `grant` does."""
         if not self._outstanding.keys().isdisjoint(permit_ids):
-            raise ValueError(f"a permit of {', '.join(permit_ids)} is lent already")
+            raise ValueError(f"a permit of {', '.join(permit_ids)} is granted already")
         if self.wait_seconds(tokens, now, pool, len(permit_ids)) > 0:
             raise ValueError(f"{', '.join(permit_ids)} may not be granted yet")
         marks, completed_at = [window.marks() for window in self._windows], max(complete_by, self._now)
@@ -134,7 +134,7 @@ class PermitLedger:
         self.cool_down(cooldown_until)
 
     def complete(self, permit_id: str, completed_at: float, now: float) -> GrantedPermit | None:
-        """Note that the permit's request was over at `completed_at`; None if it was settled before or is unknown.
+        """Note that the permit's request was complete at `completed_at`; None if that is known, or the permit is not.
 
         A moment later than its bound, or before its grant, is taken as that bound or that grant.
         """
@@ -154,10 +154,10 @@ class PermitLedger:
         return permit
 
     def see(self, permit_id: str, usage: BrokerUsage, answered_at: float, now: float) -> None:
-        """Take in what the broker counted when it answered the permit's request; before that is settled.
+        """Use what the broker counted when it answered the permit's request; call it before `complete`.
 
-        It only ever delays grants. Nothing is made of it where the permit is unknown, or an earlier ledger's:
-        then there is no telling what of the broker's count is our own.
+        It only ever delays grants. It is ignored where the permit is unknown, or an earlier ledger's: what of the
+        broker's count is our own cannot be told then.
         """
         self._advance(now)
         for window, marks in zip(self._windows, self._marks.get(permit_id, ()), strict=False):
@@ -180,7 +180,7 @@ class PermitLedger:
         return self._cooldown_until
 
     def outstanding(self, permit_id: str) -> GrantedPermit | None:
-        """The permit, while its request is not known to be over."""
+        """The permit, while its request is not known to be complete."""
         return self._outstanding.get(permit_id)
 
     def counted(self, now: float) -> tuple[int, ...]:
@@ -189,9 +189,14 @@ class PermitLedger:
         return tuple(window.counted for window in self._windows)
 
     def others(self, now: float) -> tuple[int, ...]:
-        """What of it is not ours, but was used by others on the account."""
+        """What of it is counted for others on the account, to be safe: all that is not surely ours."""
         self._advance(now)
         return tuple(window.others for window in self._windows)
+
+    def proven_others(self, now: float) -> tuple[int, ...]:
+        """What others on the account have used at least, by the broker's word; it delays no grant."""
+        self._advance(now)
+        return tuple(window.proven_others for window in self._windows)
 
     @property
     def longest_window_seconds(self) -> float:

@@ -10,7 +10,7 @@ from domain.limits.usage import BrokerUsage
 
 
 class Priority(StrEnum):
-    """How soon a job is served by the rate limiter, beside others of its account."""
+    """How soon the rate limiter serves a job, beside others of its account."""
 
     INTERACTIVE = "interactive"
     """Somebody waits for it."""
@@ -20,7 +20,7 @@ class Priority(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PermitRequest:
-    """What one call asks of a limiter: so many permits, each for one request of `tokens` weight.
+    """What one call asks a limiter for: so many permits, each for one request of `tokens` weight.
 
     A call with a `ticket` is answered in bounded time, and may be made again: the ticket keeps its
     place, and is granted once. `pool` names the budget of the broker that the requests draw on.
@@ -38,7 +38,7 @@ class PermitRequest:
 class PermitBundle:
     """Permits granted `granted_after_seconds` from the call that asked, each usable for `valid_seconds` then.
 
-    As many as were asked for, or fewer, never none; each has its own id and is settled on its own.
+    As many as were asked for, or fewer, never none; each has its own id, and is completed or released on its own.
     Durations, not moments: the clocks of two machines need not agree. Whoever asked counts from the
     moment before asking, so that a slow answer shortens a permit and never lengthens it. Permits
     granted to an earlier call of the same ticket have a negative `granted_after_seconds`.
@@ -86,12 +86,15 @@ class Completion:
 
 @dataclass(frozen=True, slots=True)
 class WindowStatus:
-    """One window of a limiter: its limit, and what it counts now; `others` of that was used by other programs."""
+    """One window of a limiter: its limit, and what it counts now."""
 
     limit: str
     amount: int
     counted: int
     others: int = 0
+    """What other programs have used at least: the broker counted more than all of ours."""
+    reserved: int = 0
+    """What is counted for them to be safe: once they are proven to be there, all that is not surely ours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +109,7 @@ class JobWaiting:
 
 @dataclass(frozen=True, slots=True)
 class LimiterStatus:
-    """A rate limiter at one moment. `note` says in a sentence what its record told at the start."""
+    """A rate limiter at one moment. `note` says in a sentence what its record held at the start."""
 
     broker: str
     account: str
@@ -125,4 +128,4 @@ class LimiterStatus:
     cooldown_length_seconds: float = 0.0
     """How long the latest of these cooldowns is, from its beginning to its end."""
     mean_wait_seconds: float = 0.0
-    """How long a call waited for its permits, from when it was asked first."""
+    """How long a call waited for its permits, from when it first asked."""

@@ -1,4 +1,4 @@
-"""OperatorPause: the port through which an operator reaches a broker account, and how a new limiter heeds it."""
+"""OperatorPause: the port through which an operator stops a broker account, and how a new limiter obeys."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ class OperatorPause(Protocol):
         """Whether nothing may be granted; an order that cannot be read counts as one to pause."""
 
     def pause(self) -> None:
-        """Let nobody be granted anything from now on, until `resume`; idempotent."""
+        """Have nothing granted from now on, until `resume`; idempotent."""
 
     def resume(self) -> None:
         """Take the order back; idempotent."""
 
     def announce(self, address: str) -> None:
-        """Say in which cluster the limiter runs that has the account."""
+        """Say in which cluster the account's limiter runs."""
 
     def limiter_address(self) -> str | None:
-        """The cluster where the limiter runs that has the account; None when nobody has it."""
+        """The cluster where the account's limiter runs; None when no limiter has the account."""
 
 
 class RunningLimiter(Protocol):
@@ -43,10 +43,10 @@ class RunningLimiter(Protocol):
 
 
 def sync_pause_state(switch: OperatorPause, limiter: RunningLimiter) -> None:
-    """Bring a limiter that was just begun in line with the switch, whatever an operator does to both meanwhile.
+    """Pause or resume a limiter that has just started, as the switch says, whatever an operator does meanwhile.
 
-    The switch is set before the limiter is told: when it still says the same after our order, no
-    order of an operator can have come before ours and be undone by it.
+    An operator sets the switch before telling the limiter. So when the switch still says the same after our
+    order, ours has undone no order of an operator's.
     """
     is_paused = False
     while switch.is_paused() != is_paused:

@@ -17,9 +17,9 @@ MOST_PERMITS = 100
 class BundleTerms:
     """What a worker may take and keep under these limits; without any, one permit a call.
 
-    A permit bundle costs at most half of `WINDOW_SHARE` of the utilisation to gather and as much to keep, so low limits
-    allow none: at 15/1s it is one permit a call, at 1000/1s ten, at 6000w/60s ten of weight 1. What
-    lies unused with a worker for `spare_seconds` goes back.
+    A bundle costs at most half of `WINDOW_SHARE` of the utilisation to gather, and as much to keep. So low limits
+    allow none: one permit a call at 15/1s, ten at 1000/1s, ten of weight 1 at 6000w/60s. A permit that lies
+    unused with a worker for `spare_seconds` is released.
     """
 
     limits: tuple[RateLimit, ...] = ()

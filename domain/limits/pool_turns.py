@@ -21,9 +21,9 @@ class _Head:
 
 
 class PoolTurns:
-    """Holds back whoever would take from a window for which an older request of another pool waits.
+    """Holds back a request that would take from a window for which an older one of another pool waits.
 
-    Each pool is served by itself, so that one held up by its own limit holds up nobody else. Without
+    Each pool is served by itself, so a pool held up by its own limit holds up no other. Without
     turns a heavy request would starve beside a trickle of light ones in another pool.
     """
 

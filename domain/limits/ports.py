@@ -21,7 +21,7 @@ class Permit(Protocol):
 
     @property
     def travel_seconds(self) -> float:
-        """How long it took to ask for it and to get it, beyond what the limits made it wait."""
+        """How long asking for it and getting it took, beyond what the limits made it wait."""
 
     def sent(self) -> None:
         """Say that the first byte is about to be written.
@@ -30,9 +30,9 @@ class Permit(Protocol):
         """
 
     def answered(self, usage: Sequence[BrokerUsage] = ()) -> None:
-        """Say that the response headers are in: the request has arrived and is over.
+        """Say that the response headers are in: the request has arrived and is complete.
 
-        `usage` is what they tell of the broker's own counts; it can only slow the account down.
+        `usage` is what they say of the broker's own counts; it can only slow the account down.
         """
 
 
@@ -42,7 +42,7 @@ class PermitSource(Protocol):
     def acquire(self, tokens: int = 1, pool: str = "") -> AbstractAsyncContextManager[Permit]:
         """Wait for a permit of the broker's budget `pool`.
 
-        Leaving the context gives it back: unused if never `sent`, and as a abandoned (counted longer, it
+        Leaving the context ends it: it is released if never `sent`, and abandoned (it counts longer, since it
         may still arrive) if sent but never `answered`.
 
         Raises PermitImpossible when a window is smaller than `tokens`, LimiterUnavailable when the
@@ -50,7 +50,7 @@ class PermitSource(Protocol):
         """
 
     async def cool_down(self, retry_after_seconds: float | None, reason: str) -> None:
-        """Say that the broker refused (429, 418): nobody on the account sends until the time is over.
+        """Say that the broker refused (429, 418): nobody on the account sends until the time has passed.
 
         Without a time the limiter chooses: one window, doubling with each refusal in a row.
         """
@@ -68,7 +68,7 @@ class IRateLimiter(PermitSource, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class RecordedPermits:
-    """What a permit record knows: every permit that was over, or could arrive, after `complete_since`.
+    """What a permit record knows: every permit that was complete, or could arrive, after `complete_since`.
 
     Moments are seconds on this machine's monotonic clock. `agreed` is what the runs of this session
     agreed on, None when there was nothing to agree.
@@ -81,6 +81,23 @@ class RecordedPermits:
     note: str
 
 
+class AccountOwnership(Protocol):
+    """The right of this process to grant an account's permits. It ends with the process at the latest."""
+
+    def release(self) -> None:
+        """Let another process have the account; idempotent."""
+
+
+class AccountOwners(Protocol):
+    """Which process has which broker account. Both methods raise StorageUnavailable."""
+
+    def claim(self, broker: str, account: str, holder: str) -> AccountOwnership | None:
+        """Have the account, under the name that others are told; None when another process has it."""
+
+    def find(self, broker: str, account: str) -> str | None:
+        """The name of who has the account; None when nobody has. Hinders no claim."""
+
+
 class PermitRecord(Protocol):
     """The memory of one account's permits that outlives processes. Quick to write, not slower than a permit.
 
@@ -88,7 +105,7 @@ class PermitRecord(Protocol):
     """
 
     def open(self) -> RecordedPermits:
-        """Take the account for this process and tell what is known of it.
+        """Take the account for this process, and return what is known of it.
 
         Raises LimiterUnavailable, naming the holder, when another process has it, or when nothing can be noted.
         """
@@ -100,7 +117,7 @@ class PermitRecord(Protocol):
         """Note permits that were granted together, all or none; they survive this process once this returns."""
 
     def completed(self, permit: GrantedPermit) -> None:
-        """Note that a permit's request is over."""
+        """Note that a permit's request is complete."""
 
     def release(self, permit_id: str) -> None:
         """Note that a permit was never used."""
@@ -132,7 +149,7 @@ class PermitLog(Protocol):
         """Note permits, one at least, before the permit record does and before they are handed out."""
 
     def completed(self, permit: GrantedPermit, outcome: Outcome, now: float) -> None:
-        """Note that a permit's request is over, answered or given up, before the permit record does."""
+        """Note that a permit's request is complete, answered or abandoned, before the permit record does."""
 
     def release(self, permit_id: str, now: float) -> None:
         """Note that a permit was never used."""

@@ -12,7 +12,7 @@ _UNIT_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _PATTERN = re.compile(r"^\s*(\d+)(w?)\s*/\s*(\d+)?\s*(ms|s|m|h|d)\s*(?:@\s*([A-Za-z][\w.-]*)\s*)?$")
 
 ANY_POOL = "*"
-"""The pool of a request of which nobody knows any more in which it was made: every pool counts it."""
+"""The pool of a request whose pool was not recorded: every pool counts it."""
 
 
 class Counts(StrEnum):
@@ -128,7 +128,7 @@ class AccountLimits:
 def ideal_makespan_seconds(requests: int, limit: RateLimit, mean_call_seconds: float, tokens: int = 1) -> float:
     """The least time that `requests` calls take when no network is trusted: see `PermitLedger`.
 
-    A permit comes back one window after its call is over, so full windows follow each other every
+    A permit's token is free one window after its call is complete, so full windows follow each other every
     `window + mean call`, and the last call still has to be answered.
     """
     if requests <= 0:

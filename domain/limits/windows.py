@@ -68,17 +68,18 @@ class Departures:
 
 @dataclass(frozen=True, slots=True)
 class Marks:
-    """How a window stood when a permit was granted: what had ended and what had left it, of all it ever granted."""
+    """A window's totals when a permit was granted: what had ended, and what had left it, of all it ever granted."""
 
     ended: int
     left: int
 
 
 class PermitWindow:
-    """What one limit counts at the moment: our own permits, and what others are known to have used.
+    """What one limit counts now: our own permits, and what others are known to have used.
 
     `granted`, `ended` and `left` are running totals of our own; a permit that turns out to be unused is
-    taken out of `granted` again.
+    taken out of `granted` again. `others` is what is counted for others: all that may be theirs, which is more than
+    is proven to be (`proven_others`).
     """
 
     def __init__(self, limit: RateLimit) -> None:
@@ -88,6 +89,12 @@ class PermitWindow:
         self.others = 0
         self._departures = Departures()
         self._others: list[tuple[float, int]] = []
+        self._proven: list[tuple[float, int]] = []
+
+    @property
+    def proven_others(self) -> int:
+        """What others have used at least; nothing is granted or refused by it."""
+        return self._proven[0][1] if self._proven else 0
 
     @property
     def counted(self) -> int:
@@ -104,7 +111,7 @@ class PermitWindow:
             self._departures.add(complete_by + self.length_seconds, cost)
 
     def end(self, cost: int, complete_by: float, completed_at: float) -> None:
-        """A request that would have arrived by `complete_by` was over at `completed_at`."""
+        """A request that would have arrived by `complete_by` was complete at `completed_at`."""
         if cost:
             self.ended += cost
             if completed_at != complete_by:
@@ -125,6 +132,8 @@ class PermitWindow:
             self.others -= gone
             left -= gone
         self.left += left
+        while self._proven and self._proven[0][0] <= now:
+            del self._proven[0]
 
     def free_at(self, tokens: int, pool: str, permits: int = 1) -> float:
         """When so many requests fit; minus infinity if they do now. Raises PermitImpossible if they never do."""
@@ -144,18 +153,20 @@ class PermitWindow:
 
         Of ours, no more can be in the broker's count than was granted up to now and had not left when that
         permit was granted. Only what goes beyond that proves that others are there; then all is theirs that is
-        not surely ours: over when the permit was granted, and not left yet. It is counted until it must
+        not surely ours: complete when the permit was granted, and not left yet. It is counted until it must
         have left, and an answer that tells of less shortens nothing.
         """
         most_of_ours = self.granted - marks.left
         surely_ours = max(0, marks.ended - self.left)
+        until = answered_at + max(self.length_seconds, usage.resets_after_seconds or 0.0)
+        if usage.used > most_of_ours:
+            self._prove_others(usage.used - most_of_ours, until)
         theirs = usage.used - surely_ours if usage.used > most_of_ours else 0
         if usage.allowed is not None:
             # What the broker allows beyond our limit is room for others; if it allows less, that is not ours either.
             theirs += self.limit.amount - usage.allowed
         if theirs > 0:
-            remains_seconds = max(self.length_seconds, usage.resets_after_seconds or 0.0)
-            self._count_others(theirs, answered_at + remains_seconds)
+            self._count_others(theirs, until)
 
     def inherit_others(self, earlier: PermitWindow) -> None:
         """Count what an earlier window knew to be others' as long as it would have."""
@@ -163,6 +174,16 @@ class PermitWindow:
             self._others.append((moment, amount))
             self._departures.add(moment, amount)
             self.others += amount
+        for until, amount in earlier._proven:
+            self._prove_others(amount, until)
+
+    def _prove_others(self, amount: int, until: float) -> None:
+        """So much is proven until then, and what was proven beyond it as long as before: the most comes first."""
+        if self._proven:
+            until = max(until, self._proven[-1][0])
+        while self._proven and self._proven[-1][1] <= amount:
+            self._proven.pop()
+        self._proven.append((until, amount))
 
     def _count_others(self, amount: int, until: float) -> None:
         """So much in all is counted until then, and what was counted beyond it as long as before."""

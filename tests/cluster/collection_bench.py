@@ -17,7 +17,7 @@ import psutil
 from actors.service import CollectionService
 from actors.settings.model import Settings
 from actors.settings.state_folder import state_folder
-from adapters.brokers.binance.gateway import BinanceGateway
+from adapters.brokers.binance.gateway import SPEC
 from adapters.candle_store.repository import CandleFiles
 from adapters.permit_store.log_reader import read_audit_history
 from adapters.simulator import SimulatorProcess
@@ -144,7 +144,7 @@ class CollectionBench:
 
     def history(self) -> AuditHistory:
         """Every permit of the account that was used or may have been, as the limiter logged it."""
-        return read_audit_history(state_folder(), BinanceGateway.name, self.account)
+        return read_audit_history(state_folder(), SPEC.name, self.account)
 
     def assert_limit_kept(self) -> None:
         """The exchange counted at most what it allows, in every sliding window."""
@@ -159,7 +159,7 @@ class CollectionBench:
         stored, market = CandleFiles(self.folder / "data"), Market()
         span = TimeSpan(START_MS, END_MS)
         for symbol in symbols or self.symbols:
-            dataset = Dataset(BinanceGateway.name, symbol, DAY)
+            dataset = Dataset(SPEC.name, symbol, DAY)
             query = KlinesQuery(symbol, DAY.name, START_MS, END_MS - 1, 1000)
             truth = [json.loads(row) for row in market.klines(query, now_ms=END_MS)]
             candles = stored.read(dataset, span)

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from adapters.brokers.binance.gateway import BinanceGateway
+from adapters.brokers.binance.gateway import SPEC
 from adapters.candle_store.repository import CandleFiles
 from adapters.simulator.market import KlinesQuery, Market
 from domain.candles.dataset import Dataset, Interval
@@ -102,7 +102,7 @@ class Verdict:
         return [problem for symbol in self.run.symbols for problem in self._problems_of(files, symbol)]
 
     def _problems_of(self, files: CandleFiles, symbol: str) -> list[str]:
-        dataset = Dataset(BinanceGateway.name, symbol, Interval("1h"))
+        dataset = Dataset(SPEC.name, symbol, Interval("1h"))
         truth = self._truth(symbol)
         missing = files.coverage(dataset, SPAN).missing
         stored = files.read(dataset, SPAN).columns()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from domain.jobs.job import JobStatus
+from domain.jobs.status import JobStatus
 from tests.cluster.conftest import Benches
 
 JITTERY = ("--uplink-ms", "25", "--downlink-ms", "25", "--jitter", "1.0")

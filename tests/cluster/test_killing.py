@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from domain.jobs.job import JobStatus
+from domain.jobs.status import JobStatus
 from tests.cluster.collection_bench import actor_process, family_of, kill_all, until
 from tests.cluster.conftest import Benches
 

@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from actors.cluster.handles import JobHandle
-from domain.jobs.job import JobStatus
+from domain.jobs.status import JobStatus
 from domain.limits.rates import RateLimit
 from tests.cluster.collection_bench import CollectionBench, actor_processes, kill_all, until
 from tests.cluster.conftest import Benches

@@ -9,7 +9,7 @@ import signal
 import psutil
 
 from actors.settings.state_folder import state_folder
-from domain.jobs.job import JobStatus
+from domain.jobs.status import JobStatus
 from tests.cluster.collection_bench import actor_process, family_of, kill_all, still_there, until
 from tests.cluster.conftest import Benches
 

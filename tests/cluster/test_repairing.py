@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from domain.jobs.job import JobStatus
+from domain.jobs.status import JobStatus
 from tests.cluster.conftest import Benches
 
 

@@ -10,7 +10,7 @@ import pytest
 from actors.cluster.handles import JobHandle
 from actors.service import CollectionService
 from actors.use_cases.finished_job import FinishedJob
-from domain.jobs.job import JobStatus
+from domain.jobs.status import JobStatus
 from tests.cluster.collection_bench import CollectionBench, until
 from tests.cluster.conftest import Benches
 

@@ -8,8 +8,9 @@ import sys
 
 import pytest
 
-from domain.jobs.job import JobStatus
-from tests.cluster.collection_bench import TREE, family_of, same_session, still_there, until
+from actors.settings.signature import signed
+from domain.jobs.status import JobStatus
+from tests.cluster.collection_bench import family_of, same_session, still_there, until
 from tests.cluster.conftest import Benches
 
 
@@ -30,7 +31,28 @@ def test_ctrl_c_pauses_says_how_to_go_on_and_leaves_no_process_behind(embedded: 
         (job,) = service.jobs()
     assert job.status is JobStatus.PAUSED
     assert f"resume {job.job_id} --settings {bench.path}" in out
+    assert f"paused by {signed('Ctrl-C')}\n" in bench.run("history", job.job_id).stdout
     bench.assert_limit_kept()
+
+
+def test_in_the_background_of_a_script_ctrl_c_is_not_for_the_job_and_sigterm_pauses_it(embedded: Benches) -> None:
+    bench = embedded()
+    bench.configure(symbols=90)
+    background = ("sh", "-c", "trap '' INT; exec \"$@\"", "sh", sys.executable, "-m", "actors")
+    collecting = bench.start("collect", str(bench.path), program=background)
+    bench.until_requests(5)
+
+    os.killpg(collecting.pid, signal.SIGINT)
+    bench.until_requests(bench.requests + 20)
+    collecting.terminate()
+    _, err = collecting.communicate(timeout=30)
+
+    assert collecting.returncode == 3, err
+    (job,) = bench.stored_jobs()
+    assert job.status is JobStatus.PAUSED
+    told = bench.run("history", job.job_id).stdout
+    assert f"started by {signed('candles collect')}\n" in told
+    assert f"paused by {signed('SIGTERM')}\n" in told
 
 
 def test_a_second_terminal_looks_on_pauses_and_ends_a_running_job(in_cluster: Benches) -> None:
@@ -44,6 +66,7 @@ def test_a_second_terminal_looks_on_pauses_and_ends_a_running_job(in_cluster: Be
     assert "RUNNING" in bench.run("status", job.job_id).stdout
     paused = bench.run("pause", job.job_id)
     assert (paused.returncode, "PAUSED" in paused.stdout) == (0, True), paused.stderr
+    assert f"paused by {signed('candles pause')}\n" in bench.run("history", job.job_id).stdout
     asked = bench.requests
     assert collecting.poll() is None
     assert bench.requests == asked < 500
@@ -92,22 +115,10 @@ def test_failed_symbols_give_a_completed_job_exit_code_4(in_cluster: Benches) ->
 
 @pytest.mark.parametrize(
     ("words", "said"),
-    [(["collect", "nowhere.toml"], "nowhere.toml"), (["status", "no-such-job"], "no-such-job")],
+    [(["collect", "nowhere.toml"], "nowhere.toml"), (["status", "no-such-job"], "no store in")],
 )
 def test_wrong_input_is_one_sentence_and_exit_code_2(embedded: Benches, words: list[str], said: str) -> None:
     result = embedded().run(*words)
     assert result.returncode == 2
     assert len(result.stderr.splitlines()) == 1
     assert said in result.stderr
-
-
-def test_the_driver_script_collects(in_cluster: Benches) -> None:
-    bench = in_cluster()
-    script = TREE / "examples" / "collect_candles.py"
-    driver = bench.start(str(bench.path), program=(sys.executable, str(script)))
-    out, err = driver.communicate(timeout=60)
-    assert driver.returncode == 0, err
-    assert "20 of 20 complete" in out
-    bench.assert_limit_kept()
-    bench.assert_candles_are_true()
-    assert len(script.read_text().splitlines()) <= 15

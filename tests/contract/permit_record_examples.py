@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+from adapters.permit_store.ownership_files import AccountOwnershipFiles
 from adapters.permit_store.record import PermitRecordFile
 from domain.limits.ledger import GrantedPermit
 from domain.limits.rates import AccountLimits, RateLimit
@@ -19,7 +20,7 @@ FRACTIONAL = LIMITS.stricter(
 
 
 def file_record(folder: Path, holder: str = "the first run", session: str = "one", **more: str) -> PermitRecordFile:
-    return PermitRecordFile(folder, LIMITS, holder, session, **more)
+    return PermitRecordFile(folder, LIMITS, AccountOwnershipFiles(folder), holder, session, **more)
 
 
 def permit(name: str, granted_at: float | None = None, tokens: int = 2) -> GrantedPermit:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import struct
-from dataclasses import dataclass
-from itertools import pairwise
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -15,21 +16,27 @@ import zstandard
 
 UNITS_MS = {"s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
 PRICES = ("open", "high", "low", "close")
+STATES = ("denied", "refused", "unlisted", "out_of_reach", "doubtful", "unanswered")
 
 Span = tuple[int, int]
 Bars = dict[str, list[Any]]
+Later = Callable[[int, int], int]
+"""The edge of the grid so many bars after another."""
 
 
 @dataclass
 class ReadSegment:
     """What the file says; columns by name, `open_time_ms` among them."""
 
-    dataset: tuple[str, str, str, str, int]
+    dataset: tuple[str, str, str, str, int | str]
     asked: list[Span]
     provisional: list[Span]
     bars: Bars
     known: list[tuple[int, int, int]]
     replaced: Bars
+    states: dict[str, list[Span]] = field(default_factory=dict)
+    listings: list[list[Any]] = field(default_factory=list)
+    sources: dict[str, list[Span]] = field(default_factory=dict)
 
     def as_of(self, moment_ms: int) -> Bars:
         """The bars as they were known then."""
@@ -50,44 +57,65 @@ class ReadSegment:
 
 
 def read(path: Path) -> ReadSegment:
-    """Read a file of version 2; ValueError for anything else."""
+    """Read a file of version 2 or 3; ValueError for anything else."""
     data = path.read_bytes()
     magic, version, header_bytes, body_bytes = struct.unpack_from("<8sIIQ", data)
     front = 24 + header_bytes
-    if magic != bytes.fromhex("89 43 41 4E 44 4C 45 0A") or version != 2 or len(data) != front + 16 + body_bytes + 16:
-        raise ValueError("no candle file of version 2")
+    is_known = magic == bytes.fromhex("89 43 41 4E 44 4C 45 0A") and version in (2, 3)
+    if not is_known or len(data) != front + 16 + body_bytes + 16:
+        raise ValueError("no candle file of version 2 or 3")
     for end in (front, len(data) - 16):
         if hashlib.blake2b(data[:end], digest_size=16).digest() != data[end : end + 16]:
             raise ValueError("damaged")
     header, body = msgpack.unpackb(data[24:front]), msgpack.unpackb(data[front + 16 : -16])
-    broker, symbol, interval, adjustment, anchor_ms = header["dataset"]
-    step = int(interval[:-1]) * UNITS_MS[interval[-1]]
-    asked = spans(header["asked"], step)
-    openings = [opening for start, end in spans(header["runs"], step) for opening in range(start, end, step)]
+    broker, symbol, interval, variant, grid = header["dataset"]
+    later = fixed(int(interval[:-1]) * UNITS_MS[interval[-1]]) if version == 2 else calendar(header["grid"])
+    asked = spans(header["asked"], later)
+    openings = [opening for run in spans(header["runs"], later) for opening in bars_of(run, later)]
     assert len(openings) == header["rows"]
     return ReadSegment(
-        (broker, symbol, interval, adjustment, anchor_ms),
+        (broker, symbol, interval, variant, grid),
         asked,
-        spans(header["provisional"], step),
+        spans(header["provisional"], later),
         {"open_time_ms": openings, **columns(body["columns"], header["rows"])},
-        pieces(asked, columns(body["known"], body["pieces"]), step),
+        pieces(asked, columns(body["known"], body["pieces"]), later),
         columns(body["replaced"], header["replaced"]),
+        {name: spans(header[name], later) for name in STATES if name in header},
+        header.get("listings", []),
+        {name: spans(runs, later) for name, runs in header.get("sources", [])},
     )
 
 
-def spans(packed: list[int], step: int) -> list[Span]:
+def fixed(step: int) -> Later:
+    return lambda edge, bars: edge + bars * step
+
+
+def calendar(packed: list[int]) -> Later:
+    lengths = [length for length, bars in zip(packed[1::2], packed[2::2], strict=True) for length in [length] * bars]
+    edges = list(accumulate(lengths, initial=packed[0])) if packed else []
+    return lambda edge, bars: edges[edges.index(edge) + bars]
+
+
+def spans(packed: list[int], later: Later) -> list[Span]:
     edges = packed[:1]
     for bars in packed[1:]:
-        edges.append(edges[-1] + bars * step)
+        edges.append(later(edges[-1], bars))
     return list(pairwise(edges))[::2]
 
 
-def pieces(asked: list[Span], known: Bars, step: int) -> list[tuple[int, int, int]]:
+def bars_of(run: Span, later: Later) -> list[int]:
+    openings = [run[0]]
+    while later(openings[-1], 1) < run[1]:
+        openings.append(later(openings[-1], 1))
+    return openings
+
+
+def pieces(asked: list[Span], known: Bars, later: Later) -> list[tuple[int, int, int]]:
     rest = list(asked)
     found = []
     for bars, since_ms in zip(known["bars"], known["since_ms"], strict=True):
         start, end = rest.pop(0)
-        middle = start + bars * step
+        middle = later(start, bars)
         assert middle <= end
         found.append((start, middle, since_ms))
         if middle < end:
@@ -150,16 +178,16 @@ def undone(record: Any, left: list[int], values: Bars, rows: int) -> list[int]:
             last = wrap(last + number)
             whole.append(last)
         return whole
-    completed, under = prediction
-    return [wrap(number + product(completed, under, decimals, values, row)) for row, number in enumerate(left)]
+    factors, divisors = prediction
+    return [wrap(number + product(factors, divisors, decimals, values, row)) for row, number in enumerate(left)]
 
 
-def product(completed: list[str], under: list[str], decimals: int, values: Bars, row: int) -> int:
+def product(factors: list[str], divisors: list[str], decimals: int, values: Bars, row: int) -> int:
     with np.errstate(all="ignore"):
-        result = operand(completed[0], values, row)
-        for name in completed[1:]:
+        result = operand(factors[0], values, row)
+        for name in factors[1:]:
             result = result * operand(name, values, row)
-        for name in under:
+        for name in divisors:
             result = result / operand(name, values, row)
         result = np.rint(result * np.float64(10**decimals))
     return int(result) if np.isfinite(result) and abs(result) <= 2**53 else 0

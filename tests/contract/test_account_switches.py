@@ -11,6 +11,7 @@ import pytest
 from adapters.in_memory import InMemoryOperatorPause, InMemoryPermitRecord
 from adapters.in_memory.permits import PermitMemory
 from adapters.permit_store.operator_pause import OperatorPauseFile
+from adapters.permit_store.ownership_files import AccountOwnershipFiles
 from adapters.permit_store.record import PermitRecordFile
 from domain.errors import StorageUnavailable
 from domain.limits.operator_pause import OperatorPause
@@ -32,11 +33,12 @@ class Subject:
 def subject(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Subject]:
     if request.param == "OperatorPauseFile":
         folder = tmp_path / "not yet there"
-        record: PermitRecord = PermitRecordFile(folder, LIMITS, "a test", "session")
-        built = Subject(lambda: OperatorPauseFile(folder, LIMITS.broker, LIMITS.account), record)
+        owners = AccountOwnershipFiles(folder)
+        record: PermitRecord = PermitRecordFile(folder, LIMITS, owners, "a test", "session")
+        built = Subject(lambda: OperatorPauseFile(folder, LIMITS.broker, LIMITS.account, owners), record)
     else:
         memory = PermitMemory()
-        switch = InMemoryOperatorPause(memory)
+        switch = InMemoryOperatorPause(memory.owners, LIMITS.broker, LIMITS.account)
         built = Subject(lambda: switch, InMemoryPermitRecord(LIMITS, memory))
     yield built
     built.record.close()
@@ -76,12 +78,13 @@ def test_looking_for_a_limiter_takes_the_account_from_nobody(subject: Subject) -
 
 
 def test_accounts_are_paused_one_by_one(tmp_path: Path) -> None:
-    OperatorPauseFile(tmp_path, "binance", "a").pause()
-    assert not OperatorPauseFile(tmp_path, "binance", "b").is_paused()
-    assert not OperatorPauseFile(tmp_path, "kraken", "a").is_paused()
+    owners = AccountOwnershipFiles(tmp_path)
+    OperatorPauseFile(tmp_path, "binance", "a", owners).pause()
+    assert not OperatorPauseFile(tmp_path, "binance", "b", owners).is_paused()
+    assert not OperatorPauseFile(tmp_path, "kraken", "a", owners).is_paused()
 
 
 def test_a_pause_that_cannot_be_written_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StorageUnavailable):
-        OperatorPauseFile(tmp_path / "file", "binance", "a").pause()
+        OperatorPauseFile(tmp_path / "file", "binance", "a", AccountOwnershipFiles(tmp_path / "file")).pause()

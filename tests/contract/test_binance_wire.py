@@ -263,7 +263,7 @@ async def test_what_closed_while_the_answer_was_on_its_way_is_not_yet_final() ->
 async def test_openings_lie_on_the_grid_that_the_dataset_names(interval: str, opening: int) -> None:
     async with exchange_with() as (_, transport, permits):
         dataset = GATEWAY.dataset("SIM001", Interval(interval))
-        assert dataset.anchor_ms == opening
+        assert dataset.grid.key == opening
         start_ms = dataset.ceil_ms(1_500_000_000_123)
         span = TimeSpan(start_ms, start_ms + 3 * dataset.interval.duration_ms)
         candles = await rows_of(GATEWAY, transport.wire(permits), dataset, span)

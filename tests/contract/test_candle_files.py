@@ -92,7 +92,7 @@ def test_two_processes_that_save_into_one_file_lose_nothing(tmp_path: Path) -> N
     assert len(CandleFiles(tmp_path).read(DATASET, span)) == 400
 
 
-def test_a_kill_before_the_replacement_leaves_the_old_content_and_the_next_save_sweeps(files: CandleFiles) -> None:
+def test_a_kill_before_the_replacement_leaves_the_old_content_and_the_next_write_sweeps(files: CandleFiles) -> None:
     before = segment(files).read_bytes()
     killed, _ = run(
         "from pathlib import Path\nPath.replace = lambda *_: os.kill(os.getpid(), 9)\nsave(0, 200)", files.root
@@ -100,7 +100,7 @@ def test_a_kill_before_the_replacement_leaves_the_old_content_and_the_next_save_
     assert killed == -signal.SIGKILL
     assert segment(files).read_bytes() == before
     assert "2024-03.candles.tmp" in listed(files)
-    assert files.save(DATASET, SPAN, candles(range(100))) == SaveResult(0, 0)
+    assert files.save(DATASET, SPAN, candles(range(100), value=2.0)) == SaveResult(0, 100)
     assert listed(files) == [".lock", "2024-03.candles"]
 
 
@@ -368,10 +368,10 @@ intervals = st.sampled_from(["1s", "1m", "5m", "15m", "1h", "4h", "1d", "1w"]).m
 
 @given(names, names, intervals, names, st.integers(-(10**12), 10**12))
 def test_every_dataset_has_a_folder_of_its_own_from_which_it_can_be_told(
-    broker: str, symbol: str, interval: Interval, adjustment: str, anchor_ms: int
+    broker: str, symbol: str, interval: Interval, variant: str, anchor_ms: int
 ) -> None:
     root = Path("/root")
-    dataset = Dataset(broker, symbol, interval, adjustment, anchor_ms)
+    dataset = Dataset.fixed(broker, symbol, interval, variant, anchor_ms)
     folder = folder_of(root, dataset)
     assert dataset_of(root, folder) == dataset
     assert len(folder.parts) == len(root.parts) + 4
@@ -387,7 +387,7 @@ def test_a_symbol_without_a_name_is_refused() -> None:
 def test_a_span_is_split_at_period_ends_without_losing_an_opening(
     interval: Interval, anchor_ms: int, start_ms: int, bars: int
 ) -> None:
-    dataset = Dataset("memory", "A", interval, anchor_ms=anchor_ms)
+    dataset = Dataset.fixed("memory", "A", interval, anchor_ms=anchor_ms)
     span = TimeSpan(start_ms, start_ms + bars * interval.duration_ms)
     parts = list(split(dataset, span))
     assert SpanSet(part for _, part in parts) == SpanSet([dataset.align(span)])

@@ -159,7 +159,7 @@ def test_holdings_tell_from_when_to_when_and_what_is_missing_between(
         "binance",
         "ETHUSDT",
         "1h",
-        "raw",
+        "",
         bars=10,
         start=datetime(2023, 12, 31, 20, tzinfo=UTC),
         end=datetime(2024, 1, 1, 8, tzinfo=UTC),

@@ -106,7 +106,7 @@ def test_any_sequence_of_saves_leaves_what_dictionaries_would_now_and_at_every_m
     coverage = repository.coverage(DATASET, WINDOW)
     assert hours_in(coverage.provisional) == provisional
     assert hours_in(coverage.stored) == bars.keys() - provisional
-    assert hours_in(coverage.confirmed_empty) == asked - bars.keys() - provisional
+    assert hours_in(coverage.denied) == asked - bars.keys() - provisional
     assert hours_in(coverage.missing) == set(range(-20, 20)) - asked
     assert repository.datasets() == ([DATASET] if asked else [])
     assert repr(as_changes(repository.revisions(DATASET, WINDOW))) == repr(sorted(changes))
@@ -143,7 +143,7 @@ def test_what_was_asked_and_found_empty_is_not_missing(repository: Repository) -
     assert repository.save(DATASET, hours(-5, 5), Candles.empty()) == SaveResult(0, 0)
     coverage = repository.coverage(DATASET, hours(-5, 5))
     assert (coverage.missing, coverage.stored) == ((), ())
-    assert coverage.confirmed_empty == (hours(-5, 5),)
+    assert coverage.denied == (hours(-5, 5),)
     assert len(repository.read(DATASET, WINDOW)) == 0
 
 
@@ -160,7 +160,7 @@ def test_runs_of_bars_are_one_across_the_files_they_lie_in(repository: Repositor
 def test_coverage_and_candles_are_cut_to_the_span(repository: Repository) -> None:
     repository.save(DATASET, hours(-5, 5), candles({-4: 1.0, -3: 1.0, 4: 1.0}))
     coverage = repository.coverage(DATASET, hours(-3, 1))
-    assert (coverage.stored, coverage.confirmed_empty) == ((hours(-3, -2),), (hours(-2, 1),))
+    assert (coverage.stored, coverage.denied) == ((hours(-3, -2),), (hours(-2, 1),))
     assert as_dict(repository.read(DATASET, hours(-3, 4))) == {-3: 1.0}
 
 
@@ -182,8 +182,8 @@ def test_candles_outside_of_what_was_asked_are_refused_and_nothing_is_saved(repo
         Dataset("other", "BTC/USD", Interval("1h")),
         Dataset("memory", "BTC%2FUSD", Interval("1h")),
         Dataset("memory", "BTC/USD", Interval("60m")),
-        Dataset("memory", "BTC/USD", Interval("1h"), adjustment="split"),
-        Dataset("memory", "BTC/USD", Interval("1h"), anchor_ms=HOUR_MS),
+        Dataset("memory", "BTC/USD", Interval("1h"), variant="split"),
+        Dataset.fixed("memory", "BTC/USD", Interval("1h"), anchor_ms=HOUR_MS),
     ],
     ids=str,
 )
@@ -209,7 +209,7 @@ def test_what_was_answered_too_early_is_provisional_until_it_is_answered_again(r
     repository.save(DATASET, hours(-5, 5), candles({-5: 1.0, 2: 1.0, 3: 1.0}), provisional_from_ms=hours(2, 2).start_ms)
     coverage = repository.coverage(DATASET, hours(-5, 5))
     assert coverage.provisional == (hours(2, 5),)
-    assert (coverage.stored, coverage.confirmed_empty) == ((hours(-5, -4),), (hours(-4, 2),))
+    assert (coverage.stored, coverage.denied) == ((hours(-5, -4),), (hours(-4, 2),))
     assert coverage.is_complete
     assert coverage.to_ask(hours(4, 4).start_ms) == (hours(2, 4),)
     assert as_dict(repository.read(DATASET, WINDOW)) == {-5: 1.0, 2: 1.0, 3: 1.0}

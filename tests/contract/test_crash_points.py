@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,7 @@ from adapters.candle_store.repository import CandleFiles
 from adapters.job_store.journal import JobJournal
 from domain.candles.candles import Candles
 from domain.candles.dataset import Dataset, Interval
-from domain.jobs.job import JobStatus
+from domain.jobs.status import JobStatus
 from domain.spans.time_span import TimeSpan
 from tests.contract.crash_points import kill_at_every_step, refuse_every_step
 from tests.contract.job_store_examples import batch_report, later, started
@@ -104,13 +104,13 @@ def test_a_permit_record_cut_short_forgets_no_permit(tmp_path: Path, at_every_st
         record.close()
 
     def act(place: Path) -> None:
-        record = file_record(place, session="two")
-        record.open()
-        record.granted([first := permit("first")])
-        note(place, "first")
-        record.completed(ended(first, first.granted_at + 1))
-        record.granted([permit("second")])
-        note(place, "second")
+        with closing(file_record(place, session="two")) as record:
+            record.open()
+            record.granted([first := permit("first")])
+            note(place, "first")
+            record.completed(ended(first, first.granted_at + 1))
+            record.granted([permit("second")])
+            note(place, "second")
 
     def check(place: Path) -> None:
         record = file_record(place, session="three")

@@ -15,8 +15,8 @@ import pytest
 from filelock import FileLock
 
 from adapters.job_store.journal import JobJournal
-from domain.errors import EventStoreUnavailable
-from domain.jobs.job import JobStatus
+from domain.errors import EventStoreUnavailable, JobNotFound, SettingsError
+from domain.jobs.status import JobStatus
 from tests.contract.job_store_examples import later, started, submitted
 from tests.job_examples import NOW, REQUEST
 
@@ -32,6 +32,33 @@ def path(tmp_path: Path) -> Path:
 def journal(path: Path) -> Iterator[JobJournal]:
     with closing(JobJournal.sqlite(path)) as journal:
         yield journal
+
+
+def test_reading_a_store_that_is_not_there_creates_nothing(journal: JobJournal, path: Path) -> None:
+    assert journal.job_ids() == []
+    assert journal.latest("nothing") is None
+    with pytest.raises(JobNotFound):
+        journal.history("nothing")
+    assert not path.parent.exists()
+    path.parent.mkdir()
+    assert journal.job_ids() == []
+    assert list(path.parent.iterdir()) == []
+    started(journal)
+    assert len(journal.job_ids()) == 1
+
+
+def test_a_job_named_in_a_store_that_is_not_there_is_answered_with_its_folder(journal: JobJournal, path: Path) -> None:
+    with pytest.raises(SettingsError, match=f"there is no store in {path.parent}: "):
+        journal.find("binance")
+    path.parent.mkdir()
+    with pytest.raises(JobNotFound):
+        journal.find("binance")
+
+
+def test_a_folder_that_cannot_be_made_is_an_unavailable_store(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(EventStoreUnavailable, match=f"{tmp_path}/file: File exists"):
+        JobJournal.sqlite(tmp_path / "file" / "events.db").submit(REQUEST, NOW)
 
 
 def test_two_journals_share_a_file(journal: JobJournal, path: Path) -> None:
@@ -98,11 +125,13 @@ def test_a_full_disk_stores_nothing_of_an_event(journal: JobJournal) -> None:
 
 
 @pytest.mark.parametrize("make", [lambda path: path.write_text("no database " * 100), Path.mkdir])
-def test_a_file_that_is_no_database_is_said(tmp_path: Path, make: object) -> None:
+def test_a_file_that_is_no_database_is_said_and_not_held_open(tmp_path: Path, make: object) -> None:
     path = tmp_path / "events.db"
     make(path)  # type: ignore[operator]
-    with pytest.raises(EventStoreUnavailable, match=str(path)):
+    with pytest.raises(EventStoreUnavailable, match=str(path)) as caught:
         JobJournal.sqlite(path).job_ids()
+    assert caught.value.__traceback__, "what it refers to is still there"
+    assert [file for file in Path("/proc/self/fd").iterdir() if file.is_symlink() and file.readlink() == path] == []
 
 
 def test_an_event_of_a_newer_version_is_said_and_not_skipped(journal: JobJournal, path: Path) -> None:

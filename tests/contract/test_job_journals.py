@@ -12,8 +12,8 @@ import pytest
 from adapters.job_store.journal import JobJournal
 from domain.candles.dataset import Interval
 from domain.errors import EventStoreUnavailable, IllegalTransition, JobNotFound, SettingsError, StaleEpoch
-from domain.jobs.job import JobStatus
 from domain.jobs.ports import JobStore
+from domain.jobs.status import JobStatus
 from domain.spans.time_span import TimeSpan
 from tests.contract.job_store_examples import batch_report, later, started, submitted
 from tests.job_examples import NOW, REQUEST
@@ -70,11 +70,14 @@ def test_a_saved_job_comes_back_as_it_was_and_as_a_copy(store: JobStore) -> None
 
 
 def test_a_job_that_is_not_there_is_not_found(store: JobStore) -> None:
-    for look in (store.job, store.plan, store.find, store.history, lambda job_id: store.as_at(job_id, NOW)):
+    for look in (store.job, store.plan, store.history, lambda job_id: store.as_at(job_id, NOW)):
         with pytest.raises(JobNotFound, match="'nothing'"):
             look("nothing")
     assert store.job_ids() == []
     assert store.latest("nothing") is None
+    submitted(store)
+    with pytest.raises(JobNotFound, match="'nothing'"):
+        store.find("nothing")
 
 
 def test_jobs_are_listed_in_the_order_they_were_submitted(store: JobStore) -> None:
@@ -104,9 +107,10 @@ def test_a_job_is_found_by_a_beginning_of_its_id_that_only_it_has(store: JobStor
 def test_history_tells_what_happened_when_and_why(store: JobStore) -> None:
     job = started(store)
     job.record_batch(batch_report(job), timestamp=later(2))
-    job.pause("pause", timestamp=later(3))
+    job.pause("pause", timestamp=later(3), by="alice@host: candles pause")
     store.save(job)
     entries = store.history(job.job_id)
+    assert [entry.by for entry in entries] == ["", "", "", "alice@host: candles pause"]
     assert [(entry.version, entry.event, entry.reason, entry.timestamp) for entry in entries] == [
         (1, "Created", "", NOW),
         (2, "Started", "collect", later(1)),

@@ -37,7 +37,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def dataset(symbol: str = "BTCUSDT", interval: Interval = MINUTES, anchor_ms: int = 0) -> Dataset:
-    return Dataset("binance", symbol, interval, anchor_ms=anchor_ms)
+    return Dataset.fixed("binance", symbol, interval, anchor_ms=anchor_ms)
 
 
 def save(files: CandleFiles, of: Dataset, first: int = -3, bars: int = 6, seed: int = 1) -> None:

@@ -14,6 +14,7 @@ import pytest
 
 from adapters.permit_store import history as permit_history
 from adapters.permit_store.history import KEPT_SECONDS
+from adapters.permit_store.ownership_files import AccountOwnershipFiles
 from adapters.permit_store.record import FRAMES_BEFORE_COMPACTION, PermitRecordFile, boot_identity
 from domain.errors import LimiterUnavailable, StorageUnavailable
 from domain.limits.ledger import GrantedPermit
@@ -147,7 +148,7 @@ def test_one_boot_has_one_identity() -> None:
 def test_accounts_whose_names_run_together_have_a_record_each(tmp_path: Path) -> None:
     for broker, account in (("a", "b@c"), ("a@b", "c"), ("a", "b/c"), ("a", "b.c")):
         limits = AccountLimits(broker, account, LIMITS.limits, 10, 5)
-        known = PermitRecordFile(tmp_path, limits, "run", "one").open()
+        known = PermitRecordFile(tmp_path, limits, AccountOwnershipFiles(tmp_path), "run", "one").open()
         assert "first time" in known.note, (broker, account)
 
 

@@ -63,7 +63,7 @@ def one_hour(hour: int) -> TimeSpan:
 async def test_damage_gaps_and_lost_files_are_mended_and_the_store_is_what_it_was(tmp_path: Path) -> None:
     path = tmp_path / "candles.toml"
     path.write_text('[broker]\ngateway = "binance"\n[storage]\nroot = "data"\n')
-    files, catalog = CandleFiles(tmp_path / "data"), JobCatalog(JobJournal.in_memory(), 1000)
+    files, catalog = CandleFiles(tmp_path / "data"), JobCatalog(JobJournal.in_memory())
     proof = JobProof(Settings.load(path), catalog, candle_proof(files.root, ()), BinanceGateway().dataset)
     job_id = catalog.find_or_submit(REQUEST)
     async with SimulatedExchange(["1000/1s"], NO_LATENCY) as exchange:
@@ -98,14 +98,14 @@ def deny(files: CandleFiles, hour: int) -> None:
         stored.unlink()
     before, after = candles.take(slice(0, hour)), candles.take(slice(hour + 1, None))
     files.save(dataset, SPAN, Candles.concatenate([before, after]))
-    assert files.coverage(dataset, one_hour(hour)).confirmed_empty == (one_hour(hour),)
+    assert files.coverage(dataset, one_hour(hour)).denied == (one_hour(hour),)
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
     path = tmp_path / "candles.toml"
     path.write_text('[broker]\ngateway = "binance"\n[storage]\nroot = "data"\n')
-    files, catalog = CandleFiles(tmp_path / "data"), JobCatalog(JobJournal.in_memory(), 1000)
+    files, catalog = CandleFiles(tmp_path / "data"), JobCatalog(JobJournal.in_memory())
     return (
         files,
         catalog,

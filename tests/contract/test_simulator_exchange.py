@@ -162,6 +162,18 @@ def test_the_process_serves_tells_its_count_and_ends() -> None:
     assert not process.is_running()
 
 
+def test_the_process_leaves_ctrl_c_ignored_where_it_was_started_so() -> None:
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with SimulatorProcess() as simulator:
+            os.kill(simulator.process_id, signal.SIGINT)
+            with pytest.raises(psutil.TimeoutExpired):
+                psutil.Process(simulator.process_id).wait(1.0)
+            assert simulator.report()["requests"] == 0
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def test_the_process_does_not_outlive_a_parent_that_is_killed() -> None:
     script = """
         import time

@@ -42,6 +42,14 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         future.add_done_callback(self._thread_is_back)
         return future
 
+    async def shutdown_default_executor(self, *time_limit: float | None) -> None:
+        # Since Python 3.12 it has a time limit of minutes, which a clock put forward would reach at once.
+        self._threads_at_work += 1
+        try:
+            await super().shutdown_default_executor(*time_limit)
+        finally:
+            self._threads_at_work -= 1
+
     def _thread_is_back(self, _: asyncio.Future[Any]) -> None:
         self._threads_at_work -= 1
 

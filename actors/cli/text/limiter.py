@@ -10,7 +10,7 @@ from typing import Any
 from actors.cli.text.progress import duration_text, timestamp_text
 from domain.limits.messages import LimiterStatus
 
-WINDOW_HEADS = ("WINDOW", "COUNTED", "OF", "BY OTHERS")
+WINDOW_HEADS = ("WINDOW", "COUNTED", "OF", "BY OTHERS", "RESERVED")
 JOB_HEADS = ("JOB", "PRIORITY", "WAITING", "SHARE")
 
 
@@ -39,7 +39,7 @@ def state_text(status: LimiterStatus) -> str:
 def window_rows(status: LimiterStatus) -> Iterable[tuple[str, ...]]:
     """A row for each window."""
     for window in status.windows:
-        yield window.limit, f"{window.counted:,}", f"{window.amount:,}", f"{window.others:,}"
+        yield (window.limit, *(f"{n:,}" for n in (window.counted, window.amount, window.others, window.reserved)))
 
 
 def job_rows(status: LimiterStatus) -> Iterable[tuple[str, ...]]:

@@ -8,8 +8,8 @@ from datetime import datetime
 from click import unstyle
 
 from domain.candles.findings import OF_THE_CALENDAR
-from domain.jobs.job import JobStatus
 from domain.jobs.progress import Progress
+from domain.jobs.status import JobStatus
 from domain.limits.rates import Counts, RateLimit, ideal_makespan_seconds
 
 FAILURES_LISTED = 10
@@ -73,22 +73,28 @@ def state_text(progress: Progress) -> str:
 
 
 def eta_text(progress: Progress) -> str:
-    """How long it still takes; empty for a job that is not running."""
+    """How long it still takes, or that it waits; empty for a job that is not running."""
     if progress.status is not JobStatus.RUNNING:
         return ""
+    if not progress.may_send:
+        return "waiting"
     return "ETA ?" if progress.eta_seconds is None else f"ETA {duration_text(progress.eta_seconds)}"
 
 
-def pages_share(progress: Progress) -> float:
-    """The share of pages done, 0 to 1."""
-    if progress.status is JobStatus.COMPLETED:
-        return 1.0
-    return progress.pages_done / progress.pages_total if progress.pages_total else 0.0
+def share_text(progress: Progress) -> str:
+    """How much of the work is done: it is 100% when nothing is left, and not before."""
+    return f"{int(100 * progress.share)}%"
+
+
+def pages_text(progress: Progress) -> str:
+    """How many pages are done, and of how many where that is known."""
+    total = "" if progress.pages_total is None else f"/{progress.pages_total:,}"
+    return f"{progress.pages_done:,}{total} pages"
 
 
 def progress_line(progress: Progress) -> str:
     """Everything worth knowing in one line of plain text."""
-    pages = f"{progress.pages_done:,}/{progress.pages_total:,} pages {100 * pages_share(progress):.0f}%"
+    pages = f"{pages_text(progress)} {share_text(progress)}"
     parts = [state_text(progress), pages, symbols_text(progress), candles_text(progress)]
     if progress.status is JobStatus.RUNNING:
         parts += [rate_text(progress), eta_text(progress)]
@@ -106,12 +112,8 @@ def ideal_seconds(progress: Progress, requests: int) -> float | None:
     return max(ideals, default=None)
 
 
-def summary(progress: Progress, requests_before: int | None = None) -> list[str]:
-    """What became of the job, line by line.
-
-    `requests_before` is what the job had asked before the run that ends here; with it the run's time
-    is set against the ideal.
-    """
+def summary(progress: Progress) -> list[str]:
+    """What became of the job, line by line; where it is run, its requests and their time are those of this run."""
     state = state_text(progress)
     lines = [
         f"{progress.job_id}: {state}",
@@ -119,7 +121,7 @@ def summary(progress: Progress, requests_before: int | None = None) -> list[str]
         + (f", {progress.symbols_failed:,} failed" if progress.symbols_failed else ""),
         f"  candles   {progress.candles_saved:,} saved, {progress.candles_quarantined:,} quarantined",
         *_findings_lines(progress.findings),
-        f"  requests  {_requests_text(progress, requests_before)}",
+        f"  requests  {_requests_text(progress)}",
     ]
     failed = list(progress.failed_symbols.items())[:FAILURES_LISTED]
     lines += [f"  failed    {symbol}: {one_line(message)}" for symbol, message in failed]
@@ -135,14 +137,16 @@ def _findings_lines(findings: Mapping[str, int]) -> list[str]:
     return lines + [f"  calendar  {findings[name]:,} bars {name}" for name in OF_THE_CALENDAR if name in findings]
 
 
-def _requests_text(progress: Progress, requests_before: int | None) -> str:
-    seconds = duration_text(progress.running_seconds)
-    if requests_before is None:
-        return f"{progress.requests:,} in {seconds} of running"
-    requests = progress.requests - requests_before
-    earlier = f"; {requests_before:,} in earlier runs" if requests_before else ""
-    if not requests:
+def _requests_text(progress: Progress) -> str:
+    if progress.run_requests is None or progress.run_seconds is None:
+        return f"{progress.requests:,} in {duration_text(progress.running_seconds)} of running"
+    earlier = _earlier_text(progress.requests - progress.run_requests, progress.running_seconds - progress.run_seconds)
+    if not progress.run_requests:
         return f"none were needed{earlier}"
-    ideal = ideal_seconds(progress, requests) if progress.status is JobStatus.COMPLETED else None
+    ideal = ideal_seconds(progress, progress.run_requests) if progress.status is JobStatus.COMPLETED else None
     against = f"; the ideal under {', '.join(progress.limits)} is {duration_text(ideal)}" if ideal else ""
-    return f"{requests:,} in {seconds}{against}{earlier}"
+    return f"{progress.run_requests:,} in {duration_text(progress.run_seconds)}{against}{earlier}"
+
+
+def _earlier_text(requests: int, seconds: float) -> str:
+    return f"; {requests:,} in {duration_text(seconds)} of earlier runs" if requests else ""

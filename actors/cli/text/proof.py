@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from math import isfinite
+from textwrap import wrap
 from typing import Any
 
 from actors.cli.text.progress import timestamp_text
+from actors.cli.text.tables import WIDTH, folded, table_lines
 from domain.candles.certificates import Certificate, hash_of_all
 from domain.candles.completeness import Completeness
 from domain.candles.dataset import Dataset
 from domain.candles.validation import QuarantinedCandle
+from domain.spans.grid import FixedGrid
 from domain.spans.span_set import SpanSet
 from domain.spans.time_span import TimeSpan, from_milliseconds
 
@@ -26,14 +30,23 @@ LISTED_ON_REQUEST = (
 )
 
 
-def gap_rows(one: Completeness, show_all: bool) -> Iterator[tuple[str, ...]]:
-    """A row for each span that there is something to say of, and for each damaged file."""
-    head = (one.dataset.symbol, str(one.dataset.interval))
-    for damage in one.damaged:
-        yield (*head, "damaged", "", "", "", f"{damage.path}: {damage.reason}")
-    for name, what, note in (*LISTED, *(LISTED_ON_REQUEST if show_all else ())):
-        for span, bars in _runs(one, name):
-            yield (*head, what, timestamp_text(span.start), timestamp_text(span.end), f"{bars:,}", note)
+GAP_HEADS = ("SYMBOL", "INTERVAL", "WHAT", "FROM", "TO", "BARS")
+CERTIFICATE_HEADS = ("PROVEN", "SYMBOL", "KIND", "SPAN", "CALENDAR", "BARS", "EXPECTED", "GAPS", "REFUSED", "CONTENT")
+FOLDED_WORDING = {"KIND": "{}", "SPAN": "{}", "CALENDAR": "calendar {}", "GAPS": "gaps {}", "REFUSED": "refused {}"}
+"""How a column of certificates is told in the line above them, where all rows share it."""
+
+HASH_CHARACTERS = 12
+"""Of a content hash in a table; `--json` has all of it."""
+
+
+def gap_lines(judged: Sequence[Completeness], show_all: bool) -> list[str]:
+    """A row for each span that there is something to say of, what the rows' words mean, and the damaged files."""
+    listed = (*LISTED, *(LISTED_ON_REQUEST if show_all else ()))
+    rows = [row for one in judged for name, what, _ in listed for row in _gap_rows(one, name, what)]
+    found = {what for _, _, what, *_ in rows}
+    meanings = [f"{what}: {meaning}" for _, what, meaning in listed if what in found]
+    damaged = [f"damaged: {damage.path}: {damage.reason}" for one in judged for damage in one.damaged]
+    return [*(table_lines(GAP_HEADS, rows) if rows else ()), *meanings, *damaged]
 
 
 def gaps_summary(judged: Sequence[Completeness]) -> str:
@@ -60,21 +73,26 @@ def gaps_json(one: Completeness) -> dict[str, Any]:
     }
 
 
-def certificate_row(certificate: Certificate) -> tuple[str, ...]:
-    """A certificate as a row of a table."""
+def certificate_lines(certificates: Sequence[Certificate]) -> list[str]:
+    """A row for each certificate, under a line with what they share."""
+    shared, heads, rows = folded(CERTIFICATE_HEADS, map(_certificate_row, certificates), FOLDED_WORDING)
+    return [*([shared] if shared else ()), *table_lines(heads, rows)]
+
+
+def _certificate_row(certificate: Certificate) -> tuple[str, ...]:
     one = certificate.completeness
     dataset = one.dataset
     return (
         "yes" if certificate.is_proven else "NO",
-        f"{dataset.broker} {dataset.symbol} {dataset.interval} {dataset.adjustment}",
-        timestamp_text(one.span.start),
-        timestamp_text(one.span.end),
+        dataset.symbol,
+        f"{dataset.broker} {dataset.interval} {dataset.stored_variant}",
+        f"{_brief(one.span.start)} to {_brief(one.span.end)}",
         one.calendar,
         f"{certificate.bars:,}",
         f"{one.bars(one.expected):,}",
         f"{one.bars(one.gaps):,}",
         f"{certificate.quarantined:,}",
-        certificate.content_hash,
+        certificate.content_hash[:HASH_CHARACTERS],
     )
 
 
@@ -102,10 +120,16 @@ def proof_summary(certificates: Sequence[Certificate]) -> dict[str, Any]:
     }
 
 
-def refused_row(dataset: Dataset, candle: QuarantinedCandle) -> tuple[str, ...]:
-    """A refused bar as a row of a table."""
-    values = " ".join(f"{name}={value}" for name, value in candle.columns)
-    return dataset.symbol, _opening_text(candle), candle.reason, values
+def refused_lines(refused: Sequence[tuple[Dataset, QuarantinedCandle]]) -> Iterator[str]:
+    """A row for each refused bar, with its values below it."""
+    head, *rows = table_lines(
+        ("SYMBOL", "OPENS", "REASON"), ((dataset.symbol, _opening_text(one), one.reason) for dataset, one in refused)
+    )
+    yield head
+    for row, (_, candle) in zip(rows, refused, strict=True):
+        yield row
+        values = " ".join(f"{name}={value}" for name, value in candle.columns)
+        yield from wrap(values, WIDTH, initial_indent="  ", subsequent_indent="  ")
 
 
 def refused_json(dataset: Dataset, candle: QuarantinedCandle) -> dict[str, Any]:
@@ -119,6 +143,21 @@ def refused_json(dataset: Dataset, candle: QuarantinedCandle) -> dict[str, Any]:
     }
 
 
+def _gap_rows(one: Completeness, name: str, what: str) -> Iterator[tuple[str, ...]]:
+    for span, bars in _runs(one, name):
+        begins, ends = timestamp_text(span.start), timestamp_text(span.end)
+        yield one.dataset.symbol, str(one.dataset.interval), what, begins, ends, f"{bars:,}"
+
+
+def _brief(moment: datetime) -> str:
+    """A moment without what is zero of it: a date for midnight, and no seconds for a whole minute."""
+    text = timestamp_text(moment)
+    for zero, kept in ((" 00:00:00Z", ""), (":00Z", "Z")):
+        if text.endswith(zero):
+            return text.removesuffix(zero) + kept
+    return text
+
+
 def _opening_text(candle: QuarantinedCandle) -> str:
     try:
         return timestamp_text(from_milliseconds(candle.open_time_ms))
@@ -127,13 +166,13 @@ def _opening_text(candle: QuarantinedCandle) -> str:
 
 
 def _identity(one: Completeness) -> dict[str, Any]:
-    dataset = one.dataset
+    dataset, grid = one.dataset, one.dataset.grid
     return {
         "broker": dataset.broker,
         "symbol": dataset.symbol,
         "interval": str(dataset.interval),
-        "adjustment": dataset.adjustment,
-        "anchor_ms": dataset.anchor_ms,
+        "adjustment": dataset.stored_variant,
+        **({"anchor_ms": grid.anchor_ms} if isinstance(grid, FixedGrid) else {"grid": grid.key}),
         "start": one.span.start.isoformat(),
         "end": one.span.end.isoformat(),
         "calendar": one.calendar,

@@ -8,6 +8,7 @@ from typing import Any
 from adapters.brokers.binance.klines import WrongKlines, parse_klines
 from adapters.brokers.http.usage import used_weights
 from adapters.brokers.http.verdicts import http_condition, parse_json
+from adapters.grids import calendar_grid
 from domain.brokers.answers import Answer, Part
 from domain.brokers.conditions import Condition, SymbolsRefused, Unreachable, Unusable
 from domain.brokers.gateway import GatewaySpec
@@ -29,7 +30,7 @@ _KLINES_CHARGE = Charge(2)
 """Source: Binance Spot API, "Kline/Candlestick data": weight 2, whatever the limit parameter says."""
 
 INTERVALS = (
-    "1s", "1m", "3m", "5m", "15m", "30m", "1h", "2h", "4h", "6h", "8h", "12h", "1d", "3d", "1w",
+    "1s", "1m", "3m", "5m", "15m", "30m", "1h", "2h", "4h", "6h", "8h", "12h", "1d", "3d", "1w", "1M",
 )  # fmt: skip
 
 SPEC = GatewaySpec(
@@ -56,7 +57,7 @@ class BinanceGateway:
     """Binance's spot klines: up to 1,000 candles a response, no account needed.
 
     Extra columns: quote_volume, trade_count (int64), taker_buy_base_volume, taker_buy_quote_volume.
-    Bars open on multiples of their interval since 1970; weeks open on Mondays.
+    Bars open on multiples of their interval since 1970; weeks open on Mondays, months on their first day.
     """
 
     @classmethod
@@ -74,8 +75,10 @@ class BinanceGateway:
         """The symbol's candles on Binance's grid; SettingsError for an interval that Binance lacks."""
         if interval.name not in INTERVALS:
             raise SettingsError(f'Binance has no interval "{interval}": choose one of {", ".join(INTERVALS)}')
+        if not interval.is_fixed:
+            return Dataset(SPEC.name, symbol, interval, grid=calendar_grid(interval))
         anchor_ms = _FIRST_MONDAY_MS if interval.name == "1w" else 0
-        return Dataset(SPEC.name, symbol, interval, anchor_ms=anchor_ms)
+        return Dataset.fixed(SPEC.name, symbol, interval, anchor_ms=anchor_ms)
 
     async def resolve(self, datasets: Sequence[Dataset], wire: Wire) -> dict[Dataset, Instrument]:
         """Binance knows symbols by their names."""
@@ -124,8 +127,10 @@ def _answered(rows: RawCandles, dataset: Dataset, span: TimeSpan) -> SpanSet:
     """All of the span; of one that may hold more than a response does, a full response answers up to its last bar."""
     if len(rows) < MOST_ROWS or dataset.bars_in(span) <= MOST_ROWS:
         return SpanSet([span])
-    last_ms = dataset.floor_ms(int(rows.open_time_ms.max()))
-    return SpanSet([span.intersect(TimeSpan(span.start_ms, max(span.start_ms, dataset.later(last_ms, 1))))])
+    inside = rows.open_time_ms[(rows.open_time_ms >= span.start_ms) & (rows.open_time_ms < span.end_ms)]
+    return SpanSet(
+        [TimeSpan(span.start_ms, dataset.later(dataset.floor_ms(int(inside.max())), 1))] if len(inside) else [span]
+    )
 
 
 def _judge(response: WireResponse) -> Condition | None:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import SimpleNamespace
 from typing import NoReturn
 
 import aiohttp
 
+from adapters.brokers.credentials import Credentials
 from adapters.brokers.http.attempts import UsageReader, WireAttempts
 from adapters.brokers.http.times import broker_time_ms
 from domain.brokers.conditions import Throttled, error_of
 from domain.brokers.wire import Judge, WireRequest, WireResponse
-from domain.errors import BrokerThrottled, BrokerUnavailable, MalformedResponse, SettingsError
+from domain.errors import BrokerThrottled, BrokerUnavailable, CredentialsRefused, MalformedResponse, SettingsError
 from domain.limits.ports import PermitSource
 
 _CHUNK_BYTES = 64 * 1024
@@ -33,12 +34,17 @@ class HttpTransport:
         timeout_seconds: float = 10.0,
         read_usage: UsageReader = lambda _: (),
         clock: Callable[[], float] = time.time,
+        credentials: Credentials | None = None,
+        auth_headers: Mapping[str, str] | None = None,
     ) -> None:
+        """`auth_headers` go with every request, their {names} filled in from the credentials as it is made."""
         self.broker = broker
         self.base_url = base_url.rstrip("/")
         self.timeout_seconds = timeout_seconds
         self.read_usage = read_usage
         self.clock = clock
+        self.credentials = credentials or Credentials(broker, {})
+        self._auth_headers = auth_headers or {}
         self._session: aiohttp.ClientSession | None = None
 
     def wire(self, permits: PermitSource) -> HttpWire:
@@ -50,6 +56,10 @@ class HttpTransport:
         session, self._session = self._session, None
         if session is not None:
             await session.close()
+
+    def signed(self, headers: Mapping[str, str]) -> dict[str, str]:
+        """The headers with those that tell who we are. Raises CredentialsRefused."""
+        return {**headers, **self.credentials.filled_in(self._auth_headers)}
 
     def session(self) -> aiohttp.ClientSession:
         """The open session."""
@@ -73,7 +83,18 @@ class HttpWire:
         self._transport, self._permits = transport, permits
 
     async def fetch(self, request: WireRequest, judge: Judge, symbols: str) -> WireResponse:
-        """Get an answer; see the port. SettingsError when the base URL is none."""
+        """Get an answer; see the port. SettingsError when the base URL is none.
+
+        After a refusal of who we are, secrets that have changed meanwhile are tried first.
+        """
+        try:
+            return await self._fetch(request, judge, symbols)
+        except CredentialsRefused:
+            if not self._transport.credentials.have_changed():
+                raise
+        return await self._fetch(request, judge, symbols)
+
+    async def _fetch(self, request: WireRequest, judge: Judge, symbols: str) -> WireResponse:
         transport = self._transport
         broker, base_url = transport.broker, transport.base_url
         attempts = WireAttempts(
@@ -89,7 +110,7 @@ class HttpWire:
             async with transport.session().get(
                 base_url + request.path,
                 params=request.params,
-                headers=request.headers,
+                headers=transport.signed(request.headers),
                 allow_redirects=False,
                 middlewares=(attempts,),
                 trace_request_ctx=attempts,

@@ -1,7 +1,7 @@
 """Columns as bytes: values to packed columns and back, bit for bit.
 
 A packed column is [name, type, decimals, prediction, numbers, misses]; docs/segment-format.md says what
-each of them means, and adapters/segments/predictions.py what a number is told apart from.
+each of them means, and `predictions` how a number is predicted.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def unpack_into(columns: Mapping[str, Column], packed: Sequence[Any], rows: int,
 
 
 def _pack_prices(columns: Mapping[str, Column]) -> dict[str, list[Any]]:
-    """The four prices in one scale, so that they can be told apart from each other."""
+    """The four prices in one scale, so that each can be predicted from another."""
     together = np.concatenate([np.asarray(columns[name], np.float64) for name in PRICE_COLUMNS])
     numbers = dict(zip(PRICE_COLUMNS, Numbers.of(together).split(4), strict=True))
     deltas = CandleDeltas.between(*(numbers[name].integers for name in PRICE_COLUMNS))

@@ -4,39 +4,63 @@ from __future__ import annotations
 
 import hashlib
 import struct
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import accumulate, pairwise
 from operator import index
-from typing import Any, BinaryIO
+from typing import Any, Protocol
 
 import msgpack
 
-from domain.candles.coverage import runs_of
-from domain.candles.dataset import Dataset, Interval
+from adapters.candle_store.format.spans import (
+    pack_grid,
+    pack_listings,
+    pack_sources,
+    pack_spans,
+    pack_states,
+    unpack_dataset,
+    unpack_listings,
+    unpack_sources,
+    unpack_spans,
+    unpack_states,
+)
+from adapters.candle_store.layout import most_bars
+from domain.candles.bar_sources import NO_SOURCES, BarSources
+from domain.candles.dataset import Dataset
 from domain.candles.history import CandleHistory
+from domain.candles.listings import Listing
+from domain.candles.span_states import NO_STATES, SpanStates
 from domain.errors import CorruptSegment, StorageUnavailable
+from domain.spans.grid import FixedGrid, Grid
 from domain.spans.span_set import SpanSet
 from domain.spans.time_span import TimeSpan
 
 MAGIC = b"\x89CANDLE\n"
-VERSION = 2
+FIXED_GRID_VERSION, CALENDAR_GRID_VERSION = 2, 3
+VERSIONS = (FIXED_GRID_VERSION, CALENDAR_GRID_VERSION)
 CHECKSUM_BYTES = 16
 MAX_HEADER_BYTES = 64 * 2**20
 MAX_BODY_BYTES = 2**30
 MAX_ROWS = 2**27
 PREAMBLE = struct.Struct("<8sIIQ")
-_FIRST_READ_BYTES = 8192
-_CALENDAR = TimeSpan(-62_135_596_800_000, 253_402_300_799_999)
-"""The years 1 to 9999."""
+FIRST_READ_BYTES = 8192
+_MOST_REVISIONS = 1_000
+"""Older values a bar, on average: a split a month, for eighty years."""
+
+
+class Readable(Protocol):
+    """What can be read on from where the last part ended."""
+
+    def read(self, length: int = -1, /) -> bytes:
+        """The next `length` bytes, all that are left without one; fewer only at the end."""
 
 
 @dataclass(frozen=True, slots=True)
 class SegmentHeader:
     """What a file says of itself: whose candles, which spans they answer, and where bars are.
 
-    `asked`, `provisional` and `runs` (of consecutive bars) are on the dataset's grid.
-    `rows` counts the bars, `replaced` their older values.
+    `asked`, `provisional`, `runs` (of consecutive bars) and `states` are on the dataset's grid; of a calendar grid
+    it knows the bars of its `extent`. `rows` counts the bars, `replaced` their older values, `asked_bars` what was
+    asked.
     """
 
     dataset: Dataset
@@ -45,27 +69,40 @@ class SegmentHeader:
     runs: SpanSet
     rows: int
     replaced: int
+    asked_bars: int
+    states: SpanStates = NO_STATES
+    listings: tuple[Listing, ...] = ()
+    sources: BarSources = NO_SOURCES
 
     @property
     def extent(self) -> TimeSpan:
-        """From the first to the last moment that the file answers; empty where it answers none."""
-        return self.asked.extent
+        """From the first to the last moment of which the file tells; empty where it tells of none."""
+        return extent_of(self.asked, self.states)
 
 
-def pack_front(dataset: Dataset, history: CandleHistory, body_bytes: int) -> bytes:
-    """Preamble, header and their checksum; ValueError for spans or candles off the dataset's grid."""
-    header: bytes = msgpack.packb(_fields(dataset, history))
-    front = PREAMBLE.pack(MAGIC, VERSION, len(header), body_bytes) + header
+def extent_of(asked: SpanSet, states: SpanStates) -> TimeSpan:
+    """From the first to the last moment of which anything is known; empty where nothing is."""
+    return (asked | states.without_answer).extent if states else asked.extent
+
+
+def pack_front(dataset: Dataset, history: CandleHistory, grid: Grid, body_bytes: int) -> bytes:
+    """Preamble, header and their checksum; ValueError for spans or candles off the grid.
+
+    Of a calendar the grid knows the bars that the file tells of, and no others.
+    """
+    header: bytes = msgpack.packb(_fields(dataset, history, grid))
+    version = FIXED_GRID_VERSION if isinstance(grid, FixedGrid) else CALENDAR_GRID_VERSION
+    front = PREAMBLE.pack(MAGIC, version, len(header), body_bytes) + header
     return front + checksum(front)
 
 
-def read_front(file: BinaryIO, file_bytes: int, path: str) -> SegmentHeader:
+def read_front(file: Readable, file_bytes: int, path: str) -> SegmentHeader:
     """The header alone, from the beginning of a file that has `file_bytes` bytes.
 
     Raises CorruptSegment for damage in the front and for a file that is not as long as it was written,
-    StorageUnavailable for one in a newer format; damage further back is noticed when candles are read.
+    StorageUnavailable for one in a newer format; damage in the body is noticed when candles are read.
     """
-    data = file.read(_FIRST_READ_BYTES)
+    data = file.read(FIRST_READ_BYTES)
     if _states_another_version(data):
         _refuse_version(data + file.read(), path)
     body_at, total = lengths(data, path)
@@ -80,18 +117,9 @@ def unpack_front(front: bytes, path: str) -> SegmentHeader:
         raise CorruptSegment(path, "the checksum of its header does not match")
     try:
         fields = msgpack.unpackb(front[PREAMBLE.size : -CHECKSUM_BYTES])
-        broker, symbol, interval, adjustment, anchor_ms = fields["dataset"]
-        dataset = Dataset(broker, symbol, Interval(interval), adjustment, anchor_ms)
-        asked, provisional, runs = (_unpack_spans(fields[name], dataset) for name in ("asked", "provisional", "runs"))
-        if runs - asked or provisional - asked:
-            raise ValueError("it has bars, or answers that may change, where nothing was asked")
-        rows, replaced = index(fields["rows"]), index(fields["replaced"])
-        if not 0 <= rows <= MAX_ROWS or not 0 <= replaced <= MAX_ROWS:
-            raise ValueError("more rows than a candle file may have")
-        bars = dataset.count(runs)
-        if bars != rows:
-            raise ValueError(f"its runs hold {bars} bars, not {rows}")
-        return SegmentHeader(dataset, asked, provisional, runs, rows, replaced)
+        has_calendar = PREAMBLE.unpack_from(front)[1] == CALENDAR_GRID_VERSION
+        dataset = unpack_dataset(fields["dataset"], fields["grid"] if has_calendar else None)
+        return _header(fields, dataset)
     except (ValueError, KeyError, TypeError, msgpack.UnpackException) as error:
         raise CorruptSegment(path, f"its header cannot be read ({error})") from error
 
@@ -101,7 +129,7 @@ def lengths(data: bytes, path: str) -> tuple[int, int]:
     if len(data) < PREAMBLE.size or not data.startswith(MAGIC):
         raise CorruptSegment(path, "it does not begin like a candle file")
     _, version, header_bytes, body_bytes = PREAMBLE.unpack_from(data)
-    if version != VERSION:
+    if version not in VERSIONS:
         raise CorruptSegment(path, f"it says that it is of format version {version}, which its checksum denies")
     if header_bytes > MAX_HEADER_BYTES or body_bytes > MAX_BODY_BYTES:
         raise CorruptSegment(path, "its stated size is beyond what a candle file may have")
@@ -126,49 +154,60 @@ def checksum(data: bytes | memoryview) -> bytes:
 
 
 def _states_another_version(data: bytes) -> bool:
-    return data.startswith(MAGIC) and len(data) >= PREAMBLE.size and PREAMBLE.unpack_from(data)[1] != VERSION
+    return data.startswith(MAGIC) and len(data) >= PREAMBLE.size and PREAMBLE.unpack_from(data)[1] not in VERSIONS
 
 
 def _refuse_version(data: bytes, path: str) -> None:
     """A whole file in another format is no damage: whoever wrote it can read it."""
     if _is_whole(data):
         version = PREAMBLE.unpack_from(data)[1]
-        raise StorageUnavailable(path, f"it is in format version {version}, and this program reads version {VERSION}")
+        readable = " and ".join(map(str, VERSIONS))
+        raise StorageUnavailable(path, f"it is in format version {version}, and this program reads versions {readable}")
 
 
 def _is_whole(data: bytes) -> bool:
     return checksum(memoryview(data)[:-CHECKSUM_BYTES]) == data[-CHECKSUM_BYTES:]
 
 
-def _fields(dataset: Dataset, history: CandleHistory) -> dict[str, Any]:
-    runs = runs_of(history.candles.open_time_ms, dataset.interval.duration_ms)
-    return {
-        "dataset": [dataset.broker, dataset.symbol, dataset.interval.name, dataset.adjustment, dataset.anchor_ms],
-        "asked": _pack_spans(history.known.spans, dataset),
-        "provisional": _pack_spans(history.provisional, dataset),
-        "runs": _pack_spans(runs, dataset),
-        "rows": len(history.candles),
-        "replaced": len(history.replaced),
-    }
+def _fields(dataset: Dataset, history: CandleHistory, grid: Grid) -> dict[str, Any]:
+    if len(history.replaced) > _most_replaced(len(history.candles)):
+        raise ValueError(f"{dataset.symbol}: {len(history.replaced)} older values are more than a candle file may have")
+    try:
+        return {
+            "dataset": list(dataset.identity),
+            "asked": pack_spans(history.known.spans, grid),
+            "provisional": pack_spans(history.provisional, grid),
+            "runs": pack_spans(grid.runs_of(history.candles.open_time_ms), grid),
+            "rows": len(history.candles),
+            "replaced": len(history.replaced),
+            **pack_grid(grid),
+            **pack_states(history.states, grid),
+            **pack_listings(history.listings),
+            **pack_sources(history.sources, grid),
+        }
+    except ValueError as error:
+        raise ValueError(f"{dataset.symbol}: {error}") from error
 
 
-def _pack_spans(spans: Sequence[TimeSpan], dataset: Dataset) -> list[int]:
-    """The first start, then in turn: bars in a span, bars until the next. Two bytes a weekend."""
-    interval_ms = dataset.interval.duration_ms
-    edges = [edge for span in spans for edge in (span.start_ms, span.end_ms)]
-    if any((edge - dataset.anchor_ms) % interval_ms for edge in edges):
-        raise ValueError(f"{dataset.symbol}: a candle or a span is off the dataset's grid")
-    return [*edges[:1], *((later - earlier) // interval_ms for earlier, later in pairwise(edges))]
+def _header(fields: Mapping[str, Any], dataset: Dataset) -> SegmentHeader:
+    asked, provisional, runs = (unpack_spans(fields[name], dataset.grid) for name in ("asked", "provisional", "runs"))
+    states = unpack_states(fields, dataset.grid)
+    if runs - asked or provisional - asked:
+        raise ValueError("it has bars, or answers that may change, where nothing was asked")
+    answered = states.denied | states.refused
+    if answered - asked or answered & runs or states.without_answer & asked:
+        raise ValueError("it tells of spans what its bars and answers deny")
+    rows, replaced, asked_bars = index(fields["rows"]), index(fields["replaced"]), dataset.count(asked)
+    if not 0 <= rows <= MAX_ROWS or not 0 <= replaced <= _most_replaced(rows) or asked_bars > most_bars(dataset):
+        raise ValueError("more rows than a candle file may have")
+    bars = dataset.count(runs)
+    if bars != rows:
+        raise ValueError(f"its runs hold {bars} bars, not {rows}")
+    listings, sources = unpack_listings(fields), unpack_sources(fields, dataset.grid)
+    if any(told - runs for _, told in sources.runs):
+        raise ValueError("it tells the source of bars that it does not have")
+    return SegmentHeader(dataset, asked, provisional, runs, rows, replaced, asked_bars, states, listings, sources)
 
 
-def _unpack_spans(packed: Sequence[Any], dataset: Dataset) -> SpanSet:
-    if not packed:
-        return SpanSet()
-    first, *steps = map(index, packed)
-    interval_ms = dataset.interval.duration_ms
-    if (first - dataset.anchor_ms) % interval_ms or any(step <= 0 for step in steps):
-        raise ValueError("its spans are not in order, or off the grid")
-    edges = list(accumulate((step * interval_ms for step in steps), initial=first))
-    if not _CALENDAR.covers(TimeSpan(edges[0], edges[-1])):
-        raise ValueError("its spans are in no year that there is")
-    return SpanSet(map(TimeSpan, edges[::2], edges[1::2]))
+def _most_replaced(rows: int) -> int:
+    return min(MAX_ROWS, rows * _MOST_REVISIONS)

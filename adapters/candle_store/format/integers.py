@@ -13,7 +13,7 @@ from adapters.candle_store.format.scratch import Scratch
 
 Integers = NDArray[np.int64]
 NarrowIntegers: TypeAlias = NDArray[np.signedinteger[Any]]
-"""Whole numbers in as many bytes as they need: a sum of two of them wants more."""
+"""Whole numbers in as many bytes as they need: a sum of two of them may need more."""
 
 LEVEL = 1
 _WIDTHS = [np.dtype(f"<u{octets}") for octets in (1, 1, 2, 4, 4, 8, 8, 8, 8)]
@@ -71,7 +71,7 @@ def _unpack_plane(plane: Any, rows: int, decompressor: zstandard.ZstdDecompresso
             raise ValueError(f"{plane} is no byte")
         return plane
     if len(plane) != rows:
-        # The frame's own word on its size is checked first: the decompressor would believe it.
+        # The size that the frame states is checked first: the decompressor would trust it.
         if zstandard.frame_content_size(plane) != rows:
             raise ValueError(f"a plane is not of {rows} bytes")
         plane = decompressor.decompress(plane, max_output_size=rows)

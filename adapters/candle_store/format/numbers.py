@@ -1,4 +1,4 @@
-"""Floats as whole numbers and back: scaled by their decimals, with what that misses, or as bit patterns."""
+"""Floats as whole numbers and back: scaled by their decimals, with the difference in bits, or as bit patterns."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Numbers:
-    """Floats as whole numbers: `integers / 10**decimals`, with `misses` in bits where that is another float.
+    """Floats as whole numbers: `integers / 10**decimals`, plus `misses` in bits where that gives another float.
 
-    No `misses`: there is none. No `decimals`: the integers are the floats' own bit patterns.
+    Without `misses` every one is exact. Without `decimals` the integers are the floats' own bit patterns.
     """
 
     integers: Integers
@@ -48,7 +48,7 @@ class Numbers:
         return cls(integers, decimals, None if np.array_equal(near, patterns) else patterns - near)
 
     def split(self, parts: int) -> list[Numbers]:
-        """As many parts of one length, in the same scale."""
+        """So many parts of one length, in the same scale."""
         integers = np.split(self.integers, parts)
         misses = [None] * parts if self.misses is None else np.split(self.misses, parts)
         return [Numbers(one, self.decimals, missed) for one, missed in zip(integers, misses, strict=True)]

@@ -1,7 +1,7 @@
-"""Predictions: what a number of a candle is told apart from, so that little is left to write down.
+"""Predictions: what a number of a candle is compared with, so that little is left to store.
 
 All arithmetic on whole numbers wraps at 64 bits; all on floats is IEEE 754 double, in the order given
-here: the same on every machine, so that what is taken away is what is put back.
+here: the same on every machine, so that decoding adds exactly what encoding took away.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from domain.candles.candles import PRICE_COLUMNS, Column
 
 Product: TypeAlias = Sequence[Sequence[str]]
 Prediction: TypeAlias = str | Product
-"""A name of a rule, or columns whose product, divided by others, comes near."""
+"""The name of a rule, or columns whose product, divided by others, comes near."""
 
 VALUE, PREVIOUS = "value", "previous"
 MEAN_PRICE = "ohlc4"
@@ -34,7 +34,7 @@ _PRODUCTS: dict[str, tuple[Product, ...]] = {
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CandleDeltas:
-    """What is left of four prices in one scale when each is told apart from one already known.
+    """What is left of four prices in one scale when each is predicted from one already known.
 
     A bar opens where the last one closed, its high is at or above open and close, its low at or below.
     """
@@ -82,7 +82,7 @@ def choose(
 def undo(
     prediction: Prediction, left: NarrowIntegers, decimals: int | None, known: Mapping[str, Column], scratch: Scratch
 ) -> NarrowIntegers:
-    """The whole numbers that were told apart; ValueError, KeyError or TypeError for an unknown prediction."""
+    """The whole numbers that were predicted; ValueError, KeyError or TypeError for an unknown prediction."""
     if prediction == VALUE:
         return left
     if prediction == PREVIOUS:
@@ -100,21 +100,21 @@ def _candidates(
     if decimals is None:
         return
     available = known.keys() | ({MEAN_PRICE} if known.keys() >= set(PRICE_COLUMNS) else set())
-    for completed, under in _PRODUCTS.get(name, ()):
-        if available >= {*completed, *under}:
-            yield (completed, under), integers - _product((completed, under), decimals, known, Scratch())
+    for factors, divisors in _PRODUCTS.get(name, ()):
+        if available >= {*factors, *divisors}:
+            yield (factors, divisors), integers - _product((factors, divisors), decimals, known, Scratch())
 
 
 def _product(names: Product, decimals: int, known: Mapping[str, Column], scratch: Scratch) -> Integers:
     """The columns of the first list multiplied, then divided by those of the second, in order, and rounded."""
-    completed, under = names
+    factors, divisors = names
     with np.errstate(all="ignore"):
-        first = _floats(completed[0], known, scratch)
+        first = _floats(factors[0], known, scratch)
         product = scratch.array("product", len(first), np.float64)
         np.copyto(product, first)
-        for name in completed[1:]:
+        for name in factors[1:]:
             product *= _floats(name, known, scratch)
-        for name in under:
+        for name in divisors:
             product /= _floats(name, known, scratch)
         integers = scratch.array("rounded", len(first), np.int64)
         round_into(integers, product, decimals)

@@ -1,7 +1,8 @@
-"""The candle file format, version 2: one dataset's bars of one period, and all that is known of them.
+"""The candle file format, versions 2 and 3: one dataset's bars of one period, and all that is known of them.
 
     preamble   magic, version, length of the header, length of the body        (24 bytes)
-    header     msgpack: dataset, spans asked, provisional spans, runs of consecutive bars, counts
+    header     msgpack: dataset, spans asked, provisional spans, runs of consecutive bars, counts; what else is
+               known of spans; in version 3, for calendar grids, where bars open
     checksum   of preamble and header                                          (16 bytes, BLAKE2b)
     body       msgpack: columns, older values, since when spans are known; byte planes in zstd frames
     checksum   of everything before                                            (16 bytes, BLAKE2b)
@@ -28,10 +29,10 @@ from adapters.candle_store.block import new_columns
 from adapters.candle_store.format.columns import dtypes, pack, unpack, unpack_into
 from adapters.candle_store.format.header import (
     CHECKSUM_BYTES,
-    MAX_ROWS,
     SegmentHeader,
     check_whole,
     checksum,
+    extent_of,
     lengths,
     pack_front,
     unpack_front,
@@ -43,7 +44,9 @@ from domain.candles.history import CandleHistory
 from domain.candles.known_spans import KnownSpans
 from domain.candles.revisions import ReplacedBars
 from domain.errors import CorruptSegment
-from domain.spans.time_span import TimeSpan
+from domain.spans.calendar_grid import CalendarGrid
+from domain.spans.grid import FixedGrid, Grid
+from domain.spans.span_set import SpanSet
 
 _REPLACED_AT = "replaced_at_ms"
 
@@ -57,9 +60,14 @@ class Segment:
 
 
 def encode(segment: Segment) -> bytes:
-    """The file's bytes; the same segment always gives the same ones."""
-    body: bytes = msgpack.packb(_body_fields(segment.history))
-    content = pack_front(segment.dataset, segment.history, len(body)) + body
+    """The file's bytes; the same segment always gives the same ones. ValueError for what is off the grid."""
+    history = segment.history
+    if history.grid != segment.dataset.grid:
+        raise ValueError(f"{segment.dataset.symbol}: its history is off the dataset's grid")
+    extent = extent_of(history.known.spans, history.states)
+    grid = history.grid.within(extent) if isinstance(history.grid, CalendarGrid) else history.grid
+    body: bytes = msgpack.packb(_body_fields(history, grid))
+    content = pack_front(segment.dataset, history, grid, len(body)) + body
     return content + checksum(content)
 
 
@@ -87,8 +95,17 @@ class PackedSegment:
         """All that the segment holds; may be asked for in any thread."""
         columns = new_columns(self._dtypes, len(self))
         known, replaced = self._decode_into(columns, Scratch())
-        interval_ms, candles = self.header.dataset.interval.duration_ms, Candles.from_columns(columns)
-        return CandleHistory(interval_ms, known, self.header.provisional, candles, replaced)
+        header, candles = self.header, Candles.from_columns(columns)
+        return CandleHistory(
+            header.dataset.grid,
+            known,
+            header.provisional,
+            candles,
+            replaced,
+            header.states,
+            header.listings,
+            header.sources,
+        )
 
     def dtypes(self) -> dict[str, np.dtype[Any]]:
         """The type of every column of its candles."""
@@ -124,12 +141,12 @@ class PackedSegment:
             raise CorruptSegment(self.path, reason, self.header.dataset.symbol, str(self.header.extent)) from error
 
 
-def _body_fields(history: CandleHistory) -> dict[str, Any]:
+def _body_fields(history: CandleHistory, grid: Grid) -> dict[str, Any]:
     columns = history.candles.columns()
     del columns["open_time_ms"]
     replaced = {_REPLACED_AT: history.replaced.replaced_at_ms, **history.replaced.bars.columns()}
     known = history.known
-    bars = (known.end_ms - known.start_ms) // history.interval_ms
+    bars = grid.positions(known.end_ms) - grid.positions(known.start_ms)
     return {
         "columns": pack(columns),
         "known": pack({"bars": bars, "since_ms": known.since_ms}),
@@ -156,33 +173,34 @@ def _replaced(fields: Mapping[str, Any], header: SegmentHeader, scratch: Scratch
 
 def _known(fields: Mapping[str, Any], header: SegmentHeader, scratch: Scratch) -> KnownSpans:
     pieces = index(fields["pieces"])
-    if not 0 <= pieces <= MAX_ROWS:
+    if not 0 <= pieces <= header.asked_bars:
         raise ValueError(f"{pieces} is no number of pieces")
     known = unpack(fields["known"], pieces, scratch)
     bars, since_ms = (known[name].astype(np.int64, copy=False) for name in ("bars", "since_ms"))
-    return _known_spans(header.asked, bars, since_ms, header.dataset.interval.duration_ms)
+    return _known_spans(header.asked, bars, since_ms, header.dataset.grid)
 
 
 def _write_openings(into: Column, header: SegmentHeader) -> None:
     """The opening of each bar, from the runs of consecutive ones."""
-    interval_ms, end = header.dataset.interval.duration_ms, 0
+    grid, end = header.dataset.grid, 0
+    if not isinstance(grid, FixedGrid):
+        into[:] = grid.openings(header.runs)
+        return
     for run in header.runs:
-        start, end = end, end + run.duration_ms // interval_ms
-        into[start:end] = np.arange(run.start_ms, run.end_ms, interval_ms)
+        start, end = end, end + run.duration_ms // grid.step_ms
+        into[start:end] = np.arange(run.start_ms, run.end_ms, grid.step_ms)
 
 
-def _known_spans(
-    asked: tuple[TimeSpan, ...], bars: NDArray[np.int64], since_ms: NDArray[np.int64], interval_ms: int
-) -> KnownSpans:
+def _known_spans(asked: SpanSet, bars: NDArray[np.int64], since_ms: NDArray[np.int64], grid: Grid) -> KnownSpans:
     """The asked spans cut into pieces of so many bars, one after another."""
     ends = np.cumsum(bars)
-    span_bars = np.array([span.duration_ms // interval_ms for span in asked], np.int64)
+    firsts = grid.positions(np.array([span.start_ms for span in asked], np.int64))
+    span_bars = grid.positions(np.array([span.end_ms for span in asked], np.int64)) - firsts
     span_ends = np.cumsum(span_bars)
     fills = bool((bars > 0).all()) and bool(np.isin(span_ends, ends).all()) and bars.sum() == span_bars.sum()
     if not fills:
         raise ValueError("its pieces do not make up the spans that were asked")
     starts = ends - bars
     span_of = np.searchsorted(span_ends, starts, side="right")
-    origin = np.array([span.start_ms for span in asked], np.int64) - (span_ends - span_bars) * interval_ms
-    start_ms = origin[span_of] + starts * interval_ms
-    return KnownSpans(start_ms, start_ms + bars * interval_ms, since_ms)
+    at = (firsts - (span_ends - span_bars))[span_of] + starts
+    return KnownSpans(grid.edges(at), grid.edges(at + bars), since_ms)

@@ -15,22 +15,31 @@ import zstandard
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from adapters.candle_store.format.header import CHECKSUM_BYTES, MAX_BODY_BYTES, PREAMBLE, VERSION, read_front
+from adapters.candle_store.format.header import CHECKSUM_BYTES, FIXED_GRID_VERSION, MAX_BODY_BYTES, PREAMBLE, read_front
 from adapters.candle_store.format.scratch import Scratch
 from adapters.candle_store.format.segment import PackedSegment, Segment, encode
 from domain.candles.candles import Candles
-from domain.candles.coverage import runs_of
 from domain.candles.dataset import Dataset, Interval
 from domain.candles.history import CandleHistory
 from domain.candles.known_spans import KnownSpans
 from domain.errors import CorruptSegment, StorageUnavailable
 from domain.spans.span_set import SpanSet
-from tests.segment_examples import DATASET, MINUTE_MS, build, build_revised, decode, segments, span
+from tests.segment_examples import (
+    ANCHOR_MS,
+    DATASET,
+    MINUTE_MS,
+    build,
+    build_revised,
+    calendar_segments,
+    decode,
+    segments,
+    span,
+)
 
 SMALL = encode(build_revised())
 
 
-@given(segments())
+@given(segments() | calendar_segments())
 def test_a_segment_comes_back_bit_for_bit(segment: Segment) -> None:
     decoded = decode(encode(segment), "memory")
     mine, theirs = decoded.history, segment.history
@@ -44,16 +53,16 @@ def test_a_segment_comes_back_bit_for_bit(segment: Segment) -> None:
     }
 
 
-@given(segments())
+@given(segments() | calendar_segments())
 def test_the_front_alone_tells_what_was_asked_what_may_change_and_where_bars_are(segment: Segment) -> None:
     data = encode(segment)
     header = read_front(io.BytesIO(data), len(data), "memory")
     history = segment.history
     assert (header.dataset, header.asked, header.provisional) == (
-        DATASET, history.known.spans, history.provisional,
+        segment.dataset, history.known.spans, history.provisional,
     )  # fmt: skip
     assert (header.rows, header.replaced) == (len(history.candles), len(history.replaced))
-    assert header.runs == runs_of(history.candles.open_time_ms, MINUTE_MS)
+    assert header.runs == history.grid.runs_of(history.candles.open_time_ms)
 
 
 def test_a_header_longer_than_the_first_read_is_read_whole() -> None:
@@ -109,7 +118,7 @@ def test_what_is_no_segment_is_refused_as_corrupt(data: bytes) -> None:
         decode(data, "memory")
 
 
-def forge(body: object, version: int = VERSION, header: Mapping[str, Any] | None = None) -> bytes:
+def forge(body: object, version: int = FIXED_GRID_VERSION, header: Mapping[str, Any] | None = None) -> bytes:
     """A file whose checksums are right and whose body, or what of its header is named, is not the one written."""
     packed = body if isinstance(body, bytes) else msgpack.packb(body)
     header_bytes = struct.unpack_from("<I", SMALL, 12)[0]
@@ -239,21 +248,21 @@ def test_a_stated_size_beyond_the_cap_is_refused_before_anything_is_read() -> No
 
 def test_a_whole_file_in_another_format_version_is_not_called_damaged() -> None:
     newer = forge(b"whatever", version=9)
-    with pytest.raises(StorageUnavailable, match="format version 9, and this program reads version 2"):
+    with pytest.raises(StorageUnavailable, match="format version 9, and this program reads versions 2 and 3"):
         decode(newer, "memory")
     with pytest.raises(StorageUnavailable, match="format version 9"):
         read_front(io.BytesIO(newer), len(newer), "memory")
 
 
 def test_candles_and_spans_off_the_grid_are_not_written() -> None:
-    other_grid = Dataset("memory", "A", Interval("1m"), anchor_ms=1)
+    other_grid = Dataset.fixed("memory", "A", Interval("1m"), anchor_ms=1)
     with pytest.raises(ValueError, match="off the dataset's grid"):
         encode(Segment(other_grid, build().history))
 
 
 def test_a_segment_without_candles_keeps_what_was_asked() -> None:
     spans = [span(0, 5), span(7, 8)]
-    decoded = decode(encode(Segment(DATASET, CandleHistory(MINUTE_MS, KnownSpans.of(spans, 3)))), "memory")
+    decoded = decode(encode(Segment(DATASET, CandleHistory(DATASET.grid, KnownSpans.of(spans, 3)))), "memory")
     assert (decoded.history.known.spans, len(decoded.history.candles)) == (SpanSet(spans), 0)
 
 
@@ -262,9 +271,9 @@ def test_a_candle_costs_few_bytes_and_a_page_few_in_the_front() -> None:
     closes = np.round(100 + np.cumsum(rng.normal(0, 0.05, 40_000)), 2)
     opens = np.concatenate([[100.0], closes[:-1]])
     high, low = np.round(np.maximum(opens, closes) + 0.02, 2), np.round(np.minimum(opens, closes) - 0.02, 2)
-    times = np.arange(40_000) * MINUTE_MS + DATASET.anchor_ms
+    times = np.arange(40_000) * MINUTE_MS + ANCHOR_MS
     bars = Candles(times, opens, high, low, closes, np.round(rng.lognormal(9, 1, 40_000)))
-    history = CandleHistory(MINUTE_MS)
+    history = CandleHistory(DATASET.grid)
     for first in range(0, 40_000, 1000):
         page = span(first, first + 1000)
         history = history.with_answer(page, bars.within(page), None, 1_700_000_000_000 + first * 83)

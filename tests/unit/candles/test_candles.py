@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 
 from domain.candles.candles import Candles, RawCandles
 from domain.candles.dataset import Dataset, Interval
+from domain.spans.calendar_grid import CalendarGrid
+from domain.spans.grid import FixedGrid
 from domain.spans.time_span import TimeSpan
 
 MINUTE_MS = 60_000
@@ -26,7 +28,7 @@ def as_dict(candles: Candles) -> dict[int, float]:
 
 bars = st.dictionaries(st.integers(-20, 20), st.floats(0, 9))
 datasets = st.builds(
-    Dataset,
+    Dataset.fixed,
     st.just("memory"),
     st.just("A"),
     st.sampled_from([Interval("1s"), Interval("7m"), Interval("1d"), Interval("2w")]),
@@ -105,10 +107,32 @@ def test_an_interval_has_the_length_its_name_says(name: str, duration_ms: int) -
     assert Interval(name).duration_ms == duration_ms
 
 
-@pytest.mark.parametrize("name", ["", "m", "0m", "1", "1M", "-1m", "1.5h", "1m "])
+@pytest.mark.parametrize("name", ["", "m", "0m", "1", "-1m", "1.5h", "1m "])
 def test_what_is_no_interval_is_refused(name: str) -> None:
     with pytest.raises(ValueError, match="not an interval"):
         Interval(name)
+
+
+def test_months_have_no_length_of_their_own() -> None:
+    with pytest.raises(ValueError, match="1M bars have no fixed length"):
+        Dataset("memory", "A", Interval("1M"))
+
+
+@pytest.mark.parametrize("name", ["1d", "1d@", "1d@-600", "1w@America/New_York", "1w"])
+def test_a_calendar_grid_has_a_name_that_no_fixed_one_could_be_taken_for(name: str) -> None:
+    with pytest.raises(ValueError, match="no name of a calendar grid of 1d bars"):
+        Dataset("memory", "A", Interval("1d"), grid=CalendarGrid.of(name, [0, 10], 20))
+
+
+def test_the_variant_that_is_stored_for_none_is_refused() -> None:
+    assert Dataset("memory", "A", Interval("1d")).identity == ("memory", "A", "1d", "raw", 0)
+    with pytest.raises(ValueError, match='write ""'):
+        Dataset("memory", "A", Interval("1d"), "raw")
+
+
+def test_a_fixed_grid_has_bars_of_the_interval() -> None:
+    with pytest.raises(ValueError, match="no 1d bars"):
+        Dataset("memory", "A", Interval("1d"), grid=FixedGrid(1000))
 
 
 @given(datasets, st.integers(-(10**13), 10**13))
@@ -116,7 +140,7 @@ def test_floor_and_ceiling_are_the_nearest_openings(dataset: Dataset, moment_ms:
     duration_ms = dataset.interval.duration_ms
     floor_ms, ceil_ms = dataset.floor_ms(moment_ms), dataset.ceil_ms(moment_ms)
     assert floor_ms <= moment_ms <= ceil_ms
-    assert (floor_ms - dataset.anchor_ms) % duration_ms == 0
+    assert dataset.grid.are_openings(np.array([floor_ms])).all()
     assert ceil_ms - floor_ms == (0 if floor_ms == moment_ms else duration_ms)
 
 

@@ -48,15 +48,13 @@ def test_every_bar_of_the_span_is_stored_missing_gap_closed_or_provisional(
 
 
 def test_a_night_does_not_divide_a_gap_but_a_bar_does() -> None:
-    coverage = Coverage(
-        DAY, stored=SpanSet([minutes(30, 31)]), confirmed_empty=SpanSet([minutes(0, 30), minutes(31, 60)])
-    )
+    coverage = Coverage(DAY, stored=SpanSet([minutes(30, 31)]), denied=SpanSet([minutes(0, 30), minutes(31, 60)]))
     one = Completeness.of(DATASET, coverage, "TEST", SpanSet([minutes(2, 5), minutes(10, 20), minutes(25, 40)]), 0)
     assert one.gap_runs == [(minutes(2, 30), 3 + 10 + 5), (minutes(31, 40), 9)]
 
 
 def test_a_gap_is_an_answer_and_what_is_due_is_not() -> None:
-    whole = Completeness.of(DATASET, Coverage(DAY, confirmed_empty=SpanSet([DAY])), "24/7", SpanSet([DAY]), 0)
+    whole = Completeness.of(DATASET, Coverage(DAY, denied=SpanSet([DAY])), "24/7", SpanSet([DAY]), 0)
     assert (whole.is_complete, whole.needs_repair) == (True, True)
     fresh = Coverage(DAY, provisional=SpanSet([DAY]))
     assert Completeness.of(DATASET, fresh, "24/7", SpanSet([DAY]), settled_before_ms=0).is_complete

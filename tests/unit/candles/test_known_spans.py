@@ -27,7 +27,8 @@ def test_each_opening_is_known_since_its_first_answer_or_since_its_late_bar_came
     expected: dict[int, int] = {}
     for asked, moment, numbers in answers:
         late = sorted({number * INTERVAL_MS for number in numbers} & bars(asked) & expected.keys())
-        known = known.answered(asked, moment).changed(np.array(late, np.int64), INTERVAL_MS, moment)
+        openings = np.array(late, np.int64)
+        known = known.answered(asked, moment).changed(openings, openings + INTERVAL_MS, moment)
         expected = dict.fromkeys(bars(asked), moment) | expected | dict.fromkeys(late, moment)
     openings = np.array(sorted(expected), np.int64)
     assert known.since(openings).tolist() == [expected[opening] for opening in openings.tolist()]

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from adapters.grids import calendar_grid
 from domain.candles.dataset import Dataset, Interval
 from domain.candles.sessions import DAY_MS, AlwaysOpen, MarketSessions, Session
 from domain.spans.span_set import SpanSet
@@ -26,7 +27,7 @@ def between(start: str, end: str) -> TimeSpan:
 
 
 def grid(interval: str, anchor_ms: int = 0) -> Dataset:
-    return Dataset("memory", "A", Interval(interval), anchor_ms=anchor_ms)
+    return Dataset.fixed("memory", "A", Interval(interval), anchor_ms=anchor_ms)
 
 
 def sessions(*hours: tuple[str, TimeSpan]) -> MarketSessions:
@@ -155,3 +156,33 @@ def test_a_bar_is_expected_exactly_when_it_holds_open_time(
     for span in opened:
         holds |= (grid_openings < span.end_ms) & (grid_openings + duration_ms > span.start_ms)
     assert found.tolist() == grid_openings[holds].tolist()
+
+
+NEW_YORK_SESSIONS = [
+    # 9:30 to 16:00 in New York: Thursday and Friday before its clocks go on, Monday and Tuesday after.
+    Session(at(date), (TimeSpan(at(f"{date}T{hour}:30"), at(f"{date}T{hour + 6}:00") + HOUR_MS // 2),))
+    for date, hour in (("2024-03-07", 14), ("2024-03-08", 14), ("2024-03-11", 13), ("2024-03-12", 13))
+]
+ABOUT_MARCH = TimeSpan(at("2024-01-01"), at("2024-06-01"))
+
+
+def calendar(interval: str, zone: str = "America/New_York", hour: int = 0) -> Dataset:
+    length = Interval(interval)
+    return Dataset("memory", "A", length, grid=calendar_grid(length, zone, hour, years=(2024, 2025)))
+
+
+@pytest.mark.parametrize(
+    ("dataset", "openings"),
+    [
+        (calendar("1d"), ["2024-03-07T05:00", "2024-03-08T05:00", "2024-03-11T04:00", "2024-03-12T04:00"]),
+        (calendar("1d", hour=17), ["2024-03-06T22:00", "2024-03-07T22:00", "2024-03-10T21:00", "2024-03-11T21:00"]),
+        (calendar("1w"), ["2024-03-04T05:00", "2024-03-11T04:00"]),
+        (calendar("1M", "UTC"), ["2024-03-01"]),
+        (calendar("12h"), [f"2024-03-{time}:00" for time in (
+            "07T05", "07T17", "08T05", "08T17", "11T04", "11T16", "12T04", "12T16")]),
+    ],
+)  # fmt: skip
+def test_a_bar_of_a_calendar_is_expected_where_it_holds_a_session(dataset: Dataset, openings: list[str]) -> None:
+    sessions = MarketSessions.of("XNYS", ABOUT_MARCH, NEW_YORK_SESSIONS)
+    expected = dataset.openings(sessions.expected(dataset, dataset.align(TimeSpan(at("2024-02-01"), at("2024-05-01")))))
+    assert expected.tolist() == [at(opening) for opening in openings]

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from adapters.grids import calendar_grid
 from domain.candles.candles import Candles, RawCandles
 from domain.candles.dataset import Dataset, Interval
 from domain.candles.validation import CONFLICTING_DUPLICATE, DUPLICATE, ValidatedCandles, validate
@@ -143,10 +144,39 @@ def test_a_page_is_mostly_bad_when_more_than_half_of_it_is_refused() -> None:
 
 
 def test_a_grid_with_an_anchor_of_its_own_is_followed() -> None:
-    anchored = Dataset("memory", "A", Interval("1m"), anchor_ms=-MINUTE_MS // 2)
+    anchored = Dataset.fixed("memory", "A", Interval("1m"), anchor_ms=-MINUTE_MS // 2)
     result = judge(bar(0.5), bar(1), bar(1.5), dataset=anchored)
     assert result.candles.open_time_ms.tolist() == [MINUTE_MS // 2, 3 * MINUTE_MS // 2]
     assert [refused.reason for refused in result.quarantined] == ["opens off the grid"]
+
+
+DAYS = Dataset(
+    "memory", "A", Interval("1d"), grid=calendar_grid(Interval("1d"), "America/New_York", years=(2024, 2025))
+)
+SPRING = DAYS.align(TimeSpan(1_709_874_000_000, 1_710_302_400_000))  # Friday the 8th to Tuesday the 12th of March
+
+
+def of_days(*offsets_ms: int, closed_before_ms: int = 2**53) -> ValidatedCandles:
+    """Bars of the days of spring, each put off by so much."""
+    opens = DAYS.openings([SPRING])
+    bars = [{**bar(0), "open_time_ms": int(opening) + off} for opening, off in zip(opens, offsets_ms, strict=False)]
+    return validate(raw(bars), DAYS, SPRING, closed_before_ms)
+
+
+def test_days_of_23_hours_are_on_the_grid_and_what_is_beside_it_is_named() -> None:
+    assert len(of_days(0, 0, 0, 0, 0).candles) == len(DAYS.openings([SPRING])) == 5
+    judged = of_days(0, 0, 0, 3_600_000, 0)
+    assert len(judged.candles) == 4
+    assert [refused.reason for refused in judged.quarantined] == ["opens off the grid"]
+
+
+@pytest.mark.parametrize(("after_ms", "final"), [(-1, 2), (0, 3), (1, 3), (24 * 3_600_000, 4)])
+def test_a_bar_of_a_calendar_is_forming_until_its_own_end(after_ms: int, final: int) -> None:
+    sunday_ends_ms = int(DAYS.openings([SPRING])[3])
+    judged = of_days(0, 0, 0, 0, 0, closed_before_ms=sunday_ends_ms + after_ms)
+    assert len(judged.candles) == final
+    assert (judged.forming, judged.quarantined) == (5 - final, ())
+    assert judged.answered == TimeSpan(SPRING.start_ms, int(DAYS.openings([SPRING])[final]))
 
 
 def test_opening_times_at_the_ends_of_int64_are_refused_and_do_not_overflow() -> None:

@@ -8,11 +8,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from actors.settings.model import Settings
+from domain.candles.dataset import Interval
 from domain.errors import IllegalTransition, JobNotFound
 from domain.jobs.history import HistoryEntry
-from domain.jobs.job import JobStatus
 from domain.jobs.progress import Progress
+from domain.jobs.request import CollectionRequest
+from domain.jobs.status import JobStatus
 from domain.limits.messages import JobWaiting, LimiterStatus, Priority, WindowStatus
+from domain.spans.time_span import TimeSpan
 
 RUNNING = Progress(
     job_id="binance-1d-0a1b2c3d",
@@ -27,6 +30,7 @@ RUNNING = Progress(
     candles_saved=12345,
     candles_quarantined=0,
     requests=50,
+    share=0.25,
     started_at=datetime(2024, 3, 1, 12, 0, 0, tzinfo=UTC),
     running_seconds=3.5,
     eta_seconds=72.0,
@@ -39,7 +43,14 @@ RUNNING = Progress(
 def ended(status: JobStatus, failed: int = 0, reason: str = "") -> Progress:
     """The same job after its end."""
     return replace(
-        RUNNING, status=status, reason=reason, version=9, symbols_failed=failed, pages_done=200, is_attended=False
+        RUNNING,
+        status=status,
+        reason=reason,
+        version=9,
+        symbols_failed=failed,
+        pages_done=200,
+        share=1.0,
+        is_attended=False,
     )
 
 
@@ -51,6 +62,7 @@ class FakeHandle:
         self.snapshots = list(snapshots)
         self.between = between
         self.orders: list[str] = []
+        self.stopped_by = ""
 
     def progress(self) -> Progress:
         return self.snapshots[0]
@@ -65,15 +77,16 @@ class FakeHandle:
         self.orders.append(f"pause now={now}")
         return replace(RUNNING, status=JobStatus.PAUSED, reason="pause")
 
-    def shutdown(self) -> Progress:
+    def shutdown(self, by: str = "") -> Progress:
         self.orders.append("shutdown")
+        self.stopped_by = by
         return ended(JobStatus.PAUSED, reason="shutdown")
 
 
 LIMITER_STATUS = LimiterStatus(
     broker="binance",
     account="default",
-    windows=(WindowStatus("15/1s", 15, 12), WindowStatus("6000w/60s", 6000, 1400, others=200)),
+    windows=(WindowStatus("15/1s", 15, 12), WindowStatus("6000w/60s", 6000, 1400, others=200, reserved=230)),
     waiting=32,
     paused=False,
     cooldown_seconds=0.0,
@@ -179,7 +192,11 @@ class FakeService:
     def history(self, job: str, until: datetime | None = None) -> list[HistoryEntry]:
         self._find(job, f"history {job} until={until}")
         moment = datetime(2024, 3, 1, 12, 0, 0, tzinfo=UTC)
-        return [HistoryEntry(1, moment, "Submitted", "collect", {"symbols": 100})]
+        return [HistoryEntry(1, moment, "Created", ""), HistoryEntry(2, moment, "Started", "collect", {"epoch": 1})]
+
+    def request_of(self, job: str) -> CollectionRequest:
+        self._find(job, f"request of {job}")
+        return CollectionRequest("binance", "default", ("A", "B"), Interval("1d"), TimeSpan(0, 86_400_000))
 
     def export(self, out: Path, format: str, job: str | None = None, symbols: Sequence[str] = ()) -> list[Path]:
         self.calls.append(f"export {out.name} {format} {job} {list(symbols)}")

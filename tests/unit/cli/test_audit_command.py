@@ -147,7 +147,7 @@ def test_a_job_is_audited_by_the_log_of_its_own_account_and_one_without_a_permit
         asked.append((broker, account))
         return history()
 
-    catalog = JobCatalog(JobJournal.in_memory(), candles_per_page=1000)
+    catalog = JobCatalog(JobJournal.in_memory())
     job_id = catalog.find_or_submit(REQUEST)
     with pytest.raises(SettingsError, match=f"no permit of job {job_id} is in the log of account 'default' of binance"):
         JobAuditor(catalog, read, lambda: None, draw).audit(job_id)

@@ -18,8 +18,9 @@ from actors.cli.foreground import StopSignals
 from actors.cli.main import commands
 from actors.cli.support import App
 from actors.settings.model import Settings
+from actors.settings.signature import signed
 from domain.errors import EventStoreUnavailable, LimiterUnavailable
-from domain.jobs.job import JobStatus
+from domain.jobs.status import JobStatus
 from tests.unit.cli.cli_fakes import RUNNING, FakeHandle, FakeService, ended
 
 JOB = RUNNING.job_id
@@ -93,7 +94,7 @@ def test_collect_says_which_section_it_lacks(run: Run, path: Path) -> None:
     path.write_text('[storage]\nroot = "data"\n')
     result = run(FakeService(), "collect")
     assert result.exit_code == 2
-    assert result.stderr == f"candles: {path}: this needs a section [broker], and the file has none\n"
+    assert result.stderr == f"candles: {path}: this needs a section [broker], and there is none\n"
 
 
 @pytest.mark.parametrize("command", [["collect"], ["resume", JOB], ["retry", JOB]])
@@ -104,6 +105,7 @@ def test_an_interrupt_shuts_down_gracefully_and_prints_the_line_that_resumes(
     handle = FakeHandle(GOING_ON, between=lambda: signal.raise_signal(number))
     result = run(FakeService(handle), *command)
     assert handle.orders == ["shutdown"]
+    assert handle.stopped_by == signed("Ctrl-C" if number is signal.SIGINT else "SIGTERM")
     assert result.exit_code == 3
     assert f"{JOB}: PAUSED (shutdown)" in result.stdout
     assert result.stdout.endswith(f"candles resume {JOB} --settings {path}\n")
@@ -228,13 +230,18 @@ def test_an_unknown_job_is_wrong_input(run: Run) -> None:
 def test_history_shows_events_and_the_job_as_it_was(run: Run) -> None:
     service = FakeService()
     result = run(service, "history", JOB, "--at", "2024-03-01T14:00:00+02:00")
-    assert result.stdout.startswith("2024-03-01 12:00:00Z     1  Submitted  collect  symbols=100\n")
+    assert result.stdout.startswith(
+        "2024-03-01 12:00:00Z  created: 2 symbols, 1d of [1970-01-01T00:00:00Z, 1970-01-02T00:00:00Z)\n"
+        "2024-03-01 12:00:00Z  started\n"
+    )
     assert "as it was at 2024-03-01 12:00:00Z:" in result.stdout
     assert f"history {JOB} until=2024-03-01 12:00:00+00:00" in service.calls
     assert f"progress {JOB} at=2024-03-01 12:00:00+00:00" in service.calls
     as_json = json.loads(run(service, "history", JOB, "--json").stdout)
     assert as_json["progress"]["status"] == "RUNNING"
-    assert as_json["events"][0]["details"] == {"symbols": 100}
+    assert (as_json["request"]["interval"], as_json["request"]["symbols"]) == ("1d", 2)
+    assert [event["event"] for event in as_json["events"]] == ["Created", "Started"]
+    assert as_json["events"][1]["details"] == {"epoch": 1}
 
 
 @pytest.mark.parametrize("moment", ["2024-03-01T14:00:00", "yesterday"])
@@ -318,10 +325,9 @@ def test_looking_and_wrong_input_never_import_ray(path: Path, arguments: list[st
 def test_a_storage_folder_that_cannot_be_made_is_one_sentence_with_its_path(path: Path, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     path.write_text(path.read_text().replace('root = "data"', 'root = "file/data"'))
-    done = subprocess.run(
-        [sys.executable, "-m", "actors", "jobs", "--settings", str(path)], capture_output=True, text=True, check=False
-    )
-    assert (done.returncode, done.stderr) == (1, f"candles: {tmp_path}/file cannot be used: File exists\n")
+    store = f"the event store {tmp_path}/file/data/jobs.sqlite cannot be used"
+    result = CliRunner().invoke(commands, ["collect", str(path)])
+    assert (result.exit_code, result.stderr) == (1, f"candles: {store}: {tmp_path}/file: File exists\n")
 
 
 def test_it_can_be_run_as_a_module_and_knows_its_version() -> None:

@@ -12,7 +12,7 @@ from rich.console import Console
 from actors.cli.display import LineDisplay, LiveDisplay, display_for, picture
 from actors.cli.text import progress as progress_text
 from domain.candles.findings import ABSENT, UNEXPECTED
-from domain.jobs.job import JobStatus
+from domain.jobs.status import JobStatus
 from tests.unit.cli.cli_fakes import RUNNING, ended
 
 
@@ -53,7 +53,22 @@ def test_failures_quarantine_and_a_seal_are_said_only_when_there_are_any() -> No
     assert line.startswith("RUNNING, sealed by the broker for 12.0 s | ")
     assert "12 of 100 symbols, 2 failed" in line
     assert "12,345 candles, 7 quarantined" in line
-    assert line.endswith("ETA ?")
+    assert line.endswith("waiting")
+
+
+def test_a_paused_account_or_one_in_cooldown_shows_no_eta() -> None:
+    for held_up in (replace(RUNNING, is_account_paused=True), replace(RUNNING, cooldown_seconds=12.0)):
+        assert progress_text.eta_text(held_up) == "waiting"
+    assert progress_text.eta_text(replace(RUNNING, eta_seconds=None)) == "ETA ?"
+
+
+def test_only_what_is_done_to_the_last_page_shows_as_100_percent() -> None:
+    assert progress_text.share_text(replace(RUNNING, share=0.9999)) == "99%"
+    assert progress_text.share_text(replace(RUNNING, share=1.0)) == "100%"
+
+
+def test_a_stored_job_shows_its_pages_without_a_total_that_nobody_can_tell() -> None:
+    assert progress_text.progress_line(replace(RUNNING, pages_total=None)).startswith("RUNNING | 50 pages 25% | ")
 
 
 def test_a_silence_that_is_not_the_brokers_says_why() -> None:
@@ -84,20 +99,26 @@ def test_a_limit_unknown_or_of_less_than_a_second_is_shown_all_the_same() -> Non
 
 def test_the_summary_sets_the_run_against_the_ideal_of_its_own_requests() -> None:
     done = replace(ended(JobStatus.COMPLETED), requests=100, running_seconds=6.6, mean_call_seconds=0.04)
-    lines = progress_text.summary(done, requests_before=0)
+    lines = progress_text.summary(replace(done, run_requests=100, run_seconds=6.6))
     assert "  requests  100 in 6.6 s; the ideal under 15/1s, 6000w/60s is 6.3 s" in lines
-    lines = progress_text.summary(done, requests_before=70)
-    assert "  requests  30 in 6.6 s; the ideal under 15/1s, 6000w/60s is 1.1 s; 70 in earlier runs" in lines
+
+
+def test_requests_and_their_time_are_of_this_run_and_those_of_earlier_runs_are_told_apart() -> None:
+    done = replace(ended(JobStatus.COMPLETED), requests=100, running_seconds=6.6, mean_call_seconds=0.04)
+    lines = progress_text.summary(replace(done, run_requests=30, run_seconds=2.0))
+    assert "  requests  30 in 2.0 s; the ideal under 15/1s, 6000w/60s is 1.1 s; 70 in 4.6 s of earlier runs" in lines
 
 
 def test_the_summary_of_a_run_without_requests_says_so() -> None:
     done = ended(JobStatus.COMPLETED)
-    assert "  requests  none were needed; 50 in earlier runs" in progress_text.summary(done, requests_before=50)
+    idle = replace(done, run_requests=0, run_seconds=0.1)
+    assert "  requests  none were needed; 50 in 3.4 s of earlier runs" in progress_text.summary(idle)
     assert "  requests  50 in 3.5 s of running" in progress_text.summary(done)
 
 
 def test_a_run_that_was_cut_short_is_not_set_against_the_ideal() -> None:
-    assert "  requests  50 in 3.5 s" in progress_text.summary(ended(JobStatus.PAUSED), requests_before=0)
+    cut_short = replace(ended(JobStatus.PAUSED), run_requests=50, run_seconds=3.5)
+    assert "  requests  50 in 3.5 s" in progress_text.summary(cut_short)
 
 
 def test_a_limit_by_weight_alone_gives_no_ideal_as_the_weights_are_not_known() -> None:

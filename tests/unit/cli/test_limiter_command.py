@@ -102,9 +102,9 @@ def test_status_shows_windows_seal_pause_and_who_waits_with_what_share(run: Run,
     assert lines[0].endswith("(HTTP 429)")
     assert "the permit record holds 12 permits" in lines[3]
     assert [line.split() for line in lines[4:]] == [
-        ["WINDOW", "COUNTED", "OF", "BY", "OTHERS"],
-        ["15/1s", "12", "15", "0"],
-        ["6000w/60s", "1,400", "6,000", "200"],
+        ["WINDOW", "COUNTED", "OF", "BY", "OTHERS", "RESERVED"],
+        ["15/1s", "12", "15", "0", "0"],
+        ["6000w/60s", "1,400", "6,000", "200", "230"],
         ["JOB", "PRIORITY", "WAITING", "SHARE"],
         ["binance-1d-0a1b2c3d", "interactive", "4", "95.0%"],
         ["binance-1m-99999999", "bulk", "28", "5.0%"],
@@ -114,7 +114,13 @@ def test_status_shows_windows_seal_pause_and_who_waits_with_what_share(run: Run,
 def test_status_as_json_has_all_of_it_and_says_whether_a_limiter_runs(run: Run, accounts: Accounts) -> None:
     shown = json.loads(run("status", "binance", "--json").stdout)
     assert (shown["running"], shown["paused"], shown["cooldown_until"]) == (True, False, None)
-    assert shown["windows"][1] == {"limit": "6000w/60s", "amount": 6000, "counted": 1400, "others": 200}
+    assert shown["windows"][1] == {
+        "limit": "6000w/60s",
+        "amount": 6000,
+        "counted": 1400,
+        "others": 200,
+        "reserved": 230,
+    }
     assert shown["jobs"][0]["share"] == 0.95
     accounts.limiter = None
     assert json.loads(run("status", "binance", "--json").stdout) == {

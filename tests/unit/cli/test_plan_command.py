@@ -15,9 +15,9 @@ from actors.use_cases.planner import JobPlan
 from adapters.reading.parquet_mirror import MirrorReport
 from domain.candles.dataset import Interval
 from domain.jobs.forecast import StoredSymbols, forecast
-from domain.jobs.job import JobStatus
 from domain.jobs.request import CollectionRequest
 from domain.jobs.simulation import Slots
+from domain.jobs.status import JobStatus
 from domain.jobs.timings import NOTHING_TIMED, Timings
 from domain.limits.rates import RateLimit
 from domain.spans.time_span import TimeSpan

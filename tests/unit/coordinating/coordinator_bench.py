@@ -126,7 +126,9 @@ class CoordinatorBench:
 
     def new_coordinator(self) -> JobCoordinator:
         """Another coordinator of the same job; workers made from now on belong to it."""
-        self.coordinator = JobCoordinator(self.job_id, self.store, self._new_worker, self._limiter_status, 10)
+        self.coordinator = JobCoordinator(
+            self.job_id, self.store, self._new_worker, self._limiter_status, lambda _: 1.0
+        )
         return self.coordinator
 
     @property

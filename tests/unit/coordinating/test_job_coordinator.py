@@ -8,9 +8,9 @@ import pytest
 from actors.coordinating.recorder import SAVE_ATTEMPTS
 from domain.errors import CredentialsRefused, EventStoreUnavailable, StaleEpoch, SymbolRejected, WorkerLost
 from domain.jobs.batches import BatchReport, WorkerOutcome
-from domain.jobs.job import JobStatus
 from domain.jobs.ports import ProgressEvent
 from domain.jobs.request import FailureAllowance, OnTooManyFailures
+from domain.jobs.status import JobStatus
 from tests.unit.collecting.worker_bench import names
 from tests.unit.coordinating.coordinator_bench import CoordinatorBench, LocalWorker
 
@@ -76,6 +76,52 @@ async def test_a_lost_workers_batch_goes_to_a_new_worker_and_its_late_report_is_
     job = await bench.ended()
     assert (job.status, job.symbols_completed, job.candles_saved) == (JobStatus.COMPLETED, 4, 40)
     assert len(bench.workers) == 2
+
+
+async def paused_and_resumed(bench: CoordinatorBench) -> None:
+    await bench.coordinator.pause()
+    await bench.coordinator.resume()
+
+
+async def test_a_report_of_an_epoch_older_than_its_batchs_claim_is_refused() -> None:
+    refused: list[StaleEpoch] = []
+
+    async def report_twice(worker: LocalWorker) -> WorkerOutcome:
+        first = await bench.coordinator.claim_batch(bench.job_id, worker.name)
+        assert first is not None
+        given_back = BatchReport(first.batch, first.epoch, False, (), requests=1)
+        await bench.coordinator.report_batch(bench.job_id, worker.name, given_back)
+        await paused_and_resumed(bench)
+        again = await bench.coordinator.claim_batch(bench.job_id, worker.name)
+        assert again is not None
+        assert (again.batch, again.epoch) == (first.batch, 2)
+        try:
+            await bench.coordinator.report_batch(bench.job_id, worker.name, given_back)
+        except StaleEpoch as error:
+            refused.append(error)
+        raise WorkerLost(worker.name, "enough")
+
+    bench = CoordinatorBench(2, script=[report_twice])
+    await bench.coordinator.begin()
+    job = await bench.ended()
+    assert len(refused) == 1
+    assert (job.status, job.requests) == (JobStatus.COMPLETED, 1 + 2)
+
+
+async def test_a_batch_that_stayed_in_the_same_hands_over_a_pause_is_reported_under_its_claims_epoch() -> None:
+    async def report_after_a_pause(worker: LocalWorker) -> WorkerOutcome:
+        work = await bench.coordinator.claim_batch(bench.job_id, worker.name)
+        assert work is not None
+        await paused_and_resumed(bench)
+        assert (work.epoch, bench.job.epoch) == (1, 2)
+        report = BatchReport(work.batch, work.epoch, True, work.symbols, candles_saved=20)
+        await bench.coordinator.report_batch(bench.job_id, worker.name, report)
+        return WorkerOutcome("done")
+
+    bench = CoordinatorBench(2, script=[report_after_a_pause])
+    await bench.coordinator.begin()
+    job = await bench.ended()
+    assert (job.status, job.symbols_completed, job.candles_saved) == (JobStatus.COMPLETED, 2, 20)
 
 
 async def test_a_batch_that_kills_three_workers_stops_the_job() -> None:
@@ -194,6 +240,49 @@ async def test_cancel_gives_the_job_up_while_it_runs_and_after_its_run_has_ended
     assert (await ended.coordinator.cancel()).status is ended.job.status is JobStatus.CANCELLED
 
 
+async def test_history_tells_who_gave_each_command() -> None:
+    bench = CoordinatorBench(20)
+    await bench.coordinator.begin(by="a: collect")
+    await bench.coordinator.pause(by="b: pause")
+    await bench.coordinator.resume(by="c: resume")
+    await bench.coordinator.shutdown(by="d: Ctrl-C")
+    await bench.new_coordinator().begin(by="e: resume")
+    await bench.coordinator.cancel(by="f: cancel")
+    told = [(entry.event, entry.by) for entry in bench.store.history(bench.job_id) if entry.event != "BatchRecorded"]
+    assert told == [
+        ("Created", ""),
+        ("Started", "a: collect"),
+        ("Paused", "b: pause"),
+        ("Resumed", "c: resume"),
+        ("Paused", "d: Ctrl-C"),
+        ("Resumed", "e: resume"),
+        ("Cancelled", "f: cancel"),
+    ]
+
+
+async def test_history_tells_who_had_an_orphaned_job_go_on() -> None:
+    bench = CoordinatorBench()
+    job = bench.job
+    job.start(timestamp=job.created_on)
+    bench.store.save(job)
+    await bench.coordinator.begin(by="a: resume")
+    await bench.ended()
+    told = {entry.event: entry.by for entry in bench.store.history(bench.job_id)}
+    assert (told["TakenOver"], told["Completed"]) == ("a: resume", "")
+
+
+async def test_history_tells_who_had_failed_symbols_tried_again_and_blames_nobody_for_trouble() -> None:
+    bench = CoordinatorBench(4, mishaps=rejected("S01"), max_failures=FailureAllowance(count=0))
+    await bench.coordinator.begin(by="a: collect")
+    await bench.ended()
+    await bench.new_coordinator().begin(by="b: collect")
+    await bench.ended()
+    await bench.new_coordinator().begin(retry=True, by="c: retry")
+    await bench.ended()
+    told = {entry.event: entry.by for entry in bench.store.history(bench.job_id)}
+    assert (told["Paused"], told["Retried"]) == ("", "c: retry")
+
+
 async def test_a_coordinator_in_place_of_a_dead_one_takes_over_in_a_higher_epoch() -> None:
     bench = CoordinatorBench()
     job = bench.job
@@ -233,6 +322,32 @@ async def test_a_report_that_the_store_refused_is_recorded_with_the_pause_that_f
     assert job.reason == "storage_unavailable: the event store a store cannot be used: the disk is full"
     progress = await bench.coordinator.progress()
     assert (progress.candles_saved, progress.requests) == (20, 2)
+
+
+@pytest.mark.parametrize("lands", [False, True])
+async def test_whatever_fails_while_saving_the_display_says_what_the_store_says_plus_what_is_live(lands: bool) -> None:
+    bench = CoordinatorBench(2)
+    await bench.coordinator.begin()
+    bench.store.failing, bench.store.lands = 1000, lands
+    shown = [await bench.coordinator.progress()]
+    while shown[-1].is_attended:
+        await asyncio.sleep(0.05)
+        shown.append(await bench.coordinator.progress())
+    counts = [(progress.candles_saved, progress.requests, progress.pages_done, progress.share) for progress in shown]
+    assert counts == sorted(counts), "none falls back"
+    assert counts[-1] == (20, 2, 2, 1.0)
+    assert bench.job.candles_saved == (20 if lands else 0)
+    if not lands:
+        assert (shown[-1].status, bench.job.status) == (JobStatus.RUNNING, JobStatus.RUNNING)
+
+
+async def test_a_cancelled_job_shows_as_much_done_as_it_did_while_it_ran() -> None:
+    bench = CoordinatorBench(mishaps={"S01": [asyncio.Event()]})
+    await bench.coordinator.begin()
+    await asyncio.sleep(1)
+    before = await bench.coordinator.progress()
+    cancelled = await bench.coordinator.cancel()
+    assert before.share == cancelled.share == bench.job.work.share == 0.25
 
 
 async def test_what_a_worker_killed_by_the_shutdown_had_saved_stays_counted() -> None:

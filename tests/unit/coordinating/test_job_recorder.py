@@ -7,7 +7,7 @@ import pytest
 from actors.coordinating import commands
 from actors.coordinating.recorder import SAVE_ATTEMPTS, SAVE_PAUSE_SECONDS, JobRecorder
 from domain.errors import EventStoreUnavailable, IllegalTransition, StaleEpoch
-from domain.jobs.job import JobStatus
+from domain.jobs.status import JobStatus
 from tests.unit.coordinating.coordinator_bench import CoordinatorBench
 
 

@@ -19,9 +19,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as some
 
 from adapters.job_store.encoding import MAX_EVENT_BYTES, MsgpackTranscoder, ZstdCompressor
-from domain.jobs.job import CollectionJob, JobStatus
+from domain.jobs.job import CollectionJob
 from domain.jobs.plan import CollectionPlan
 from domain.jobs.request import FailureAllowance
+from domain.jobs.status import JobStatus
 from domain.jobs.timings import NOTHING_TIMED, Timings
 
 GOLDEN = Path(__file__).parents[2] / "golden"
@@ -155,6 +156,22 @@ def test_seals_stored_by_the_first_version_that_noted_them_load_for_ever() -> No
         (12.5, "binance: HTTP 429: too many requests"),
         (3600.0, "binance: HTTP 418: too many requests"),
     ]
+
+
+def test_who_gave_a_command_loads_for_ever_and_events_without_it_tell_nobody() -> None:
+    events = golden_events("signed_job_events_1.json")
+    job = project_aggregate(None, events)
+    assert isinstance(job, CollectionJob)
+    assert (job.status, job.epoch) == (JobStatus.CANCELLED, 4)
+    assert [(type(happened).__name__, vars(happened)["by"]) for happened in events if "by" in vars(happened)] == [
+        ("Started", "alice@host: candles collect"),
+        ("Paused", "alice@host: Ctrl-C"),
+        ("Resumed", "alice@host: candles resume"),
+        ("TakenOver", "alice@host: candles resume"),
+        ("Retried", "alice@host: candles retry"),
+        ("Cancelled", "bob@host: nightly.py"),
+    ]
+    assert not any("by" in vars(happened) for happened in golden_events("job_events_1.json"))
 
 
 def test_plans_stored_by_the_first_version_load_for_ever() -> None:

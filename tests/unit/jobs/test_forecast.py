@@ -15,12 +15,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
+from adapters.in_memory import InMemoryGateway
+from domain.candles.dataset import Interval
+from domain.candles.sessions import AlwaysOpen
 from domain.errors import PermitImpossible
-from domain.jobs.forecast import BYTES_PER_BAR, SLOTS, CollectionForecast, StoredSymbols, forecast
+from domain.jobs.forecast import (
+    BYTES_PER_BAR,
+    SLOTS,
+    CollectionForecast,
+    StoredSymbols,
+    forecast,
+    queries_per_symbol,
+)
+from domain.jobs.request import CollectionRequest
 from domain.jobs.simulation import Batches, Slots, calls_like, simulated_makespan_seconds, slots_makespan_seconds
 from domain.jobs.timings import ENOUGH_CALLS, FEW_CALLS, NOTHING_TIMED, Timings, last_calls, typical_timings
 from domain.limits.ledger import PermitLedger
 from domain.limits.rates import RateLimit, ideal_makespan_seconds
+from domain.spans.time_span import TimeSpan
 from tests.forecast_examples import stored
 
 MINUTE_MS = 60_000
@@ -126,9 +138,9 @@ def test_the_rehearsal_takes_as_long_as_the_ledger_makes_the_job_take(
 ) -> None:
     windows = [RateLimit.parse(text) for text in sorted(texts)]
     batches = slots.batches_of(pages)
-    rehearsed = simulated_makespan_seconds(batches, slots, windows, weight, timings, most_held_seconds)
+    simulated = simulated_makespan_seconds(batches, slots, windows, weight, timings, most_held_seconds)
     real = ledger_makespan_seconds(batches, slots, windows, weight, timings, most_held_seconds)
-    assert rehearsed == pytest.approx(real, rel=1e-6, abs=1e-6)
+    assert simulated == pytest.approx(real, rel=1e-6, abs=1e-6)
 
 
 @given(
@@ -237,7 +249,7 @@ def test_a_job_too_long_to_rehearse_whole_is_foretold_as_if_it_had_been(
     assert foretell(pages, texts, timings, slots).seconds == pytest.approx(whole.seconds, rel=0.02)
 
 
-def test_a_job_of_which_not_even_a_batch_is_rehearsed_is_foretold_by_its_greatest_bound() -> None:
+def test_a_job_of_which_not_even_a_batch_is_simulated_is_foretold_by_its_greatest_bound() -> None:
     long_batches = foretell([1100] * 400, ["1000/1s"], timed(0.1, 0.1, 0.05), Slots(4, 4, 100))
     assert long_batches.seconds == long_batches.slots_seconds == pytest.approx(1100 * 100 / 4 * 0.1)
 
@@ -325,3 +337,9 @@ def test_no_more_batches_are_looked_at_than_make_enough_calls() -> None:
     looked_at = iter([Timings(ENOUGH_CALLS - 1, 1.0), Timings(), Timings(10, 1.0), Timings(10, 1.0)])
     assert [timings.requests for timings in last_calls(looked_at)] == [ENOUGH_CALLS - 1, 0, 10]
     assert next(looked_at) == Timings(10, 1.0)
+
+
+@pytest.mark.parametrize(("most_rows", "queries"), [(10, 3), (25, 1), (24, 2)])
+def test_a_symbols_queries_are_counted_with_the_last_one_that_is_not_full(most_rows: int, queries: int) -> None:
+    request = CollectionRequest("memory", "default", ("A", "B"), Interval("1m"), TimeSpan(0, 25 * MINUTE_MS))
+    assert queries_per_symbol(InMemoryGateway(most_rows=most_rows), AlwaysOpen(), request) == queries

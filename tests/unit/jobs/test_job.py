@@ -6,8 +6,9 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from domain.errors import IllegalTransition, StaleEpoch
-from domain.jobs.job import TRANSITIONS, CollectionJob, JobStatus
+from domain.errors import IllegalTransition
+from domain.jobs.job import CollectionJob
+from domain.jobs.status import TRANSITIONS, JobStatus
 from tests.job_examples import NOW, PLAN, failure, job_in, record, report, running, with_all_batches_finished
 
 
@@ -59,13 +60,15 @@ def test_a_report_counts_once_for_each_batch_and_epoch() -> None:
     assert (job.symbols_completed, job.symbols_failed) == (1, 1)
 
 
-def test_a_report_of_an_older_epoch_is_stale() -> None:
+def test_a_report_of_a_claim_that_outlived_a_pause_is_recorded_in_the_epoch_that_holds() -> None:
     job = running()
     late = report(job, 0)
-    job.take_over(timestamp=NOW)
-    with pytest.raises(StaleEpoch):
-        job.record_batch(late, timestamp=NOW)
-    assert job.symbols_completed == 0
+    job.pause(timestamp=NOW)
+    job.resume(timestamp=NOW)
+    assert job.record_batch(late, timestamp=NOW)
+    assert not job.record_batch(late, timestamp=NOW)
+    recorded = job.collect_events()[-1]
+    assert (recorded.epoch, late.epoch) == (2, 1)
 
 
 def test_a_batch_the_job_does_not_have_is_refused() -> None:
@@ -92,6 +95,26 @@ def test_completed_symbols_of_an_unfinished_batch_are_counted_and_not_twice() ->
     job.take_over(timestamp=NOW)
     record(job, 1)
     assert job.symbols_completed == 2
+
+
+def test_what_is_done_of_a_batch_is_never_undone_and_a_retry_is_work_once_more() -> None:
+    job = running()
+    record(job, 0, completed="AAA", finished=False, in_part=0.5)
+    assert (job.work.done, job.work.total) == (1.5, 5)
+    job.take_over(timestamp=NOW)
+    record(job, 0, finished=False)
+    assert job.work.done == 1.5
+    job.take_over(timestamp=NOW)
+    record(job, 0, failed="BBB")
+    assert job.work.done == 2
+    record(job, 1)
+    record(job, 2)
+    assert job.work.share == 1
+    job.conclude(timestamp=NOW)
+    job.retry(timestamp=NOW)
+    assert (job.work.done, job.work.total) == (5, 6)
+    record(job, 3, finished=False, in_part=0.25)
+    assert job.work.done == 5.25
 
 
 def test_a_batch_with_nothing_left_to_do_is_finished_whatever_the_worker_says() -> None:

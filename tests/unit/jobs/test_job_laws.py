@@ -11,8 +11,9 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from adapters.job_store.journal import JobJournal
 from domain.candles.dataset import Interval
 from domain.jobs.batches import BatchReport, SymbolFailure
-from domain.jobs.job import CollectionJob, JobStatus
+from domain.jobs.job import CollectionJob
 from domain.jobs.request import CollectionRequest, FailureAllowance
+from domain.jobs.status import JobStatus
 from domain.spans.time_span import TimeSpan
 
 SYMBOLS = tuple(f"S{number}" for number in range(7))
@@ -38,6 +39,7 @@ class JobLife(RuleBasedStateMachine):
         self.plan = self.journal.plan(self.job.job_id)
         self.failed: set[str] = set()
         self.requests = 0
+        self.work_done = 0.0
 
     @rule(seconds=some.integers(0, 100))
     def time_passes(self, seconds: int) -> None:
@@ -92,7 +94,8 @@ class JobLife(RuleBasedStateMachine):
         failed = {symbol for symbol, fate in fates.items() if fate == "failed"}
         done = tuple(symbol for symbol, fate in fates.items() if fate == "done" or (finished and fate == "left"))
         failures = tuple(SymbolFailure(symbol, "SymbolRejected", "unknown", 1) for symbol in sorted(failed))
-        outcome = BatchReport(batch, self.job.epoch, finished, done, failures, requests=1)
+        in_part = data.draw(some.floats(0, len(symbols) - len(done) - len(failures)))
+        outcome = BatchReport(batch, self.job.epoch, finished, done, failures, requests=1, in_part=in_part)
         if self.job.record_batch(outcome, timestamp=self.now):
             self.requests += 1
             has_completed = batch not in dict(self.job.remaining_batches(self.plan))
@@ -114,6 +117,14 @@ class JobLife(RuleBasedStateMachine):
         assert job.symbols_completed + job.symbols_failed <= len(SYMBOLS)
         if job.all_batches_finished:
             assert job.symbols_completed + job.symbols_failed == len(SYMBOLS)
+
+    @invariant()
+    def work_is_never_undone_and_all_of_it_is_done_when_every_batch_is(self) -> None:
+        work = self.job.work
+        assert self.work_done <= work.done + 1e-9
+        assert work.done <= work.total
+        assert (work.left == 0) or not self.job.all_batches_finished
+        self.work_done = work.done
 
     @invariant()
     def no_symbol_waits_twice_and_none_is_lost(self) -> None:

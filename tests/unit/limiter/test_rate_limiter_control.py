@@ -98,7 +98,7 @@ async def test_a_shutdown_refuses_everybody_and_lets_go_of_the_account() -> None
     ):
         with pytest.raises(LimiterUnavailable):
             await call
-    assert memory.holder is None
+    assert memory.owners.find("binance", "default") is None
 
 
 async def test_a_shutdown_of_a_paused_limiter_refuses_those_who_wait() -> None:

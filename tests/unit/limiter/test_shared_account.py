@@ -86,11 +86,11 @@ async def test_status_shows_what_others_use_and_an_agreement_on_stricter_limits_
     await client.close()
     [window] = (await limiter.status()).windows
     theirs = broker.weight_of(THEIRS, 0, now())
-    # Ours that was under way when the broker looked is taken for theirs until it has left.
-    assert window == WindowStatus(MINUTE, 300, 2 + theirs + 2, theirs + 2)
+    # Ours that was under way when the broker looked is counted as theirs, too, until it has left.
+    assert window == WindowStatus(MINUTE, 300, 2 + theirs + 2, others=theirs, reserved=theirs + 2)
     await limiter.agree(account("200w/60s"))
     [window] = (await limiter.status()).windows
-    assert (window.limit, window.others) == ("200w/60s", theirs + 2)
+    assert (window.limit, window.others, window.reserved) == ("200w/60s", theirs, theirs + 2)
     assert await granted_of(limiter) == 2
 
 
@@ -102,4 +102,4 @@ async def test_a_settlement_carries_the_brokers_word_to_the_ledger_before_its_pe
     usage = BrokerUsage(60.0, Counts.WEIGHT, used=50)
     known.complete(Completion("a", Outcome.ANSWERED, usage=(usage,)))
     known.complete(Completion("a", Outcome.ANSWERED, usage=(BrokerUsage(60.0, Counts.WEIGHT, used=90),)))
-    assert known.windows() == (WindowStatus("100w/60s", 100, 60, 50),)
+    assert known.windows() == (WindowStatus("100w/60s", 100, 60, others=40, reserved=50),)

@@ -69,6 +69,7 @@ class Adversary:
         """What the fast ledger counts is what the plain one does."""
         assert self.ledger.counted(self.now) == tuple(self.plain.counted(one, self.now) for one in self.limits)
         assert self.ledger.others(self.now) == tuple(self.plain.others(one, self.now) for one in self.limits)
+        assert self.ledger.proven_others(self.now) == tuple(self.plain.proven(one, self.now) for one in self.limits)
 
     def grant(self) -> None:
         pool = self.data.draw(st.sampled_from(POOLS))
@@ -204,7 +205,7 @@ class HonestAdversary(Adversary):
 
     def told(self, permit: GrantedPermit, arrives_at: float, completed_at: float) -> None:
         if completed_at > self.now:
-            return  # a abandoned: nothing was answered
+            return  # abandoned: nothing was answered
         looked_at = self.within(arrives_at, completed_at)
         for limit in self.limits:
             begins_at = looked_at - self.data.draw(st.sampled_from([0.3, 1.0])) * limit.window_seconds

@@ -12,10 +12,11 @@ from domain.limits.usage import BrokerUsage
 
 @dataclass(frozen=True)
 class Seen:
-    """That others are known to have used so much of a limit's window, and until when that counts."""
+    """That others may have used so much of a limit's window, and how much surely; and until when that counts."""
 
     limit: RateLimit
     theirs: int
+    proven: int
     until: float
 
 
@@ -45,6 +46,9 @@ class PlainLedger:
 
     def others(self, limit: RateLimit, moment: float) -> int:
         return max((one.theirs for one in self.seen if one.limit == limit and one.until > moment), default=0)
+
+    def proven(self, limit: RateLimit, moment: float) -> int:
+        return max((one.proven for one in self.seen if one.limit == limit and one.until > moment), default=0)
 
     def wait_seconds(self, tokens: int, now: float, pool: str = "") -> float:
         moments = [
@@ -88,15 +92,19 @@ class PlainLedger:
             not_left = [one for one in self.permits if one.permit_id not in snapshot.left[limit]]
             completed = [one for one in self.permits if one.permit_id in snapshot.completed]
             gone = [one for one in self.permits if one.permit_id in set(self.gone(limit, now))]
-            theirs = 0
-            if usage.used > self.cost(limit, not_left):
+            theirs, proven = 0, max(0, usage.used - self.cost(limit, not_left))
+            if proven:
                 theirs = usage.used - max(0, self.cost(limit, completed) - self.cost(limit, gone))
             if usage.allowed is not None:
                 theirs += limit.amount - usage.allowed
+            until = answered_at + max(self.length(limit), usage.resets_after_seconds or 0)
+            still = [one for one in self.seen if one.limit == limit and one.until > now]
             if theirs > 0:
-                until = answered_at + max(self.length(limit), usage.resets_after_seconds or 0)
-                still = [one.until for one in self.seen if one.limit == limit and one.until > now]
-                self.seen.append(Seen(limit, theirs, max([until, *still])))
+                still_counted = [one.until for one in still if one.theirs > 0]
+                self.seen.append(Seen(limit, theirs, 0, max([until, *still_counted])))
+            if proven:
+                still_proven = [one.until for one in still if one.proven]
+                self.seen.append(Seen(limit, 0, proven, max([until, *still_proven])))
 
     def agree(self, limits: Sequence[RateLimit]) -> None:
         """Other amounts for the same windows: what others use counts on, what was known at grants does not."""

@@ -17,7 +17,7 @@ from actors.rate_limiter import RateLimiter
 from adapters.in_memory.permits import InMemoryPermitRecord
 from adapters.job_store.journal import JobJournal
 from domain.errors import BrokerThrottled, IllegalTransition
-from domain.jobs.job import JobStatus
+from domain.jobs.status import JobStatus
 from domain.limits.cooldown_watch import CooldownWatch
 from domain.limits.messages import LimiterStatus, WindowStatus
 from tests.job_examples import NOW, REQUEST, pending, running
@@ -50,7 +50,7 @@ class NotedMetrics:
 
 
 class SealedBench(CoordinatorBench):
-    """The bench with a real limiter, which the broker's refusals cooldown."""
+    """The bench with a real limiter, which the broker's refusals put into cooldown."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)

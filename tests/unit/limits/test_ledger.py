@@ -75,7 +75,7 @@ def test_a_permit_lent_again_after_it_was_void_keeps_its_own_bound() -> None:
 
 def test_the_same_permit_is_not_lent_twice() -> None:
     ledger = full_ledger(permits=1)
-    with pytest.raises(ValueError, match="lent already"):
+    with pytest.raises(ValueError, match="granted already"):
         ledger.grant("0", 1, 0.0, 20.0)
     assert ledger.counted(0.0) == (1,)
 
@@ -131,7 +131,7 @@ def test_several_permits_are_lent_together_all_or_none() -> None:
     assert ledger.wait_seconds(1, 0.0, permits=4) > 0
     with pytest.raises(ValueError, match="may not be granted yet"):
         ledger.grant_all(["a", "b", "c", "d"], 1, 0.0, 5.0)
-    with pytest.raises(ValueError, match="is lent already"):
+    with pytest.raises(ValueError, match="is granted already"):
         ledger.grant_all(["a", "3"], 1, 0.0, 5.0)
     assert ledger.counted(0.0) == (12,)
     assert [permit.permit_id for permit in ledger.grant_all(["a", "b", "c"], 1, 0.0, 5.0)] == ["a", "b", "c"]

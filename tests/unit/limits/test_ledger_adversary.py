@@ -41,4 +41,5 @@ def test_our_own_use_alone_is_never_taken_for_that_of_others(
     adversary = HonestAdversary(limits, data)
     adversary.steps(often=("grant", "grant", "grant", "end", "end"))
     assert set(adversary.ledger.others(adversary.now)) == {0}
+    assert set(adversary.ledger.proven_others(adversary.now)) == {0}
     assert_kept(adversary)

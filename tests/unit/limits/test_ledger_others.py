@@ -70,6 +70,24 @@ def test_once_others_are_proven_all_is_theirs_that_is_not_surely_ours() -> None:
     assert ledger.others(2.0) == (21,)
 
 
+def test_a_foreign_request_of_weight_2_shows_as_2_whatever_is_counted_to_be_safe() -> None:
+    ledger = asked_once(tokens=2)
+    for name in "bcdefg":
+        ledger.grant(name, 2, 0.0, 30.0)
+    told(ledger, "a", used=14 + 2, now=1.0)
+    assert (ledger.proven_others(1.0), ledger.others(1.0), ledger.counted(1.0)) == ((2,), (16,), (30,))
+    told(ledger, "b", used=14 + 1, now=2.0)
+    assert ledger.proven_others(1.0 + LENGTH_SECONDS - 0.001) == (2,)
+    assert ledger.proven_others(1.0 + LENGTH_SECONDS) == (1,)
+    assert ledger.proven_others(2.0 + LENGTH_SECONDS) == (0,)
+
+
+def test_what_others_use_of_the_room_that_our_limit_leaves_them_shows_and_is_not_counted() -> None:
+    ledger = asked_once()
+    told(ledger, "a", used=870, now=1.0, allowed=1000)
+    assert (ledger.proven_others(1.0), ledger.others(1.0)) == ((860,), (0,))
+
+
 def test_an_answer_that_tells_of_less_shortens_nothing() -> None:
     ledger = asked_once()
     ledger.grant("b", 10, 0.0, 30.0)
@@ -137,7 +155,7 @@ def test_a_successor_with_stricter_limits_inherits_what_others_use() -> None:
     told(ledger, "a", used=70, now=1.0)
     successor = PermitLedger([RateLimit.parse("90w/60s"), RateLimit.parse("5/1s")])
     successor.inherit_others(ledger)
-    assert successor.others(1.0) == (70, 0)
+    assert (successor.others(1.0), successor.proven_others(1.0)) == ((70, 0), (60, 0))
     assert successor.wait_seconds(21, 1.0) == pytest.approx(LENGTH_SECONDS)
 
 

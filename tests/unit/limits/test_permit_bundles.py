@@ -189,9 +189,9 @@ async def test_leases_and_shaping_cost_less_than_one_percent_of_the_throughput(
 ) -> None:
     window_seconds = RateLimit.parse(limit).window_seconds
 
-    async def requests_in_ten_windows(*leased: str) -> int:
+    async def requests_in_ten_windows(*bundled: str) -> int:
         network, calls = Network(one_way_seconds=0.025), RemoteCalls(limiter_of(limit))
-        clients = [client_of(calls, *leased) for _ in range(4)]
+        clients = [client_of(calls, *bundled) for _ in range(4)]
         slots = [asyncio.create_task(network.request_for_ever(client, tokens)) for client in clients for _ in range(32)]
         await asyncio.sleep(3 * window_seconds)
         before = len(network.arrivals)
@@ -207,9 +207,9 @@ async def test_leases_and_shaping_cost_less_than_one_percent_of_the_throughput(
 
 
 async def test_leases_take_a_fifth_of_the_calls_at_500_a_second() -> None:
-    async def calls_of(*leased: str) -> int:
+    async def calls_of(*bundled: str) -> int:
         calls, network = RemoteCalls(limiter_of(HIGH)), Network(one_way_seconds=0.025)
-        clients = [client_of(calls, *leased) for _ in range(4)]
+        clients = [client_of(calls, *bundled) for _ in range(4)]
         await asyncio.gather(*(network.requests(client, 1000, workers=64) for client in clients))
         return calls.acquires
 

@@ -68,9 +68,9 @@ def test_every_value_arrives_as_what_the_domain_works_with() -> None:
 
 def test_broker_and_job_may_be_left_out_until_a_command_needs_them() -> None:
     settings = read(STORAGE)
-    with pytest.raises(SettingsError, match=r"^candles.toml: this needs a section \[job\], and the file has none$"):
+    with pytest.raises(SettingsError, match=r"^candles.toml: this needs a section \[job\], and there is none$"):
         settings.require_job()
-    with pytest.raises(SettingsError, match=r"^candles.toml: this needs a section \[broker\], and the file has none$"):
+    with pytest.raises(SettingsError, match=r"^candles.toml: this needs a section \[broker\], and there is none$"):
         settings.require_broker()
 
 
@@ -79,7 +79,7 @@ def test_relative_paths_count_from_the_folder_of_the_file(tmp_path: Path) -> Non
     path = tmp_path / "candles.toml"
     path.write_text(JOB.replace('symbols = ["BTCUSDT"]', 'symbols_file = "symbols.txt"') + STORAGE)
     settings = Settings.load(path)
-    assert settings.storage.root == tmp_path / "data"
+    assert settings.storage.root == str(tmp_path / "data")
     assert settings.require_job().symbols == ("BTCUSDT", "ETHUSDT")
 
 
@@ -87,14 +87,25 @@ def test_relative_paths_count_from_the_folder_of_the_file(tmp_path: Path) -> Non
     ("text", "sentence"),
     [
         (STORAGE + "[jobs]\n", "jobs is an unknown section: did you mean job?"),
-        (STORAGE + "[cloud]\n", "cloud is an unknown section: the file may have broker, job, storage and cluster"),
+        (STORAGE + "[cloud]\n", "cloud is an unknown section: the sections are broker, job, storage and cluster"),
         (STORAGE + JOB + "concurency = 3\n", "job.concurency is an unknown key: did you mean concurrency?"),
         (STORAGE + "colour = 1\n", "storage.colour is an unknown key: [storage] may have root and events"),
         ("", 'storage is missing: write a section [storage] with root = "a folder"'),
         ("broker = 3\n" + STORAGE, "broker is 3: write a section [broker]"),
-        ('path = "x"\n' + STORAGE, "path is no section of a settings file"),
+        ('path = "x"\n' + STORAGE, "path is no section of settings"),
         ("[storage]\nroot = 3\n", "storage.root is 3: write a text in quotes that is not empty"),
-        (STORAGE + 'events = "postgres"\n', 'storage.events is "postgres": write "sqlite"'),
+        (
+            STORAGE + 'events = "postgres"\n',
+            'storage.events is "postgres": write "sqlite", or an address like "sqlite:///data/jobs.sqlite"',
+        ),
+        (
+            STORAGE + 'events = "postgresql://me:sec@ret@host/jobs"\n',
+            'storage.events is "postgresql://***@host/jobs": leave the user name and the password out of the address',
+        ),
+        (
+            '[storage]\nroot = "s3://key:secret@bucket/candles"\n',
+            'storage.root is "s3://***@bucket/candles": leave the user name and the password out of the address',
+        ),
         (
             STORAGE + '[cluster]\naddress = "here"\n',
             'cluster.address is "here": write "embedded", "auto", or where a cluster is, like "ray://head:10001"',
@@ -135,8 +146,14 @@ def test_relative_paths_count_from_the_folder_of_the_file(tmp_path: Path) -> Non
         ),
         (
             STORAGE + JOB + 'end = "tomorrow"\n',
-            'job.end is "tomorrow": write a moment without quotes, like 2024-03-01T00:00:00Z',
+            "job.end: 'tomorrow' is no moment: write one like 2024-03-01T12:00:00Z",
         ),
+        (
+            STORAGE + JOB + 'end = "2024-03-02T00:00:00"\n',
+            'job.end is "2024-03-02T00:00:00": 2024-03-02T00:00:00 has no time zone: '
+            "write 2024-03-02T00:00:00Z for UTC, or an offset like 2024-03-02T00:00:00+02:00",
+        ),
+        (STORAGE + JOB + "end = 2024\n", "job.end is 2024: write a moment like 2024-03-01T00:00:00Z, or a bare date"),
         (STORAGE + JOB + "workers = 0\n", "job.workers is 0: write a whole number, at least 1"),
         (STORAGE + JOB + 'workers = "2"\n', 'job.workers is "2": write a whole number, at least 1'),
         (STORAGE + JOB + "workers = true\n", "job.workers is true: write a whole number, at least 1"),
@@ -162,7 +179,7 @@ def test_relative_paths_count_from_the_folder_of_the_file(tmp_path: Path) -> Non
         ),
         (
             STORAGE + JOB.replace("1m", "1x"),
-            'job.interval: \'1x\' is not an interval: write a count and one of s m h d w, like "1m" or "1d"',
+            'job.interval: \'1x\' is not an interval: write a count and one of s m h d w M, like "1m", "1d" or "1M"',
         ),
         (
             STORAGE + JOB + 'symbols_file = "symbols.txt"\n',
@@ -178,7 +195,7 @@ def test_each_mistake_gets_one_sentence_that_names_the_place(text: str, sentence
 
 
 def test_more_mistakes_than_the_one_named_are_counted() -> None:
-    assert mistake(STORAGE + JOB + "workers = 0\nbatch_size = 0\n").endswith(" (and 1 more problem in this file)")
+    assert mistake(STORAGE + JOB + "workers = 0\nbatch_size = 0\n").endswith(" (and 1 more problem)")
 
 
 def test_a_password_in_the_address_is_refused_and_not_repeated() -> None:
@@ -248,3 +265,9 @@ def test_no_settings_file_anywhere_says_how_to_get_one(tmp_path: Path, monkeypat
         find_settings_file("x.toml", {})
     with pytest.raises(SettingsError, match=r"CANDLES_SETTINGS names it"):
         find_settings_file(None, {"CANDLES_SETTINGS": "x.toml"})
+
+
+def test_a_secret_written_into_the_file_is_refused_and_not_repeated() -> None:
+    said = mistake(STORAGE + BROKER + '[broker.credentials]\nkey = "s3cr3t"\n')
+    assert "broker.credentials: key: this is no reference to a secret: write where it is" in said
+    assert "s3cr3t" not in said

@@ -8,10 +8,10 @@ import pytest
 from actors.use_cases.catalog import JobCatalog
 from adapters.job_store.journal import JobJournal
 from domain.errors import IllegalTransition
-from domain.jobs.job import JobStatus
 from domain.jobs.plan import job_id_of
+from domain.jobs.status import JobStatus
 from domain.spans.time_span import TimeSpan
-from tests.job_examples import NOW, REQUEST
+from tests.job_examples import NOW, REQUEST, record
 
 
 def brought_to(store: JobJournal, job_id: str, status: JobStatus) -> None:
@@ -34,7 +34,7 @@ def grown() -> TimeSpan:
 @pytest.mark.parametrize("status", [status for status in JobStatus if status not in ("CANCELLED", "COMPLETED")])
 def test_the_same_request_finds_its_job_whatever_its_status(status: JobStatus) -> None:
     store = JobJournal.in_memory()
-    catalog = JobCatalog(store, 1000)
+    catalog = JobCatalog(store)
     job_id = catalog.find_or_submit(REQUEST)
     brought_to(store, job_id, status)
     assert catalog.find_or_submit(replace(REQUEST, workers=7)) == job_id
@@ -43,7 +43,7 @@ def test_the_same_request_finds_its_job_whatever_its_status(status: JobStatus) -
 
 def test_a_cancelled_jobs_request_makes_a_fresh_job_each_time_with_an_id_of_its_own() -> None:
     store = JobJournal.in_memory()
-    catalog = JobCatalog(store, 1000)
+    catalog = JobCatalog(store)
     ids = []
     for _ in range(3):
         ids.append(catalog.find_or_submit(REQUEST))
@@ -59,7 +59,7 @@ def test_a_finished_job_whose_open_end_has_moved_on_is_followed_by_a_new_one_but
     request = replace(REQUEST, open_ended=True)
     for status, is_followed in [(JobStatus.FAILED, True), (JobStatus.PAUSED, False)]:
         store = JobJournal.in_memory()
-        catalog = JobCatalog(store, 1000)
+        catalog = JobCatalog(store)
         job_id = catalog.find_or_submit(request)
         brought_to(store, job_id, status)
         assert (catalog.find_or_submit(replace(request, span=grown())) != job_id) == is_followed
@@ -72,7 +72,7 @@ def test_a_finished_job_with_bars_that_have_settled_since_is_followed_by_one_tha
     clock = [datetime.fromtimestamp(REQUEST.span.end_ms / 1000, UTC) + timedelta(minutes=5)]
     monkeypatch.setattr("actors.use_cases.catalog.now", lambda: clock[0])
     store = JobJournal.in_memory()
-    catalog = JobCatalog(store, 1000)
+    catalog = JobCatalog(store)
     request = replace(REQUEST, settle_seconds=3600)
 
     def collected_after(passed: timedelta) -> str:
@@ -101,7 +101,7 @@ def test_a_finished_job_with_bars_that_have_settled_since_is_followed_by_one_tha
 )
 def test_what_may_be_done_with_a_job_that_nobody_runs(status: JobStatus, allowed: set[str]) -> None:
     store = JobJournal.in_memory()
-    catalog = JobCatalog(store, 1000)
+    catalog = JobCatalog(store)
     job_id = catalog.find_or_submit(REQUEST)
     brought_to(store, job_id, status)
     for command in ("resume", "retry"):
@@ -110,3 +110,23 @@ def test_what_may_be_done_with_a_job_that_nobody_runs(status: JobStatus, allowed
         else:
             with pytest.raises(IllegalTransition, match=command):
                 catalog.check_may(command, job_id)
+
+
+def test_what_a_stored_job_shows_does_not_depend_on_the_gateway_of_the_settings() -> None:
+    store = JobJournal.in_memory()
+    catalog = JobCatalog(store)
+    job_id = catalog.find_or_submit(REQUEST)
+    job = store.job(job_id)
+    job.start(timestamp=NOW)
+    record(job, 0)
+    record(job, 1, completed="CCC", finished=False, in_part=0.5)
+    store.save(job)
+    stored = catalog.progress(job_id)
+    assert (stored.share, stored.pages_done, stored.pages_total) == (3.5 / 5, 6, None)
+    job = store.job(job_id)
+    record(job, 1)
+    record(job, 2)
+    job.conclude(timestamp=NOW)
+    store.save(job)
+    complete = catalog.progress(job_id)
+    assert (complete.share, complete.pages_done, complete.pages_total) == (1, 12, 12)

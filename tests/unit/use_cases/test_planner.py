@@ -20,10 +20,10 @@ from domain.candles.dataset import Dataset, Interval
 from domain.candles.sessions import AlwaysOpen
 from domain.jobs.batches import BatchReport, BatchWork
 from domain.jobs.forecast import BYTES_PER_BAR, SLOTS
-from domain.jobs.job import JobStatus
 from domain.jobs.ports import JobStore
 from domain.jobs.progress import Progress
 from domain.jobs.request import CollectionRequest
+from domain.jobs.status import JobStatus
 from domain.jobs.timings import ENOUGH_CALLS, Timings
 from domain.limits.rates import AccountLimits, RateLimit
 from tests.job_examples import NOW
@@ -38,7 +38,7 @@ spans_by_symbol = some.lists(
 
 def planner(bench: Bench, store: JobStore, bytes_per_bar: float | None = None) -> JobPlanner:
     return JobPlanner(
-        JobCatalog(store, 10), bench.candles, bench.gateway, UNREACHED, lambda _: AlwaysOpen(), lambda _: bytes_per_bar
+        JobCatalog(store), bench.candles, bench.gateway, UNREACHED, lambda _: AlwaysOpen(), lambda _: bytes_per_bar
     )
 
 
@@ -55,7 +55,7 @@ def recorded(
     store: JobStore, request: CollectionRequest, timings: Timings, status: JobStatus = JobStatus.COMPLETED
 ) -> str:
     """A job of this request that has been run, at this pace."""
-    job_id = JobCatalog(store, 10).find_or_submit(request)
+    job_id = JobCatalog(store).find_or_submit(request)
     job = store.job(job_id)
     job.start(timestamp=NOW)
     for batch in range(-(-len(request.symbols) // request.batch_size)):
@@ -119,7 +119,7 @@ def test_the_pace_is_that_of_the_accounts_last_calls_whichever_jobs_made_them() 
     ):
         recorded(store, replace(bench.request, symbols=(symbol,)), timings)
     recorded(store, replace(bench.request, symbols=("E",), account="other"), Timings(1, 9.0, 9.0))
-    catalog = JobCatalog(store, 10)
+    catalog = JobCatalog(store)
     assert catalog.timings("memory", "default").mean_call_seconds == 1.5
     assert catalog.timings("memory", "other").mean_call_seconds == 9.0
     assert not catalog.timings("memory", "nobody")
@@ -136,7 +136,7 @@ def test_jobs_that_asked_nothing_do_not_hide_the_times_of_those_before(monkeypat
         ("E", Timings()),
     ):
         recorded(store, replace(bench.request, symbols=(symbol,)), timings)
-    assert JobCatalog(store, 10).timings("memory", "default").mean_call_seconds == 1.5
+    assert JobCatalog(store).timings("memory", "default").mean_call_seconds == 1.5
 
 
 async def test_a_batch_records_what_passed_since_the_last_one_but_no_pause() -> None:
@@ -249,7 +249,7 @@ def test_bytes_are_measured_on_the_jobs_own_symbols_or_else_on_others_of_the_sam
         measured.append([dataset.symbol for dataset in datasets])
         return 7.0 if datasets else None
 
-    catalog = JobCatalog(JobJournal.in_memory(), 10)
+    catalog = JobCatalog(JobJournal.in_memory())
     plan = JobPlanner(catalog, bench.candles, bench.gateway, UNREACHED, lambda _: AlwaysOpen(), measure).plan
     fill(bench, "OTHER", [(0, 5)])
     bench.candles.save(Dataset("memory", "DAILY", Interval("1d")), minutes(0, 1440), Candles.empty())
