@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import date
 from typing import Any
+
+import numpy as np
 
 from adapters.brokers.binance.gateway import BinanceGateway
 from adapters.in_memory import InMemoryExchange, InMemoryGateway
@@ -34,15 +37,15 @@ from domain.errors import (
     SymbolRejected,
 )
 from domain.spans.span_set import SpanSet
-from domain.spans.time_span import TimeSpan
+from domain.spans.time_span import TimeSpan, to_milliseconds
 from tests.contract.asking import connected
 from tests.contract.market_truths import (
     DAY_MS,
-    HOUR_MS,
-    NEW_YORK_MIDNIGHT_MS,
     SPAN,
     days_without_bars,
+    hourly_market,
     market,
+    new_york_midnights,
     recorded_days,
     weekends,
 )
@@ -81,7 +84,7 @@ def subject_of(gateway: Any, exchange: Any, truth: dict[str, Candles], closures:
 @asynccontextmanager
 async def plain() -> AsyncIterator[GatewayUnderTest]:
     closed = weekends(SPAN)
-    truth = market(SPAN, HOUR_MS, closed, *SYMBOLS)
+    truth = hourly_market(closed, *SYMBOLS)
     mishaps = {
         "THROTTLED": [BrokerThrottled("memory", "THROTTLED", "429", 1.0)],
         "DOWN": [BrokerUnavailable("memory", "DOWN", "503")],
@@ -104,7 +107,7 @@ async def plain() -> AsyncIterator[GatewayUnderTest]:
 @asynccontextmanager
 async def cursor(gateway: type[CursorGateway] = CursorGateway) -> AsyncIterator[GatewayUnderTest]:
     closed = weekends(SPAN)
-    truth = market(SPAN, HOUR_MS, closed, *SYMBOLS)
+    truth = hourly_market(closed, *SYMBOLS)
     exchange = CursorExchange(truth, SPAN.end_ms, STATUSES, MOST_ROWS)
     yield subject_of(gateway(MOST_ROWS), exchange, truth, closed)
 
@@ -112,25 +115,31 @@ async def cursor(gateway: type[CursorGateway] = CursorGateway) -> AsyncIterator[
 @asynccontextmanager
 async def day_caps(gateway: type[DayCapGateway] = DayCapGateway) -> AsyncIterator[GatewayUnderTest]:
     closed = weekends(SPAN)
-    truth = market(SPAN, HOUR_MS, closed, *SYMBOLS)
+    truth = hourly_market(closed, *SYMBOLS)
     yield subject_of(gateway(), DayCapExchange(truth, SPAN.end_ms, STATUSES), truth, closed)
 
 
 @asynccontextmanager
 async def archive(gateway: type[ArchiveGateway] = ArchiveGateway) -> AsyncIterator[GatewayUnderTest]:
     closed = weekends(SPAN)
-    truth = market(SPAN, HOUR_MS, closed, *SYMBOLS)
-    damaged = market(SPAN, HOUR_MS, closed, "LATE", "TORN")
+    truth = hourly_market(closed, *SYMBOLS)
+    damaged = hourly_market(closed, "LATE", "TORN")
     exchange = ArchiveExchange({**truth, **damaged}, SPAN.end_ms, STATUSES, MOST_ROWS, damaged=["TORN"])
     yield subject_of(gateway(MOST_ROWS), exchange, truth, closed, damaged={"TORN": damaged["TORN"]})
 
 
 @asynccontextmanager
 async def zoned_days(gateway: type[ZonedDaysGateway] = ZonedDaysGateway) -> AsyncIterator[GatewayUnderTest]:
-    first_ms = SPAN.start_ms // DAY_MS * DAY_MS + NEW_YORK_MIDNIGHT_MS
-    span = TimeSpan(first_ms, first_ms + 500 * DAY_MS)
-    closed = weekends(span, NEW_YORK_MIDNIGHT_MS)
-    truth = market(span, DAY_MS, closed, *SYMBOLS)
+    midnights = new_york_midnights(date(2023, 2, 20), 500)
+    edges = [to_milliseconds(midnight) for midnight in midnights]
+    # UTC is four or five hours later: the weekday there is that of New York.
+    closed = SpanSet(
+        TimeSpan(start_ms, end_ms)
+        for midnight, start_ms, end_ms in zip(midnights, edges, edges[1:], strict=False)
+        if midnight.weekday() >= 5
+    )
+    span = TimeSpan(edges[0], edges[-1])
+    truth = market(np.array([edge for edge in edges[:-1] if not closed.covers(TimeSpan(edge, edge + 1))]), *SYMBOLS)
     exchange = ZonedDaysExchange(truth, span.end_ms, STATUSES)
     yield subject_of(gateway(MOST_ROWS), exchange, truth, closed, interval=DAILY)
 
@@ -138,7 +147,7 @@ async def zoned_days(gateway: type[ZonedDaysGateway] = ZonedDaysGateway) -> Asyn
 @asynccontextmanager
 async def newest(gateway: type[NewestGateway] = NewestGateway) -> AsyncIterator[GatewayUnderTest]:
     closed = weekends(SPAN)
-    truth = market(SPAN, HOUR_MS, closed, *SYMBOLS)
+    truth = hourly_market(closed, *SYMBOLS)
     young = candles_of_last(truth["D"], NEWEST // 2)
     exchange = NewestExchange({**truth, "D": young}, SPAN.end_ms, STATUSES)
     reach_ms = {symbol: int(truth[symbol].open_time_ms[-NEWEST]) for symbol in SYMBOLS[:3]}

@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import gzip
 import importlib.resources
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
 
 import numpy as np
 
@@ -15,17 +16,21 @@ from domain.spans.time_span import TimeSpan, to_milliseconds
 
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
-NEW_YORK_MIDNIGHT_MS = 5 * HOUR_MS
 
 SPAN = TimeSpan.between(datetime(2023, 11, 7, 12, tzinfo=UTC), datetime(2024, 2, 20, 9, tzinfo=UTC))
 
 
-def weekends(span: TimeSpan, midnight_ms: int = 0) -> SpanSet:
-    """Every Saturday and Sunday that lies in the span; days begin so long after midnight UTC."""
+def weekends(span: TimeSpan) -> SpanSet:
+    """Every Saturday and Sunday that lies in the span, in UTC."""
     first_day, last_day = (moment_ms // DAY_MS for moment_ms in (span.start_ms, span.end_ms))
     saturdays = [day for day in range(first_day, last_day) if (day + 4) % 7 == 6]  # 1970-01-01 was a Thursday
-    closed = (TimeSpan(day * DAY_MS, (day + 2) * DAY_MS) for day in saturdays)
-    return SpanSet(TimeSpan(one.start_ms + midnight_ms, one.end_ms + midnight_ms) for one in closed)
+    return SpanSet(TimeSpan(day * DAY_MS, (day + 2) * DAY_MS) for day in saturdays)
+
+
+def new_york_midnights(first: date, days: int) -> list[datetime]:
+    """When days begin in New York: 23 to 25 hours lie between two of them."""
+    zone = ZoneInfo("America/New_York")
+    return [datetime.combine(first + timedelta(day), time(), zone).astimezone(UTC) for day in range(days)]
 
 
 def candles_at(openings: np.ndarray, seed: int) -> Candles:
@@ -36,11 +41,16 @@ def candles_at(openings: np.ndarray, seed: int) -> Candles:
     return Candles(openings.astype(np.int64), first, high, low, last, source.uniform(1, 1e6, len(openings)).round(2))
 
 
-def market(span: TimeSpan, step_ms: int, closed: SpanSet, *symbols: str) -> dict[str, Candles]:
-    """Bars of each symbol but in what is closed; the first symbol is listed after a third of the time."""
-    openings = np.arange(span.start_ms, span.end_ms, step_ms, dtype=np.int64)
+def hourly_market(closed: SpanSet, *symbols: str) -> dict[str, Candles]:
+    """Bars of each hour of SPAN but in what is closed."""
+    openings = np.arange(SPAN.start_ms, SPAN.end_ms, HOUR_MS, dtype=np.int64)
     for one in closed:
         openings = openings[(openings < one.start_ms) | (openings >= one.end_ms)]
+    return market(openings, *symbols)
+
+
+def market(openings: np.ndarray, *symbols: str) -> dict[str, Candles]:
+    """Bars of each symbol at these openings; the first symbol is listed after a third of them."""
     found = {}
     for seed, symbol in enumerate(symbols):
         chosen = openings[len(openings) // 3 :] if seed == 0 else openings

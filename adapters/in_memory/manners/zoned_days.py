@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
-from datetime import date, datetime, time, timedelta, timezone, tzinfo
+from datetime import UTC, date, datetime, time
+from zoneinfo import ZoneInfo
 
 from adapters.brokers.http.verdicts import parse_json
+from adapters.grids import calendar_grid
 from adapters.in_memory.manners.exchange import MannerExchange, Reply, rows_of
 from adapters.in_memory.manners.gateway import MannerGateway, raw
 from domain.brokers.answers import Answer, Part
@@ -15,15 +17,13 @@ from domain.candles.dataset import Dataset, Interval
 from domain.spans.span_set import SpanSet
 from domain.spans.time_span import from_milliseconds, to_milliseconds
 
-NEW_YORK_IN_WINTER = timezone(timedelta(hours=-5))
-DAY_MS = 86_400_000
+NEW_YORK = "America/New_York"
 
 
 class ZonedDaysExchange(MannerExchange):
     """GET /daily?symbol&first&last, both dates included: rows are told by the date of New York's day."""
 
     name = "zoned_days"
-    zone: tzinfo = NEW_YORK_IN_WINTER
 
     def symbols_of(self, request: WireRequest) -> list[str]:
         return [str(request.params["symbol"])]
@@ -35,25 +35,24 @@ class ZonedDaysExchange(MannerExchange):
         return 200, [[day.isoformat(), *rest] for day, rest in rows if first <= day <= last]
 
     def _date_of(self, opens_ms: int) -> date:
-        return from_milliseconds(opens_ms).astimezone(self.zone).date()
+        return from_milliseconds(opens_ms).astimezone(ZoneInfo(NEW_YORK)).date()
 
 
 class ZonedDaysGateway(MannerGateway):
-    """Days open at midnight of `zone`. The grid is a fixed one, so the zone must not change its clocks."""
+    """Days open at New York's midnight, and are 23, 24 or 25 hours long."""
 
     name = "zoned_days"
     route = "/daily"
-    zone: tzinfo = NEW_YORK_IN_WINTER
 
     def dataset(self, symbol: str, interval: Interval) -> Dataset:
-        """Days that open at the zone's midnight."""
-        return Dataset(self.spec.name, symbol, interval, anchor_ms=self.opens_ms(date(1970, 1, 1)) % DAY_MS)
+        """On the grid of New York's calendar."""
+        return Dataset(self.spec.name, symbol, interval, grid=calendar_grid(interval, NEW_YORK))
 
     async def answers(self, query: Query, wire: Wire) -> AsyncGenerator[Answer]:
         """One response; it speaks for all of the span."""
         (instrument,) = query.instruments
         first, last = (
-            from_milliseconds(moment_ms).astimezone(self.zone).date().isoformat()
+            from_milliseconds(moment_ms).astimezone(ZoneInfo(NEW_YORK)).date().isoformat()
             for moment_ms in (query.span.start_ms, query.span.end_ms - 1)
         )
         response = await self.get(wire, self.route, query, symbol=instrument.key, first=first, last=last)
@@ -62,4 +61,4 @@ class ZonedDaysGateway(MannerGateway):
 
     def opens_ms(self, day: date) -> int:
         """When the bar of a date opens."""
-        return to_milliseconds(datetime.combine(day, time(), self.zone))
+        return to_milliseconds(datetime.combine(day, time(), ZoneInfo(NEW_YORK)).astimezone(UTC))
