@@ -35,7 +35,7 @@ from adapters.reading.parquet_mirror import ParquetMirror
 from adapters.reports.audit_plot import draw as draw_audit
 from adapters.simulator import SimulatorProcess
 from adapters.simulator.count import server_count
-from domain.brokers.gateway import Gateway
+from domain.brokers.gateway import Gateway, GatewaySpec
 from domain.brokers.wire import Transport
 from domain.candles.dataset import Dataset
 from domain.candles.sessions import SessionOverride
@@ -65,9 +65,14 @@ def gateway_for(broker: BrokerSettings) -> Gateway:
 def limit_domain_of(gateway: str) -> str:
     """Whose limits the requests of a gateway count under; the gateway itself where that depends on its options."""
     try:
-        return make_gateway(gateway, {}).spec.limit_domain
+        return gateway_spec(gateway).limit_domain
     except SettingsError:
         return gateway
+
+
+def gateway_spec(name: str) -> GatewaySpec:
+    """What the gateway of that name declares, with its options left alone."""
+    return make_gateway(name, {}).spec
 
 
 def transport_for(broker: BrokerSettings) -> Transport:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from actors.cli import audit, collect, completion, demo, export, init, jobs, limiter, plan, proof
+from actors.cli import audit, brokers, collect, completion, demo, export, init, jobs, limiter, plan, proof
 from actors.cli.support import App, SentenceGroup
 
 
@@ -38,6 +38,7 @@ for command in (
     proof.verify,
     audit.audit,
     limiter.limiter,
+    brokers.brokers,
     export.export,
     export.mirror,
     completion.completion,

@@ -94,7 +94,7 @@ class GroupCollection:
     async def _wanted(self) -> Left:
         """What has to be asked of each symbol; each knows then what its answers are checked against."""
         wanted: Left = {}
-        reach_ms = max(query.span.duration_ms for query in self._from_nothing)
+        reach_ms = max((query.span.duration_ms for query in self._from_nothing), default=0)
         for instrument, work in self._of.items():
             coverage = await self._coverage(work, self._scope.span)
             if coverage is not None and (spans := self._scope.to_ask(coverage)):

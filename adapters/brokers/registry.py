@@ -28,13 +28,19 @@ def gateway_names(installed: Iterable[EntryPoint] | None = None) -> list[str]:
 def make_gateway(name: str, options: Mapping[str, Any], installed: Iterable[EntryPoint] | None = None) -> Gateway:
     """The gateway of that name with these options.
 
-    Raises SettingsError for a name there is not, options it does not take, and a package that cannot be loaded.
+    Raises SettingsError for a name there is not, options it does not take, and a package that cannot be loaded or
+    whose gateway has another name.
     """
     factory = _BUILT_IN.get(name) or _load(name, _installed(installed))
     try:
-        return factory(options)
+        gateway = factory(options)
     except ValueError as error:
         raise SettingsError(f"broker.options: {error}") from error
+    if gateway.spec.name != name:
+        # Jobs and limits go by the one name, candles by the other: they would never find each other.
+        own = gateway.spec.name
+        raise SettingsError(f'broker.gateway: "{name}" calls itself "{own}": its package has to offer it as that')
+    return gateway
 
 
 def _load(name: str, installed: Iterable[EntryPoint]) -> Factory:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 
@@ -83,11 +83,20 @@ class InMemoryExchange:
         return self.market[symbol].within(span)
 
 
+class Responder(Protocol):
+    """An exchange at the other end of an InMemoryWire."""
+
+    in_flight: int
+
+    async def respond(self, request: WireRequest) -> WireResponse:
+        """Answer, late or never; may raise the BrokerError that the request ends with."""
+
+
 class InMemoryWire:
     """Takes a permit for each request to the exchange; implements `domain.brokers.wire.Wire`."""
 
-    def __init__(self, exchange: InMemoryExchange, permits: PermitSource) -> None:
-        self._exchange, self._permits = exchange, permits
+    def __init__(self, exchange: Responder, permits: PermitSource, broker: str = "memory") -> None:
+        self._exchange, self._permits, self._broker = exchange, permits, broker
 
     async def fetch(self, request: WireRequest, judge: Judge, symbols: str) -> WireResponse:
         """Ask the exchange; see the port."""
@@ -102,13 +111,12 @@ class InMemoryWire:
             finally:
                 self._exchange.in_flight -= 1
             permit.answered()
+        if error is None and (condition := judge(response)) is not None:
+            error = error_of(condition, self._broker, symbols)
         if isinstance(error, BrokerThrottled):
             await self._permits.cool_down(error.retry_after_seconds, error.message)
         if error is not None:
             raise error
-        condition = judge(response)
-        if condition is not None:
-            raise error_of(condition, "memory", symbols)
         return response
 
 

@@ -12,21 +12,24 @@ from typing import TYPE_CHECKING, Any
 from actors.collecting.permit_client import PermitClient
 from actors.rate_limiter import RateLimiter
 from adapters.brokers.binance.gateway import BinanceGateway
+from adapters.brokers.http.transport import HttpTransport
+from adapters.brokers.http.usage import used_weights
 from benchmarks.peers.contestants import Contestant
 from benchmarks.peers.libraries import Place, Take
 from benchmarks.peers.networks import LIMIT
-from domain.brokers.gateway import PageRequest
+from domain.brokers.queries import Instrument, Wanted
 from domain.candles.dataset import Interval
 from domain.errors import BrokerThrottled
 from domain.limits.ports import Permit, PermitSource
 from domain.limits.usage import BrokerUsage
+from domain.spans.span_set import SpanSet
 from domain.spans.time_span import TimeSpan
 
 if TYPE_CHECKING:
     from actors.cluster.builders import LimiterBuilder
 
 FUTURE_DAYS = TimeSpan(4_102_444_800_000, 4_102_444_800_000 + 5 * 86_400_000)
-"""Five days of the year 2100: an empty page is the least work for both sides, and it is requests that race."""
+"""Five days of the year 2100: an empty answer is the least work for both sides, and it is requests that race."""
 LAG_SAMPLE_SECONDS = 0.01
 FLUSH_SECONDS = 0.5 * LIMIT.window_seconds
 
@@ -83,28 +86,32 @@ class ClientProcess:
         return all((ccxt, limits, pyrate_limiter, redis, throttled))
 
     async def run(self, errand: Errand) -> ClientCounters:
-        """Send the requests, up to `lanes` waiting or in flight; what the server refuses is not repeated."""
+        """Send the requests, up to `slots` waiting or in flight; what the server refuses is not repeated."""
         counters = ClientCounters(slots=[[] for _ in range(errand.slots)])
-        gateway = BinanceGateway(errand.base_url)
+        transport = HttpTransport("binance", errand.base_url, read_usage=used_weights)
         async with _permits(errand) as source:
             await asyncio.sleep(max(0.0, errand.start_at - time.monotonic()))
             watcher = asyncio.create_task(_watch_lag(counters))
             counters.began_at = time.monotonic()
             symbols = iter([f"C{errand.number}N{request}" for request in range(errand.requests)])
-            await asyncio.gather(*(_slot(gateway, source, counters, slot, symbols) for slot in counters.slots))
+            await asyncio.gather(*(_slot(transport, source, counters, slot, symbols) for slot in counters.slots))
             counters.ended_at = time.monotonic()
             watcher.cancel()
-        await gateway.close()
+        await transport.close()
         return counters
 
 
 async def _slot(
-    gateway: BinanceGateway, source: PermitSource, counters: ClientCounters, slot: list[float], symbols: Iterator[str]
+    transport: HttpTransport, source: PermitSource, counters: ClientCounters, slot: list[float], symbols: Iterator[str]
 ) -> None:
+    gateway, spans = BinanceGateway(), SpanSet([FUTURE_DAYS])
     for symbol in symbols:
-        page = PageRequest(gateway.dataset(symbol, Interval("1d")), FUTURE_DAYS)
+        instrument = Instrument.of(gateway.dataset(symbol, Interval("1d")))
+        (query,) = gateway.queries({instrument: Wanted(spans, spans)}, now_ms=FUTURE_DAYS.start_ms)
+        wire = transport.wire(TimedPermits(source, counters, slot, symbol))
         try:
-            await gateway.fetch_page(page, TimedPermits(source, counters, slot, symbol))
+            async for _ in gateway.answers(query, wire):
+                pass
         except BrokerThrottled:
             counters.refused += 1
 

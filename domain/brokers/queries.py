@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from domain.brokers.listing import Listing
@@ -66,6 +66,30 @@ class Query:
 def grouped(batch: Sequence[Member], most_instruments: int) -> list[tuple[Member, ...]]:
     """The symbols of a batch by the groups that are begun together: as many as one query may name."""
     return [tuple(batch[first : first + most_instruments]) for first in range(0, len(batch), most_instruments)]
+
+
+def listed(wanted: Wanted, instrument: Instrument) -> Wanted:
+    """The same, expecting no bar outside of what the broker said of the instrument's listing."""
+    listing = instrument.listing
+    if listing is None or not wanted.spans:
+        return wanted
+    extent = wanted.spans.extent
+    first_ms = extent.start_ms if listing.first_ms is None else min(listing.first_ms, extent.end_ms)
+    end_ms = extent.end_ms if listing.end_ms is None else listing.end_ms
+    return replace(wanted, expected=wanted.expected.within(TimeSpan(first_ms, max(first_ms, end_ms))))
+
+
+def shared(wanted: Mapping[Instrument, Wanted]) -> list[tuple[TimeSpan, tuple[Instrument, ...]]]:
+    """All that is wanted, as spans in each of which the same instruments want all of it."""
+    edges = sorted({edge for one in wanted.values() for span in one.spans for edge in (span.start_ms, span.end_ms)})
+    pieces: list[tuple[TimeSpan, tuple[Instrument, ...]]] = []
+    for piece in map(TimeSpan, edges, edges[1:]):
+        instruments = tuple(instrument for instrument, one in wanted.items() if one.spans.covers(piece))
+        if pieces and instruments == pieces[-1][1] and pieces[-1][0].end_ms == piece.start_ms:
+            pieces[-1] = (TimeSpan(pieces[-1][0].start_ms, piece.end_ms), instruments)
+        elif instruments:
+            pieces.append((piece, instruments))
+    return pieces
 
 
 def cut(wanted: Wanted, dataset: Dataset, most_bars: int) -> list[TimeSpan]:

@@ -9,19 +9,25 @@ from actors.rate_limiter import RateLimiter
 from adapters.brokers.binance.gateway import BinanceGateway
 from adapters.in_memory import InMemoryPermitRecord, InMemoryRateLimiter
 from adapters.simulator import NO_LATENCY, Fault, FaultKind, SimulatedExchange
-from domain.brokers.gateway import PageRequest
 from domain.candles.dataset import Interval
 from domain.errors import BrokerThrottled
+from domain.limits.ports import PermitSource
 from domain.limits.rates import AccountLimits, Counts, RateLimit
 from domain.limits.usage import BrokerUsage
 from domain.spans.time_span import TimeSpan
+from tests.contract.asking import ask, connected
 
 DAY_MS = 86_400_000
 LIMITS = ("100w/60s",)
 
 
-def page_of(gateway: BinanceGateway) -> PageRequest:
-    return PageRequest(gateway.dataset("SIM001", Interval("1d")), TimeSpan(19_000 * DAY_MS, 19_005 * DAY_MS))
+async def ask_for_days(base_url: str, permits: PermitSource, times: int = 1) -> None:
+    """Ask for five days, so many times, over connections of its own."""
+    gateway = BinanceGateway()
+    dataset, span = gateway.dataset("SIM001", Interval("1d")), TimeSpan(19_000 * DAY_MS, 19_005 * DAY_MS)
+    async with connected(base_url) as transport:
+        for _ in range(times):
+            await ask(gateway, transport.wire(permits), dataset, span)
 
 
 def used(weight: int) -> tuple[BrokerUsage, ...]:
@@ -31,20 +37,15 @@ def used(weight: int) -> tuple[BrokerUsage, ...]:
 async def test_every_answer_tells_the_weight_used_so_far() -> None:
     permits = InMemoryRateLimiter()
     async with SimulatedExchange(LIMITS, NO_LATENCY) as exchange:
-        gateway = BinanceGateway(exchange.base_url)
-        for _ in range(3):
-            await gateway.fetch_page(page_of(gateway), permits)
-        await gateway.close()
+        await ask_for_days(exchange.base_url, permits, times=3)
     assert permits.usage == [used(2), used(4), used(6)]
 
 
 async def test_a_refusal_tells_it_too() -> None:
     permits = InMemoryRateLimiter()
     async with SimulatedExchange(["1w/60s"], NO_LATENCY) as exchange:
-        gateway = BinanceGateway(exchange.base_url)
         with pytest.raises(BrokerThrottled):
-            await gateway.fetch_page(page_of(gateway), permits)
-        await gateway.close()
+            await ask_for_days(exchange.base_url, permits)
     assert permits.usage == [used(2)]
     assert len(permits.cooldowns) == 1
 
@@ -52,10 +53,8 @@ async def test_a_refusal_tells_it_too() -> None:
 async def test_an_answer_without_a_count_tells_nothing() -> None:
     permits = InMemoryRateLimiter()
     async with SimulatedExchange(LIMITS, NO_LATENCY, [Fault(FaultKind.THROTTLED, times=1)]) as exchange:
-        gateway = BinanceGateway(exchange.base_url)
         with pytest.raises(BrokerThrottled):
-            await gateway.fetch_page(page_of(gateway), permits)
-        await gateway.close()
+            await ask_for_days(exchange.base_url, permits)
     assert permits.usage == [()]
 
 
@@ -64,19 +63,15 @@ async def test_another_program_on_the_exchange_makes_our_limiter_slow_down() -> 
     limiter = RateLimiter(limits, InMemoryPermitRecord)
     ours = PermitClient(limiter, flush_seconds=0.01)
     async with SimulatedExchange(LIMITS, NO_LATENCY) as exchange:
-        gateway, another_program = BinanceGateway(exchange.base_url), BinanceGateway(exchange.base_url)
-        for _ in range(5):
-            await gateway.fetch_page(page_of(gateway), ours)
+        await ask_for_days(exchange.base_url, ours, times=5)
         await ours.close()
         [window] = (await limiter.status()).windows
         assert (window.counted, window.others) == (10, 0)
-        for _ in range(20):
-            await another_program.fetch_page(page_of(another_program), InMemoryRateLimiter())
-        await gateway.fetch_page(page_of(gateway), ours)
+        another_program = InMemoryRateLimiter()
+        await ask_for_days(exchange.base_url, another_program, times=20)
+        await ask_for_days(exchange.base_url, ours)
         await ours.close()
         [window] = (await limiter.status()).windows
         # The last of ours may have been among what the broker counted, or not: it is counted as theirs, too.
         assert (window.counted, window.others, window.reserved) == (12 + 42, 40, 42)
-        for each in (gateway, another_program):
-            await each.close()
     await limiter.shutdown()

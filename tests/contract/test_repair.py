@@ -25,6 +25,7 @@ from domain.candles.dataset import Dataset, Interval
 from domain.errors import SettingsError
 from domain.jobs.request import CollectionRequest
 from domain.spans.time_span import TimeSpan
+from tests.contract.asking import binance_at
 
 HOUR_MS = 3_600_000
 START_MS = 1_701_388_800_000  # 2023-12-01: hourly files are cut at the turn of the year
@@ -38,7 +39,13 @@ async def collect(request: CollectionRequest, base_url: str, files: CandleFiles)
     """Collect a request with one worker; how many requests it took."""
     jobs = InMemoryJobRepository(request)
     worker = CollectionWorker(
-        jobs, BinanceGateway(base_url), files, InMemoryRateLimiter(), RecordingEmitter(), clock=now_seconds
+        jobs,
+        BinanceGateway(),
+        binance_at(base_url),
+        files,
+        InMemoryRateLimiter(),
+        RecordingEmitter(),
+        clock=now_seconds,
     )
     await worker.run(jobs.job_id)
     assert sum(len(report.completed) for report in jobs.reports) == len(request.symbols)
@@ -49,6 +56,10 @@ def now_seconds() -> float:
     return now().timestamp()
 
 
+def dataset_of(symbol: str, interval: Interval, request: CollectionRequest | None = None) -> Dataset:
+    return BinanceGateway().dataset(symbol, interval)
+
+
 def one_hour(hour: int) -> TimeSpan:
     return TimeSpan(START_MS + hour * HOUR_MS, START_MS + (hour + 1) * HOUR_MS)
 
@@ -57,7 +68,7 @@ async def test_damage_gaps_and_lost_files_are_mended_and_the_store_is_what_it_wa
     path = tmp_path / "candles.toml"
     path.write_text('[broker]\ngateway = "binance"\n[storage]\nroot = "data"\n')
     files, catalog = CandleFiles(tmp_path / "data"), JobCatalog(JobJournal.in_memory())
-    proof = JobProof(Settings.load(path), catalog, candle_proof(files.root, ()), BinanceGateway().dataset)
+    proof = JobProof(Settings.load(path), catalog, candle_proof(files.root, ()), dataset_of)
     job_id = catalog.find_or_submit(REQUEST)
     async with SimulatedExchange(["1000/1s"], NO_LATENCY) as exchange:
         assert await collect(REQUEST, exchange.base_url, files) == 8
@@ -102,7 +113,7 @@ def store(tmp_path: Path) -> Store:
     return (
         files,
         catalog,
-        JobProof(Settings.load(path), catalog, candle_proof(files.root, ()), BinanceGateway().dataset),
+        JobProof(Settings.load(path), catalog, candle_proof(files.root, ()), dataset_of),
     )
 
 

@@ -18,6 +18,7 @@ from domain.jobs.batches import BatchReport
 from domain.jobs.request import CollectionRequest
 from domain.jobs.retries import RetryPolicy
 from domain.spans.time_span import TimeSpan
+from tests.contract.asking import binance_at
 
 MINUTE_MS = 60_000
 BARS = 2_500
@@ -31,7 +32,8 @@ async def collected(folder: Path, *faults: Fault) -> AsyncIterator[tuple[BatchRe
     async with SimulatedExchange(["1000/1s"], NO_LATENCY, faults) as exchange:
         worker = CollectionWorker(
             jobs,
-            BinanceGateway(exchange.base_url),
+            BinanceGateway(),
+            binance_at(exchange.base_url),
             files,
             InMemoryRateLimiter(),
             RecordingEmitter(),

@@ -24,6 +24,7 @@ COLLECTOR = """
 import asyncio, sys
 from actors.collection_worker import CollectionWorker
 from adapters.brokers.binance.gateway import BinanceGateway
+from adapters.brokers.http.transport import HttpTransport
 from adapters.candle_store.repository import CandleFiles
 from adapters.in_memory import InMemoryJobRepository, InMemoryRateLimiter, RecordingEmitter
 from domain.candles.dataset import Interval
@@ -33,8 +34,8 @@ base_url, root, start_ms, end_ms, *symbols = sys.argv[1:]
 span = TimeSpan(int(start_ms), int(end_ms))
 jobs = InMemoryJobRepository(CollectionRequest("binance", "default", tuple(symbols), Interval("1h"), span))
 async def main():
-    gateway, limiter = BinanceGateway(base_url), InMemoryRateLimiter()
-    worker = CollectionWorker(jobs, gateway, CandleFiles(root), limiter, RecordingEmitter())
+    transport, limiter = HttpTransport("binance", base_url), InMemoryRateLimiter()
+    worker = CollectionWorker(jobs, BinanceGateway(), transport, CandleFiles(root), limiter, RecordingEmitter())
     return await worker.run(jobs.job_id)
 outcome = asyncio.run(main())
 print(outcome.reason, jobs.progress().symbols_completed)

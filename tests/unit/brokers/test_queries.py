@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from adapters.calendars import TradingCalendars
-from domain.brokers.queries import Wanted, cut, grouped
+from domain.brokers.listing import Listing
+from domain.brokers.queries import Instrument, Wanted, cut, grouped, listed, shared
 from domain.candles.dataset import Dataset, Interval
 from domain.spans.span_set import SpanSet
 from domain.spans.time_span import TimeSpan
@@ -53,3 +54,37 @@ def test_a_year_of_minutes_of_a_market_is_cut_by_its_bars_and_not_by_the_clock()
 
 def test_symbols_are_begun_together_that_one_query_may_name() -> None:
     assert grouped("ABCDE", 2) == [("A", "B"), ("C", "D"), ("E",)]
+
+
+INSTRUMENTS = [Instrument.of(Dataset("memory", symbol, Interval("1m"))) for symbol in "ABC"]
+
+
+@given(some.lists(minute_sets, min_size=3, max_size=3))
+def test_what_several_want_is_shared_out_so_that_each_is_asked_for_all_it_wants_and_nothing_else(
+    sets: list[SpanSet],
+) -> None:
+    wanted = {one: Wanted(spans, spans) for one, spans in zip(INSTRUMENTS, sets, strict=True)}
+    pieces = shared(wanted)
+    assert all(earlier.end_ms <= later.start_ms for (earlier, _), (later, _) in pairwise(pieces))
+    for one, spans in zip(INSTRUMENTS, sets, strict=True):
+        assert SpanSet(span for span, instruments in pieces if one in instruments) == spans
+    for (earlier, first), (later, second) in pairwise(pieces):
+        assert earlier.end_ms < later.start_ms or first != second
+
+
+@given(minute_sets, some.integers(-10, 200), some.none() | some.integers(0, 100))
+def test_no_bar_is_expected_outside_of_a_listing_and_all_is_still_wanted(
+    spans: SpanSet, first: int, length: int | None
+) -> None:
+    end_ms = None if length is None else (first + length) * MINUTE_MS
+    instrument = Instrument(DATASET, "A", Listing(first * MINUTE_MS, end_ms, "/listing", 0))
+    found = listed(Wanted(spans, spans), instrument)
+    last_ms = 10**9 if end_ms is None else end_ms
+    assert found.spans == spans
+    assert found.expected == spans.within(TimeSpan(first * MINUTE_MS, last_ms))
+
+
+def test_without_a_word_on_the_listing_nothing_changes() -> None:
+    wanted = Wanted(SpanSet([TimeSpan(0, MINUTE_MS)]), SpanSet([TimeSpan(0, MINUTE_MS)]))
+    unsaid = Instrument(DATASET, "A", Listing(None, None, "/listing", 0))
+    assert listed(wanted, Instrument.of(DATASET)) == listed(wanted, unsaid) == wanted

@@ -10,14 +10,15 @@ from adapters.brokers.registry import GROUP, gateway_names, make_gateway
 from domain.errors import SettingsError
 
 INSTALLED = [
-    EntryPoint("toy", "adapters.in_memory.broker:InMemoryGateway.from_options", GROUP),
+    EntryPoint("memory", "adapters.in_memory.broker:InMemoryGateway.from_options", GROUP),
+    EntryPoint("renamed", "adapters.in_memory.broker:InMemoryGateway.from_options", GROUP),
     EntryPoint("broken", "adapters.in_memory.no_such_module:Gateway", GROUP),
 ]
 
 
 def test_an_installed_gateway_stands_beside_the_built_in_ones() -> None:
-    assert gateway_names(INSTALLED) == ["binance", "broken", "toy"]
-    assert make_gateway("toy", {}, INSTALLED).spec.name == "memory"
+    assert gateway_names(INSTALLED) == ["binance", "broken", "memory", "renamed"]
+    assert make_gateway("memory", {}, INSTALLED).spec.name == "memory"
     assert make_gateway("binance", {}, INSTALLED).spec.name == "binance"
 
 
@@ -25,8 +26,9 @@ def test_an_installed_gateway_stands_beside_the_built_in_ones() -> None:
     ("name", "options", "sentence"),
     [
         ("binanse", {}, 'there is no gateway "binanse": did you mean binance?'),
-        ("zzz", {}, 'there is no gateway "zzz": there are binance, broken, toy'),
+        ("zzz", {}, 'there is no gateway "zzz": there are binance, broken, memory, renamed'),
         ("broken", {}, '"broken" cannot be loaded from adapters.in_memory.no_such_module:Gateway on this node'),
+        ("renamed", {}, '"renamed" calls itself "memory"'),
         ("binance", {"feed": "sip"}, "broker.options: binance takes no options, and feed is one: leave it out"),
     ],
 )

@@ -46,6 +46,12 @@ async def test_every_page_of_every_symbol_is_fetched_saved_and_reported() -> Non
     assert bench.jobs.finished_workers == ["worker-1"]
 
 
+async def test_a_span_without_a_bar_is_no_trouble() -> None:
+    bench = Bench(names(1), span=TimeSpan(10, 20))
+    assert (await bench.run()).reason == "done"
+    assert [report.completed for report in bench.jobs.reports] == [names(1)]
+
+
 async def test_no_more_symbols_are_in_flight_than_the_concurrency_allows() -> None:
     bench = Bench(names(10), concurrency=3, latency_seconds=1.0)
     most = 0

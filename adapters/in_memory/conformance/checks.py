@@ -1,0 +1,154 @@
+"""The checks: each a promise that every gateway makes; AssertionError, with a sentence, for one that is broken."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import TypeAlias
+
+from adapters.in_memory.conformance.collected import (
+    Collected,
+    collect,
+    instruments_of,
+    require,
+    require_sound,
+    wrong_answers,
+)
+from adapters.in_memory.conformance.shapes import SHAPES
+from adapters.in_memory.conformance.subject import GatewayUnderTest
+from adapters.in_memory.conformance.wire_checks import (
+    a_request_that_is_cancelled_leaves_its_permit_abandoned,
+    closed_connections_open_again,
+    each_trouble_is_told_as_what_it_is,
+    no_request_leaves_without_a_permit,
+)
+from domain.brokers.queries import Wanted
+from domain.candles.dataset import Interval
+from domain.errors import BrokerError, SettingsError
+from domain.spans.span_set import SpanSet
+from domain.spans.time_span import TimeSpan
+
+Check: TypeAlias = Callable[[GatewayUnderTest], Awaitable[None]]
+
+NO_INTERVAL = Interval("97m")
+
+
+async def every_bar_comes_exactly_once(subject: GatewayUnderTest) -> None:
+    """Of whatever is missing, all bars come, each once, and answers speak for no bar that they lack."""
+    for name, missing_of in SHAPES.items():
+        require_sound(await collect(subject, missing_of(subject)), f"with {name} missing")
+
+
+async def as_many_requests_are_made_as_planned(subject: GatewayUnderTest) -> None:
+    """The charges of exact queries are the requests, each under a permit for as many tokens as it says."""
+    for name, missing_of in SHAPES.items():
+        found = await collect(subject, missing_of(subject))
+        permits = found.permits.granted - found.permits.unused
+        require(
+            permits == found.requests,
+            f"with {name} missing: {found.requests} requests were made under {permits} permits",
+        )
+        if not all(query.is_exact for query in found.queries):
+            continue
+        charges = [charge for query in found.queries for charge in query.charges]
+        require(
+            len(charges) == found.requests,
+            f"with {name} missing: {len(charges)} requests were planned, and {found.requests} were made",
+        )
+        tokens = sum(charge.tokens for charge in charges)
+        require(
+            tokens == found.permits.tokens_granted,
+            f"with {name} missing: {tokens} tokens were planned, and {found.permits.tokens_granted} were taken",
+        )
+
+
+async def queries_are_sound_and_the_same_each_time(subject: GatewayUnderTest) -> None:
+    """The plan and the worker ask for the same: no more symbols than one query may name, and all that is wanted."""
+    spec = subject.gateway.spec
+    for name, missing_of in SHAPES.items():
+        found = await collect(subject, missing_of(subject))
+        for query in found.queries:
+            require(query.span, f"with {name} missing: a query asks for nothing")
+            require(query.span == subject.grid.align(query.span), f"{query.span} does not lie on the grid")
+            require(len(query.instruments) <= spec.most_instruments, f"a query names {len(query.instruments)} symbols")
+            require(query.charges, f"with {name} missing: a query costs nothing")
+    found = await collect(subject, SHAPES["all"](subject))
+    whole = {one: Wanted(spans, spans) for one, spans in found.missing.items()}
+    first, second = (subject.gateway.queries(dict(whole), subject.now_ms) for _ in range(2))
+    require(first == second, "the same question asked twice gives two sets of queries")
+
+
+async def more_bars_than_expected_are_not_lost(subject: GatewayUnderTest) -> None:
+    """A calendar that errs loses nothing: what a response had no room for is answered by another."""
+    openings = subject.grid.openings([subject.extent]).tolist()
+    expected = SpanSet(TimeSpan(opening, subject.grid.later(opening, 1)) for opening in openings[::7])
+    found = await collect(subject, SHAPES["all"](subject), expected)
+    require_sound(found, "with one bar in seven expected")
+
+
+async def another_way_brings_the_same_bars(subject: GatewayUnderTest) -> None:
+    """A second word on a stretch holds what the first did."""
+    found = await collect(subject, SHAPES["one bar"](subject))
+    again = Collected(subject, dict(found.missing))
+    wire = subject.transport.wire(again.permits)
+    for query in found.queries:
+        doubtful = {one: spans for one in query.instruments if (spans := found.missing[one].within(query.span))}
+        for other in subject.gateway.another_way(query, doubtful):
+            again.answers += [(other, answer) async for answer in subject.gateway.answers(other, wire)]
+    require_sound(again, "asked another way")
+
+
+async def bars_that_have_closed_are_known_as_closed(subject: GatewayUnderTest) -> None:
+    """By the broker's own clock, and never by one that is ahead of it."""
+    found = await collect(subject, SHAPES["the last half"](subject))
+    for _, answer in found.answers:
+        require(
+            subject.now_ms - 60_000 <= answer.closed_before_ms <= subject.now_ms,
+            f"bars are called final up to {answer.closed_before_ms}, and it is {subject.now_ms} at the broker",
+        )
+
+
+async def nothing_damaged_is_answered(subject: GatewayUnderTest) -> None:
+    """A body is believed once its checksum holds, and not a row of it before; an error is as good as no answer."""
+    found = Collected(subject)
+    wire = subject.transport.wire(found.permits)
+    for one in await instruments_of(subject, subject.damaged, wire):
+        found.missing[one] = SpanSet([subject.extent])
+        wanted = Wanted(found.missing[one], found.missing[one] - subject.closures)
+        for query in subject.gateway.queries({one: wanted}, subject.now_ms):
+            with suppress(BrokerError):
+                async for answer in subject.gateway.answers(query, wire):
+                    found.answers.append((query, answer))
+    for problem in wrong_answers(found, subject.damaged):
+        raise AssertionError(f"answered before its checksum held: {problem}")
+
+
+async def an_interval_that_there_is_not_is_refused_with_those_there_are(subject: GatewayUnderTest) -> None:
+    """SettingsError, where the spec names intervals at all."""
+    intervals = subject.gateway.spec.intervals
+    require(not intervals or subject.interval.name in intervals, f"{subject.interval} is none of {intervals}")
+    if not intervals:
+        return
+    try:
+        subject.gateway.dataset(subject.symbols[0], NO_INTERVAL)
+    except SettingsError as error:
+        require(intervals[0] in str(error), f"{error} should name the intervals that there are")
+    else:
+        raise AssertionError(f"the interval {NO_INTERVAL} is taken, and the spec does not name it")
+
+
+CHECKS: tuple[Check, ...] = (
+    every_bar_comes_exactly_once,
+    as_many_requests_are_made_as_planned,
+    queries_are_sound_and_the_same_each_time,
+    more_bars_than_expected_are_not_lost,
+    another_way_brings_the_same_bars,
+    bars_that_have_closed_are_known_as_closed,
+    nothing_damaged_is_answered,
+    an_interval_that_there_is_not_is_refused_with_those_there_are,
+    no_request_leaves_without_a_permit,
+    each_trouble_is_told_as_what_it_is,
+    a_request_that_is_cancelled_leaves_its_permit_abandoned,
+    closed_connections_open_again,
+)
+"""All of them, what is wrong first in the order in which it is easiest to mend."""

@@ -1,0 +1,33 @@
+"""What a gateway is held to: subclass `GatewayConformance` in a test file, and let pytest run it."""
+
+from __future__ import annotations
+
+from adapters.brokers.http.transport import HttpTransport
+from adapters.in_memory.conformance.checks import CHECKS
+from adapters.in_memory.conformance.shapes import SHAPES
+from adapters.in_memory.conformance.subject import GatewayUnderTest
+from adapters.in_memory.conformance.suite import GatewayConformance
+from adapters.in_memory.limiter import InMemoryRateLimiter
+from domain.candles.candles import Candles
+from domain.errors import (
+    BrokerThrottled,
+    BrokerUnavailable,
+    CredentialsRefused,
+    MalformedResponse,
+    SymbolRejected,
+)
+
+__all__ = [
+    "CHECKS",
+    "SHAPES",
+    "BrokerThrottled",
+    "BrokerUnavailable",
+    "Candles",
+    "CredentialsRefused",
+    "GatewayConformance",
+    "GatewayUnderTest",
+    "HttpTransport",
+    "InMemoryRateLimiter",
+    "MalformedResponse",
+    "SymbolRejected",
+]
