@@ -74,7 +74,7 @@ class GroupCollection:
         wanted = await self._wanted()
         queries = self._scope.queries(wanted)
         # Many short gaps may take more queries than the whole span would.
-        self._work_of_a_query = len(self.works) / max(len(self._from_nothing), len(queries))
+        self._work_of_a_query = len(self.works) / max(len(self._from_nothing), len(queries), 1)
         self._skip(self.work_left - len(queries) * self._work_of_a_query)
         for query in queries:
             await self._collect_query(query)

@@ -71,6 +71,19 @@ async def test_what_is_stored_is_what_the_broker_has(subject_of: Subjects) -> No
             assert stored.identical(subject.truth[symbol].within(span)), symbol
 
 
+async def test_what_is_out_of_reach_is_told_stored_as_such_and_not_asked_again() -> None:
+    async with subjects.newest() as subject:
+        report, candles, _ = await collected(subject, subject.extent)
+        assert (set(report.completed), report.failed) == (set(subject.symbols), ())
+        for symbol, reach_ms in subject.reach_ms.items():
+            coverage = candles.coverage(subject.dataset(symbol), subject.extent)
+            assert coverage.out_of_reach == (TimeSpan(subject.extent.start_ms, reach_ms),)
+            assert coverage.to_ask(subject.extent.end_ms) == ()
+            stored = candles.read(subject.dataset(symbol), subject.extent)
+            within_reach = TimeSpan(reach_ms, subject.extent.end_ms)
+            assert stored.identical(subject.truth[symbol].within(within_reach))
+
+
 async def test_a_file_that_is_missing_proves_nothing() -> None:
     async with subjects.archive() as subject:
         exchange = subject.transport

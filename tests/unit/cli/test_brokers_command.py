@@ -27,7 +27,7 @@ def test_the_list_has_a_line_for_each_gateway_that_fits_a_terminal() -> None:
     heads, binance = result.stdout.splitlines()[:2]
     assert tuple(heads.split()) == HEADS
     assert binance.split()[:2] == ["binance", "6000w/60s"]
-    assert "15: 1s to 1w" in binance
+    assert "16: 1s to 1M" in binance
     assert max(map(len, result.stdout.splitlines())) <= 100
 
 
@@ -39,7 +39,7 @@ def test_one_gateway_is_told_with_all_it_declares() -> None:
         '  limits       6000w/60s, per IP address and shared by all gateways of "binance"',
         "  requests     2 tokens",
         "  longest ban  3 d 00 h",
-        "  intervals    1s 1m 3m 5m 15m 30m 1h 2h 4h 6h 8h 12h 1d 3d 1w",
+        "  intervals    1s 1m 3m 5m 15m 30m 1h 2h 4h 6h 8h 12h 1d 3d 1w 1M",
         "  a response   1,000 bars of 1 symbol at most",
         "  bars         in every interval, never rewritten",
         "  symbols      not listed, without their first bar",
