@@ -119,8 +119,10 @@ def test_settings_with_urls_open_the_stores_that_they_name(tmp_path: Path) -> No
     storage = {"root": f"file://{tmp_path}/candles", "events": f"sqlite://{tmp_path}/events/jobs.sqlite"}
     settings = Settings.from_values({"storage": storage}, tmp_path / "candles.toml")
     assert wiring.candle_repository(settings.storage.root).root == tmp_path / "candles"
-    assert wiring.job_store(settings).job_ids() == []
     assert wiring.job_owners(settings).find("job") is None
+    assert wiring.job_store(settings).job_ids() == []
+    assert not (tmp_path / "events").exists(), "looking leaves no trace"
+    wiring.job_store(settings).submit(REQUEST, NOW)
     assert (tmp_path / "events" / "jobs.sqlite").exists()
     assert not (tmp_path / "candles").exists()
 
