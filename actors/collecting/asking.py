@@ -14,6 +14,7 @@ from domain.brokers.wire import Wire
 from domain.candles.candles import RawCandles, stack
 from domain.candles.dataset import Dataset
 from domain.candles.validation import ValidatedCandles, validate
+from domain.spans.grid import ALL_TIME
 from domain.spans.span_set import SpanSet
 from domain.spans.time_span import TimeSpan
 
@@ -43,7 +44,7 @@ class Asking:
         spans = {instrument: SpanSet([span]) for instrument, span in doubtful.items()}
         rows, closed_before_ms = await self._rows(self._tools.gateway.another_way(query, spans))
         return {
-            instrument: validate(_joined(rows[instrument]), instrument.dataset, span, closed_before_ms)
+            instrument: self._validated(_joined(rows[instrument]), instrument, span, closed_before_ms)
             for instrument, span in doubtful.items()
         }
 
@@ -52,36 +53,41 @@ class Asking:
         expected = self._tools.calendar.expected(instrument.dataset, span)
         queries = self._tools.gateway.queries({instrument: Wanted(SpanSet([span]), expected)}, self._tools.now_ms())
         rows, closed_before_ms = await self._rows(queries)
-        return validate(_joined(rows[instrument]), instrument.dataset, span, closed_before_ms)
+        return self._validated(_joined(rows[instrument]), instrument, span, closed_before_ms)
+
+    def judged(self, part: Part, query: Query, closed_before_ms: int) -> list[ValidatedCandles]:
+        """The rows of a part, validated span by span of what it answers.
+
+        A row of the query's span that the part does not answer for comes again with the answer that does. One
+        outside of the query's span is validated with the first span, and refused there.
+        """
+        instrument, opens = part.instrument, part.rows.open_time_ms
+        if part.answered == (query.span,):
+            return [self._validated(part.rows, instrument, query.span, closed_before_ms)]
+        is_stranger = (opens < query.span.start_ms) | (opens >= query.span.end_ms)
+        found = []
+        for span in part.answered:
+            chosen = (opens >= span.start_ms) & (opens < span.end_ms) | is_stranger
+            found.append(self._validated(part.rows.take(chosen), instrument, span, closed_before_ms))
+            is_stranger = np.zeros(len(opens), np.bool_)
+        return found
+
+    def _validated(
+        self, rows: RawCandles, instrument: Instrument, span: TimeSpan, closed_before_ms: int
+    ) -> ValidatedCandles:
+        may_be_negative = self._tools.gateway.spec.may_be_negative
+        return validate(rows, instrument.dataset, span, closed_before_ms, may_be_negative)
 
     async def _rows(self, queries: Iterable[Query]) -> tuple[dict[Instrument, list[RawCandles]], int]:
         """What came of each instrument, and before when it is final."""
         rows: dict[Instrument, list[RawCandles]] = defaultdict(list)
-        closed_before_ms = self._tools.now_ms()
+        closed_before_ms = ALL_TIME.end_ms
         for query in queries:
             async for answer in self.answers(query):
                 closed_before_ms = min(closed_before_ms, answer.closed_before_ms)
                 for part in answer.parts:
                     rows[part.instrument].append(part.rows)
         return rows, closed_before_ms
-
-
-def judged(part: Part, query: Query, closed_before_ms: int) -> list[ValidatedCandles]:
-    """The rows of a part, span by span of what it answers.
-
-    A row of the query's span that the part does not answer for comes again with the answer that does. One
-    outside of the query's span is judged with the first span, and refused there.
-    """
-    dataset, opens = part.instrument.dataset, part.rows.open_time_ms
-    if part.answered == (query.span,):
-        return [validate(part.rows, dataset, query.span, closed_before_ms)]
-    is_stranger = (opens < query.span.start_ms) | (opens >= query.span.end_ms)
-    found = []
-    for span in part.answered:
-        chosen = (opens >= span.start_ms) & (opens < span.end_ms) | is_stranger
-        found.append(validate(part.rows.take(chosen), dataset, span, closed_before_ms))
-        is_stranger = np.zeros(len(opens), np.bool_)
-    return found
 
 
 async def _next_of(responses: AsyncGenerator[Answer]) -> Answer | None:

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import ExitStack, asynccontextmanager
 from functools import partial
 
-from actors.collecting.asking import Asking, judged
+from actors.collecting.asking import Asking
 from actors.collecting.attempts import Attempts
 from actors.collecting.batch_counters import BatchCounters
 from actors.collecting.job_scope import JobScope
@@ -208,7 +208,9 @@ class GroupCollection:
     async def _take_in(self, query: Query, answer: Answer, still_open: Left, unclosed: Left) -> None:
         """Save an answer, part by part; what of it is doubtful is asked once more, for all parts together."""
         pieces = [
-            (part.instrument, piece) for part in answer.parts for piece in judged(part, query, answer.closed_before_ms)
+            (part.instrument, piece)
+            for part in answer.parts
+            for piece in self._asking.judged(part, query, answer.closed_before_ms)
         ]
         doubtful = {one: span for one, piece in pieces if (span := self._of[one].check.doubtful(piece))}
         again = await self._asking.again(query, doubtful) if doubtful else {}

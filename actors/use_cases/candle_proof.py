@@ -76,7 +76,7 @@ class CandleProof:
                 content.add(candles)
                 runs += dataset.grid.runs_of(candles.open_time_ms)
                 if not obeys_the_rules(candles, dataset, piece):
-                    broken += validate(candles, dataset, piece, EVERYTHING.end_ms).reasons
+                    broken += validate(candles, dataset, piece, EVERYTHING.end_ms, may_be_negative=True).reasons
         except CorruptSegment:
             completeness = self._damaged(scope)
             return Certificate(completeness, 0, refused, "", (*problems_of(completeness, Counter()), *unreadable))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import pairwise
 from typing import Literal, TypeAlias
 
 from adapters.simulator.generated import generated_rows
@@ -19,7 +21,9 @@ DURATIONS_MS = {
     **{f"{count}h": count * _HOUR_MS for count in (1, 2, 4, 6, 8, 12)},
     **{"1d": _DAY_MS, "3d": 3 * _DAY_MS, "1w": 7 * _DAY_MS},
 }
-"""Kept apart from the gateway's list, so that each checks the other."""
+"""Kept apart from the gateway's list, so that each checks the other; months have no one length."""
+
+MONTH = "1M"
 
 _MONDAY_MS = 4 * _DAY_MS
 _SYMBOL = re.compile(r"^[A-Z0-9]{1,20}$")
@@ -74,7 +78,8 @@ class Market:
         """
         origin = self.origin(query.symbol)
         duration_ms = DURATIONS_MS.get(query.interval)
-        if duration_ms is None or (origin == "recorded" and query.interval != "1d"):
+        is_unknown = duration_ms is None and query.interval != MONTH
+        if is_unknown or (origin == "recorded" and query.interval != "1d"):
             raise UnknownInterval(query.interval)
         end_ms = now_ms if query.end_ms is None else min(query.end_ms, now_ms)
         if origin == "recorded":
@@ -82,6 +87,8 @@ class Market:
         if self._trading_days and query.interval == "1d":
             days_ms = self._trading_days.days(query.start_ms, end_ms, query.limit)
             return _generated_on(days_ms, query.symbol, now_ms)
+        if duration_ms is None:
+            return _generated_months(query, end_ms, now_ms)
         return _generated(query, end_ms, duration_ms, now_ms)
 
 
@@ -91,6 +98,27 @@ def _generated_on(days_ms: list[int], symbol: str, now_ms: int) -> list[str]:
     first_ms = days_ms[0]
     rows = generated_rows(symbol, first_ms, (days_ms[-1] - first_ms) // _DAY_MS + 1, _DAY_MS, now_ms)
     return [rows[(day_ms - first_ms) // _DAY_MS] for day_ms in days_ms]
+
+
+def _generated_months(query: KlinesQuery, end_ms: int, now_ms: int) -> list[str]:
+    last = _month_of(end_ms)
+    first = last - query.limit + 1
+    if query.start_ms is not None:
+        first = _month_of(query.start_ms - 1) + 1
+    months = range(first, min(last + 1, first + query.limit))
+    opens_ms = [_opening_of(month) for month in (*months, months.stop)]
+    bars = pairwise(opens_ms) if months else ()
+    return [row for start, end in bars for row in generated_rows(query.symbol, start, 1, end - start, now_ms)]
+
+
+def _month_of(moment_ms: int) -> int:
+    """The month that holds the moment, counted from January of the year 0."""
+    moment = datetime.fromtimestamp(moment_ms / 1000, UTC)
+    return 12 * moment.year + moment.month - 1
+
+
+def _opening_of(month: int) -> int:
+    return int(datetime(month // 12, month % 12 + 1, 1, tzinfo=UTC).timestamp()) * 1000
 
 
 def _generated(query: KlinesQuery, end_ms: int, duration_ms: int, now_ms: int) -> list[str]:

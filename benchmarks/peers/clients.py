@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from actors.collecting.permit_client import PermitClient
 from actors.rate_limiter import RateLimiter
 from adapters.brokers.binance.gateway import BinanceGateway
+from adapters.brokers.binance.usage import used_weights
 from adapters.brokers.http.transport import HttpTransport
-from adapters.brokers.http.usage import used_weights
 from benchmarks.peers.contestants import Contestant
 from benchmarks.peers.libraries import Place, Take
 from benchmarks.peers.networks import LIMIT

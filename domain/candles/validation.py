@@ -78,17 +78,20 @@ class ValidatedCandles:
         return np.union1d(self.candles.open_time_ms, inside) if len(inside) else self.candles.open_time_ms
 
 
-def validate(raw: RawCandles, dataset: Dataset, span: TimeSpan, closed_before_ms: int) -> ValidatedCandles:
+def validate(
+    raw: RawCandles, dataset: Dataset, span: TimeSpan, closed_before_ms: int, may_be_negative: bool = False
+) -> ValidatedCandles:
     """Judge what a broker answered for `span`; the result's candles all lie in its `answered` part.
 
     A bar that had not closed by `closed_before_ms` is dropped, not refused. Of bars that are the same
     in every bit one is kept; bars that contradict each other about one opening are all refused.
+    `may_be_negative`: whether prices may be 0 and less, as those of spreads and of power are at times.
     """
     answered = _final_part(dataset, span, closed_before_ms)
-    if _is_clean(raw, dataset, answered):
+    if _is_clean(raw, dataset, answered, may_be_negative):
         return ValidatedCandles(Candles.from_columns(raw.columns()), (), 0, answered, closed_before_ms)
     forming = _forming(raw, dataset, span, closed_before_ms)
-    codes = _broken_rules(raw, dataset, span)
+    codes = _broken_rules(raw, dataset, span, may_be_negative)
     codes[forming] = 0
     _refuse_repeated(raw, codes, np.flatnonzero(~forming & (codes == 0)))
     accepted = np.flatnonzero(~forming & (codes == 0))
@@ -103,11 +106,14 @@ def validate(raw: RawCandles, dataset: Dataset, span: TimeSpan, closed_before_ms
 
 
 def obeys_the_rules(candles: Candles, dataset: Dataset, span: TimeSpan) -> bool:
-    """Whether stored candles are what `validate` lets pass: inside the span, on the grid, sound in every value."""
-    return _is_clean(candles, dataset, span)
+    """Whether stored candles are what `validate` lets pass: inside the span, on the grid, sound in every value.
+
+    Only a gateway knows whether prices may be negative, so that is not judged here.
+    """
+    return _is_clean(candles, dataset, span, may_be_negative=True)
 
 
-def _is_clean(raw: RawCandles, dataset: Dataset, answered: TimeSpan) -> bool:
+def _is_clean(raw: RawCandles, dataset: Dataset, answered: TimeSpan, may_be_negative: bool) -> bool:
     """Whether every bar is in order, final and sound: nearly every page is, and one pass shows it.
 
     Every comparison is false for a NaN, so none slips through.
@@ -124,7 +130,7 @@ def _is_clean(raw: RawCandles, dataset: Dataset, answered: TimeSpan) -> bool:
         and np.all(raw.low <= raw.close)
         and np.all(raw.high >= raw.open)
         and np.all(raw.high >= raw.close)
-        and raw.low.min() > 0
+        and raw.low.min() > _lowest(may_be_negative)
         and raw.high.max() < np.inf
         and raw.volume.min() >= 0
         and raw.volume.max() < np.inf
@@ -146,7 +152,7 @@ def _forming(raw: RawCandles, dataset: Dataset, span: TimeSpan, closed_before_ms
     return (opens >= grid.floor(closed_before_ms)) & (opens <= max(span.end_ms, grid.next(closed_before_ms)))
 
 
-def _broken_rules(raw: RawCandles, dataset: Dataset, span: TimeSpan) -> Codes:
+def _broken_rules(raw: RawCandles, dataset: Dataset, span: TimeSpan, may_be_negative: bool) -> Codes:
     """The first rule that each bar breaks, 0 for none."""
     opens = raw.open_time_ms
     prices = (raw.open, raw.high, raw.low, raw.close)
@@ -154,7 +160,7 @@ def _broken_rules(raw: RawCandles, dataset: Dataset, span: TimeSpan) -> Codes:
         (opens < span.start_ms) | (opens >= span.end_ms),
         ~dataset.grid.are_openings(opens),
         ~np.logical_and.reduce([np.isfinite(price) for price in prices]),
-        np.logical_or.reduce([price <= 0 for price in prices]),
+        np.logical_or.reduce([price <= _lowest(may_be_negative) for price in prices]),
         ~np.isfinite(raw.volume),
         raw.volume < 0,
         raw.low > np.minimum(raw.open, raw.close),
@@ -198,3 +204,8 @@ def _final_part(dataset: Dataset, span: TimeSpan, closed_before_ms: int) -> Time
     aligned = dataset.align(span)
     end_ms = min(aligned.end_ms, dataset.closed_by(closed_before_ms))
     return TimeSpan(aligned.start_ms, max(aligned.start_ms, end_ms))
+
+
+def _lowest(may_be_negative: bool) -> float:
+    """What a price has to be above."""
+    return -np.inf if may_be_negative else 0.0

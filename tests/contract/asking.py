@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from adapters.brokers.binance.usage import used_weights
 from adapters.brokers.http.transport import HttpTransport
-from adapters.brokers.http.usage import used_weights
 from domain.brokers.answers import Answer
 from domain.brokers.gateway import Gateway
 from domain.brokers.queries import Wanted

@@ -18,6 +18,7 @@ from adapters.simulator import NO_LATENCY, Fault, FaultKind, Latency, SimulatedE
 from domain.brokers.answers import Answer
 from domain.candles.candles import RawCandles
 from domain.candles.dataset import Interval
+from domain.candles.validation import validate
 from domain.errors import (
     BrokerError,
     BrokerThrottled,
@@ -30,7 +31,7 @@ from domain.errors import (
     TransientBrokerError,
 )
 from domain.limits.ports import PermitSource
-from domain.spans.time_span import TimeSpan
+from domain.spans.time_span import TimeSpan, to_milliseconds
 from tests.contract.asking import ask, connected, rows_of
 
 DAY_MS = 86_400_000
@@ -318,3 +319,18 @@ async def test_an_answer_that_comes_too_late_is_never_taken_for_that_of_the_next
         truth = await rows(fresh, fresh_limiter.bound_to("job"), "SIM002")
     assert answered == [("SIM001", 200), *[("SIM002", 200)] * 3]
     assert [other.close.tolist() for other in others] == [truth.close.tolist()] * 3
+
+
+async def test_calendar_months_come_each_as_long_as_it_is_and_the_next_is_not_closed_yet() -> None:
+    first_of = [datetime(2023 + month // 12, month % 12 + 1, 1, tzinfo=UTC) for month in range(10, 17)]
+    now = datetime(2024, 4, 10, tzinfo=UTC)
+    dataset, year = GATEWAY.dataset("SIM001", Interval("1M")), TimeSpan.between(first_of[0], first_of[-1])
+    async with (
+        SimulatedExchange(LOOSE, NO_LATENCY, clock=now.timestamp) as exchange,
+        connected(exchange.base_url) as transport,
+    ):
+        (answer,) = await ask(GATEWAY, transport.wire(InMemoryRateLimiter()), dataset, year)
+    (part,) = answer.parts
+    judged = validate(part.rows, dataset, year, answer.closed_before_ms)
+    assert judged.candles.open_time_ms.tolist() == [to_milliseconds(first) for first in first_of[:5]]
+    assert (judged.forming, judged.quarantined) == (1, ())

@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any
 
 from adapters.brokers.binance.klines import WrongKlines, parse_klines
-from adapters.brokers.http.usage import used_weights
+from adapters.brokers.binance.usage import used_weights
 from adapters.brokers.http.verdicts import http_condition, parse_json
 from adapters.grids import calendar_grid
 from domain.brokers.answers import Answer, Part

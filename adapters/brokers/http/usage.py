@@ -3,33 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from adapters.brokers.http.times import http_date
-from domain.limits.rates import Counts, RateLimit
+from domain.limits.rates import RateLimit
 from domain.limits.usage import BrokerUsage
 
-_USED_WEIGHT = re.compile(r"^x-mbx-used-weight-(\d{1,4})([smhd])$", re.IGNORECASE)
-_LETTER_SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _COUNT = re.compile(r"^\s*(\d{1,15})\s*$")
 _FIRST_UNIX_SECOND = 1_000_000_000
 _FIRST_UNIX_MILLISECOND = 100_000_000_000
-
-
-def used_weights(headers: Mapping[str, str], documented: Sequence[RateLimit] = ()) -> tuple[BrokerUsage, ...]:
-    """Every `X-MBX-USED-WEIGHT-(number)(letter)`: what was used in that window so far.
-
-    `documented` are the broker's own limits, where they are known to hold. Source: Binance Spot API,
-    "Limits", "General Info on Limits".
-    """
-    allowed = {limit.window: limit.amount for limit in documented}
-    usages = []
-    for name, text in headers.items():
-        window, used = _USED_WEIGHT.match(name), _count(text)
-        if window is not None and used is not None and int(window[1]):
-            seconds = int(window[1]) * _LETTER_SECONDS[window[2].lower()]
-            usages.append(BrokerUsage(seconds, Counts.WEIGHT, used, allowed.get((seconds, Counts.WEIGHT, ""))))
-    return tuple(usages)
 
 
 def remaining_quota(headers: Mapping[str, str], window: RateLimit, now_seconds: float) -> tuple[BrokerUsage, ...]:
@@ -40,7 +22,7 @@ def remaining_quota(headers: Mapping[str, str], window: RateLimit, now_seconds: 
     are compared with the answer's own Date where there is one.
     """
     lowered = {name.lower().removeprefix("x-"): text for name, text in headers.items()}
-    remaining, stated = _count(lowered.get("ratelimit-remaining")), _count(lowered.get("ratelimit-limit"))
+    remaining, stated = count_in(lowered.get("ratelimit-remaining")), count_in(lowered.get("ratelimit-limit"))
     if remaining is None:
         return ()
     allowed = window.amount if stated is None else stated
@@ -50,7 +32,7 @@ def remaining_quota(headers: Mapping[str, str], window: RateLimit, now_seconds: 
 
 
 def _reset_seconds(lowered: Mapping[str, str], now_seconds: float) -> float | None:
-    reset = _count(lowered.get("ratelimit-reset"))
+    reset = count_in(lowered.get("ratelimit-reset"))
     if reset is None or reset < _FIRST_UNIX_SECOND:
         return reset
     moment = reset / 1000 if reset >= _FIRST_UNIX_MILLISECOND else reset
@@ -58,6 +40,7 @@ def _reset_seconds(lowered: Mapping[str, str], now_seconds: float) -> float | No
     return max(0.0, moment - (answered.timestamp() if answered else now_seconds))
 
 
-def _count(text: str | None) -> int | None:
+def count_in(text: str | None) -> int | None:
+    """The whole number that a header says; None for anything else."""
     match = _COUNT.match(text or "")
     return int(match[1]) if match else None

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from adapters.brokers.http.usage import remaining_quota, used_weights
+from adapters.brokers.binance.usage import used_weights
+from adapters.brokers.http.usage import remaining_quota
 from domain.limits.rates import Counts, RateLimit
 from domain.limits.usage import BrokerUsage
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from adapters.grids import calendar_grid
 from domain.candles.candles import Candles, RawCandles
 from domain.candles.dataset import Dataset, Interval
-from domain.candles.validation import CONFLICTING_DUPLICATE, DUPLICATE, ValidatedCandles, validate
+from domain.candles.validation import CONFLICTING_DUPLICATE, DUPLICATE, ValidatedCandles, obeys_the_rules, validate
 from domain.spans.time_span import TimeSpan
 
 MINUTE_MS = 60_000
@@ -244,3 +244,12 @@ def test_refused_bars_are_counted_by_their_reasons() -> None:
 def test_a_refused_bar_has_come_and_one_from_elsewhere_has_not() -> None:
     result = judge(bar(1), bar(2, volume=-1.0), bar(50))
     assert (result.openings // MINUTE_MS).tolist() == [1, 2]
+
+
+def test_a_price_may_be_negative_where_the_broker_says_so_and_nowhere_else() -> None:
+    spread = [bar(0, open=-2.0, high=-1.0, low=-3.0, close=-1.5)]
+    refused = validate(raw(spread), DATASET, SPAN, SPAN.end_ms)
+    assert [one.reason for one in refused.quarantined] == ["a price is not positive"]
+    kept = validate(raw(spread), DATASET, SPAN, SPAN.end_ms, may_be_negative=True)
+    assert kept.candles.low.tolist() == [-3.0]
+    assert obeys_the_rules(kept.candles, DATASET, SPAN)
