@@ -25,9 +25,12 @@ from actors.use_cases.planner import JobPlan, JobPlanner
 from actors.use_cases.request_from_settings import request_from
 from actors.use_cases.runner import JobRunner
 from actors.use_cases.selection import DatasetSelection
+from domain.candles.dataset import Dataset, Interval
 from domain.candles.ports import TradingCalendar
 from domain.candles.sessions import SessionOverride
+from domain.errors import SettingsError
 from domain.jobs.request import CollectionRequest
+from domain.limits.audit import AuditHistory
 
 
 def candle_proof(root: str | Path, overrides: Sequence[SessionOverride]) -> CandleProof:
@@ -52,7 +55,9 @@ class CollectionService(JobService):
     def __init__(self, settings: Settings, by: str = "") -> None:
         by = by or signed(this_program())
         self._settings = settings
-        self._overrides = settings.job.calendar_overrides if settings.job else ()
+        self._overrides = tuple(
+            override for part in settings.jobs if part.job for override in part.job.calendar_overrides
+        )
         self._calendars = wiring.calendars_with(self._overrides)
         self._candles = wiring.candle_repository(settings.storage.root)
         catalog = JobCatalog(wiring.job_store(settings))
@@ -62,7 +67,7 @@ class CollectionService(JobService):
         super().__init__(catalog, runner, self.request, by)
 
     def request(self) -> CollectionRequest:
-        """What the settings ask for; without an end, up to the last bar that has closed."""
+        """What the settings ask for, the first job of several; without an end, up to the last bar that has closed."""
         broker = self._settings.require_broker()
         wiring.limits_for(broker)
         request = request_from(self._settings, wiring.gateway_for(broker), now())
@@ -92,22 +97,41 @@ class CollectionService(JobService):
     def audit(self, job: str, plot: Path | None = None) -> AuditReport:
         """What the log of permits proves of a job; see `JobAuditor`."""
         ask_server = partial(wiring.ask_server, self._settings)
-        return JobAuditor(self._catalog, wiring.read_audit_history, ask_server, wiring.draw_audit).audit(job, plot)
+        return JobAuditor(self._catalog, self._audit_history_of, ask_server, wiring.draw_audit).audit(job, plot)
+
+    def _audit_history_of(self, request: CollectionRequest) -> AuditHistory:
+        limits = wiring.limits_for(self._part_for(request).require_broker())
+        return wiring.read_audit_history(limits.broker, limits.account)
 
     def proof(self) -> JobProof:
         """What is there of a job or a symbol, what is not, and what can be done about it; no request is made."""
-        gateway = wiring.gateway_for(self._settings.require_broker())
+        self._settings.require_broker()
         proof = candle_proof(self._settings.storage.root, self._overrides)
-        return JobProof(self._settings, self._catalog, proof, gateway.dataset)
+        return JobProof(self._settings, self._catalog, proof, self._dataset_of)
 
     def _selection(self) -> DatasetSelection:
-        gateway = wiring.gateway_for(self._settings.require_broker())
-        return DatasetSelection(self._catalog, gateway.dataset, self.request)
+        return DatasetSelection(self._catalog, self._dataset_of, self.request)
 
     def _new_coordinator(self, job_id: str) -> Any:
         from actors.cluster.job_actors import JobActors
 
-        return JobActors(self._settings).coordinator(job_id, self._calendar_of(self._catalog.request(job_id)))
+        request = self._catalog.request(job_id)
+        return JobActors(self._part_for(request)).coordinator(job_id, self._calendar_of(request))
+
+    def _part_for(self, request: CollectionRequest) -> Settings:
+        """The settings under which a job of that request runs: those of the broker, account and variant it is of."""
+        for part in self._settings.jobs:
+            broker = part.require_broker()
+            if (broker.gateway, broker.account) == (request.broker, request.account):
+                dataset = wiring.gateway_for(broker).dataset(request.symbols[0], request.interval)
+                if dataset.variant == request.variant:
+                    return part
+        what = f"{request.broker}, account {request.account!r}" + (f", {request.variant}" if request.variant else "")
+        raise SettingsError(f"{self._settings.source}: no section [broker] is the job's: it is of {what}")
+
+    def _dataset_of(self, symbol: str, interval: Interval, request: CollectionRequest | None = None) -> Dataset:
+        part = self._part_for(request) if request else self._settings
+        return wiring.gateway_for(part.require_broker()).dataset(symbol, interval)
 
     def _calendar_of(self, request: CollectionRequest) -> TradingCalendar:
         return self._calendars.named(request.calendar, request.span)

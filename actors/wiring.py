@@ -62,6 +62,14 @@ def gateway_for(broker: BrokerSettings) -> Gateway:
     return gateway
 
 
+def limit_domain_of(gateway: str) -> str:
+    """Whose limits the requests of a gateway count under; the gateway itself where that depends on its options."""
+    try:
+        return gateway_spec(gateway).limit_domain
+    except SettingsError:
+        return gateway
+
+
 def gateway_spec(name: str) -> GatewaySpec:
     """What the gateway of that name declares, with its options left alone."""
     return make_gateway(name, {}).spec

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 
 import click
 
@@ -11,6 +12,7 @@ from actors.cli.display import display_for
 from actors.cli.foreground import conclude, follow, run_in_foreground
 from actors.cli.support import App, json_option, load_settings, nobody_runs, settings_option
 from actors.exit_codes import ExitCode
+from actors.settings.model import Settings
 from domain.errors import SettingsError
 from domain.jobs.status import JobStatus
 
@@ -21,17 +23,30 @@ from domain.jobs.status import JobStatus
 @json_option
 @click.pass_context
 def collect(ctx: click.Context, file: str | None, settings_path: str | None, as_json: bool) -> None:
-    """Collect what settings FILE names.
+    """Collect what settings FILE names, one job after the other where it has several.
 
     On the same file again a paused job is resumed, a running one watched, and a finished one asks nothing.
     Ctrl-C pauses it and says how to go on.
     """
     if file and settings_path:
         raise SettingsError(f"name one settings file, not both {file} and {settings_path}")
-    chosen = load_settings(file or settings_path)
-    chosen.require_broker()
-    chosen.require_job()
-    ctx.exit(run_in_foreground(ctx.obj, chosen, lambda service: service.submit(), as_json))
+    jobs = load_settings(file or settings_path).jobs
+    for one in jobs:
+        one.require_broker()
+        one.require_job()
+    ctx.exit(_collect_all(ctx.obj, jobs, as_json))
+
+
+def _collect_all(app: App, jobs: Sequence[Settings], as_json: bool) -> int:
+    """Collect one job after the other, until one is stopped; the code of the one that ended worst."""
+    codes = []
+    for one in jobs:
+        code = run_in_foreground(app, one, lambda service: service.submit(), as_json)
+        codes.append(code)
+        if code in (ExitCode.PAUSED, ExitCode.INTERRUPTED):
+            break
+    worst_first = (ExitCode.INTERRUPTED, ExitCode.PAUSED, ExitCode.FAILED, ExitCode.CANCELLED)
+    return next((code for code in worst_first if code in codes), max(codes))
 
 
 @click.command()

@@ -110,16 +110,18 @@ def status(app: App, broker: str, account: str | None, settings_path: str | None
 
 
 def _account(broker: str, account: str | None, settings_path: str | None) -> Account:
-    from actors.wiring import gateway_names
+    from actors.wiring import gateway_names, limit_domain_of, limits_for
 
     names = gateway_names()
     if broker not in names:
         raise SettingsError(f"{broker!r} is no broker: there are {', '.join(names)}")
     chosen = _settings(settings_path)
-    if chosen is None or chosen.broker is None or chosen.broker.gateway != broker:
-        return Account(broker, account or DEFAULT_ACCOUNT)
-    cluster = None if chosen.cluster.address == "embedded" else chosen.cluster.address
-    return Account(broker, account or chosen.broker.account, cluster)
+    for one in chosen.jobs if chosen else ():
+        if one.broker is not None and one.broker.gateway == broker:
+            limits = limits_for(one.broker.model_copy(update={"account": account} if account else {}))
+            cluster = None if one.cluster.address == "embedded" else one.cluster.address
+            return Account(limits.broker, limits.account, cluster)
+    return Account(limit_domain_of(broker), account or DEFAULT_ACCOUNT)
 
 
 def _settings(settings_path: str | None) -> Settings | None:

@@ -28,15 +28,17 @@ def plan(app: App, file: str | None, settings_path: str | None, as_json: bool) -
     """
     if file and settings_path:
         raise SettingsError(f"name one settings file, not both {file} and {settings_path}")
-    chosen = load_settings(file or settings_path)
-    chosen.require_broker()
-    chosen.require_job()
-    with app.open_service(chosen) as service:
-        planned = service.plan()
+    jobs = load_settings(file or settings_path).jobs
+    plans = []
+    for one in jobs:
+        one.require_broker()
+        one.require_job()
+        with app.open_service(one) as service:
+            plans.append(service.plan())
     if as_json:
-        write_json(planned.as_json())
+        write_json(plans[0].as_json() if len(plans) == 1 else [planned.as_json() for planned in plans])
     else:
-        click.echo("\n".join(plan_lines(planned)))
+        click.echo("\n\n".join("\n".join(plan_lines(planned)) for planned in plans))
 
 
 def plan_lines(planned: JobPlan) -> list[str]:

@@ -9,6 +9,9 @@ from domain.brokers.gateway import Gateway
 from domain.errors import PermitImpossible, SettingsError
 from domain.limits.rates import AccountLimits, RateLimit
 
+ADDRESS_ACCOUNT = "default"
+"""The account of all who share an IP address, where the broker counts by it."""
+
 
 def account_limits(broker: BrokerSettings, gateway: Gateway) -> AccountLimits:
     """The limits of the settings, or what the broker documents.
@@ -26,14 +29,27 @@ def account_limits(broker: BrokerSettings, gateway: Gateway) -> AccountLimits:
             name = gateway.spec.name
             raise SettingsError(f'broker.limits: "{limit}" limits nothing: {name} has no pool "{limit.pool}"')
     check_fits(limits, gateway)
+    domain, account = limiter_account(broker, gateway)
     return AccountLimits(
-        broker.gateway,
-        broker.account,
+        domain,
+        account,
         tuple(limits),
         broker.timeout_seconds,
         abandoned_seconds=broker.timeout_seconds,
         uplink_seconds=broker.uplink_seconds,
     )
+
+
+def limiter_account(broker: BrokerSettings, gateway: Gateway) -> tuple[str, str]:
+    """The limit domain and the account whose limiter counts the requests.
+
+    Brokers of one limit domain share it. Where the broker counts by IP address, so do all accounts; a server
+    elsewhere that speaks like the broker counts for itself.
+    """
+    spec = gateway.spec
+    is_the_brokers_own = broker.base_url in (None, spec.base_url)
+    is_shared = spec.scope == "address" and is_the_brokers_own
+    return spec.limit_domain, ADDRESS_ACCOUNT if is_shared else broker.account
 
 
 def check_fits(limits: Sequence[RateLimit], gateway: Gateway) -> None:

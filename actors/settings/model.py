@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, PlainValidator, ValidationErr
 
 from actors.settings import fields as fields
 from actors.settings.problems import first_problem
+from actors.settings.sections import one_job_each
 from actors.settings.timestamps import utc_timestamp
 from domain.brokers.credentials import CredentialReference
 from domain.candles.dataset import Interval
@@ -45,6 +46,7 @@ class BrokerSettings(Section):
     `audit_days` is how long the log of permits is kept, from which `candles audit` proves a run.
     """
 
+    name: Text = Field(default="", description="a name by which [[job]] sections mean this broker")
     gateway: Text = Field(description='the name of a gateway, like "binance": `candles brokers` lists them')
     credentials: Annotated[dict[str, CredentialReference], PlainValidator(fields.credentials)] = Field(
         default_factory=dict, description='a section [broker.credentials] with lines like key = "env:NAME"'
@@ -70,12 +72,13 @@ class JobSettings(Section):
     Without `end`: up to the last bar that has closed.
     """
 
+    name: Text = Field(default="", description="what a person calls the job")
     symbols: Annotated[tuple[str, ...], PlainValidator(fields.symbols)] = ()
     symbols_file: BesideFile | None = None
     interval: Annotated[Interval, PlainValidator(fields.interval)] = Field(description='the length of a bar, like "1m"')
     start: Moment = Field(description="a moment like 2024-03-01T00:00:00Z")
     end: Moment | None = None
-    batch_size: AtLeastOne = 10
+    batch_size: AtLeastOne | None = Field(default=None, description="a whole number, at least 1")
     workers: AtLeastOne = 2
     concurrency: AtLeastOne = 4
     max_failures: Annotated[FailureAllowance, PlainValidator(fields.max_failures)] = FailureAllowance(share=0.1)
@@ -114,7 +117,8 @@ class ClusterSettings(Section):
 class Settings(Section):
     """What a settings file says, checked whole. `broker` and `job` may be left out by who only reads storage.
 
-    `path` is the file's; None where there is none.
+    `path` is the file's; None where there is none. Where the file has several jobs, `parts` are the settings of each
+    by itself, and these here are those of the first.
     """
 
     path: Path | None = None
@@ -122,6 +126,7 @@ class Settings(Section):
     job: JobSettings | None = Field(default=None, description="a section [job]")
     storage: StorageSettings = Field(description='a section [storage] with root = "a folder"')
     cluster: ClusterSettings = Field(default=ClusterSettings(), description="a section [cluster]")
+    parts: tuple[Settings, ...] = ()
 
     @classmethod
     def load(cls, path: Path | str) -> Settings:
@@ -146,8 +151,21 @@ class Settings(Section):
         """
         path = None if path is None else Path(path)
         source = _source(path)
-        if "path" in values:
-            raise SettingsError(f"{source}: path is no section of settings")
+        for name in ("path", "parts"):
+            if name in values:
+                raise SettingsError(f"{source}: {name} is no section of settings")
+        try:
+            jobs = one_job_each(values)
+        except ValueError as error:
+            raise SettingsError(f"{source}: {error}") from error
+        parts = tuple(
+            cls._of_one_job(job, path, f"{source}, job {number}" if len(jobs) > 1 else source)
+            for number, job in enumerate(jobs, start=1)
+        )
+        return parts[0].model_copy(update={"parts": parts if len(parts) > 1 else ()})
+
+    @classmethod
+    def _of_one_job(cls, values: Mapping[str, Any], path: Path | None, source: str) -> Settings:
         folder = Path.cwd() if path is None else path.absolute().parent
         try:
             settings = cls.model_validate({**values, "path": path}, context={"folder": folder})
@@ -165,6 +183,11 @@ class Settings(Section):
     def source(self) -> str:
         """Where they come from, as a sentence about them begins: the file's path, or "settings"."""
         return _source(self.path)
+
+    @property
+    def jobs(self) -> tuple[Settings, ...]:
+        """The settings of each job by itself: these, or those of each of several."""
+        return self.parts or (self,)
 
     def require_broker(self) -> BrokerSettings:
         """The section [broker]; SettingsError where there is none."""

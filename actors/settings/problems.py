@@ -62,7 +62,7 @@ def _listed(names: Iterable[str]) -> str:
 
 def _known_names(model: type[BaseModel], section: list[str]) -> list[str]:
     names = _model_at(model, section).model_fields
-    return [name for name in names if name != "path" or section]
+    return [name for name in names if name not in ("path", "parts") or section]
 
 
 def _description(model: type[BaseModel], names: list[str]) -> str:

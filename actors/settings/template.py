@@ -16,7 +16,7 @@ symbols = ["BTCUSDT", "ETHUSDT"]         # or symbols_file = "symbols.txt": one 
 interval = "1h"
 start = 2024-03-01T00:00:00Z             # with its zone, in quotes or not; a bare date is its midnight in UTC
 end = 2024-04-01T00:00:00Z               # exclusive. Left out: up to the last bar that has closed
-# batch_size = 10                        # symbols handed to a worker at a time
+# workers take as many symbols at a time as suit the broker; batch_size says how many
 # workers = 2
 # concurrency = 4                        # symbols in flight per worker
 # max_failures = "10%"                   # or a count of symbols

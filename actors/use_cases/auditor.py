@@ -10,6 +10,7 @@ from typing import Any
 
 from actors.use_cases.catalog import JobCatalog
 from domain.errors import SettingsError
+from domain.jobs.request import CollectionRequest
 from domain.limits.audit import AuditHistory, JobAudit, audit
 
 
@@ -29,14 +30,14 @@ class AuditReport:
 class JobAuditor:
     """Audits the jobs of a store by the permits of their accounts.
 
-    `read_audit_history` reads the log of a broker's account, `ask_server` the count of a simulated exchange (None
+    `read_audit_history` reads the log of a request's account, `ask_server` the count of a simulated exchange (None
     where the broker is none), and `draw` makes a picture.
     """
 
     def __init__(
         self,
         catalog: JobCatalog,
-        read_audit_history: Callable[[str, str], AuditHistory],
+        read_audit_history: Callable[[CollectionRequest], AuditHistory],
         ask_server: Callable[[], Mapping[str, Any] | None],
         draw: Callable[[AuditHistory, JobAudit, Path], None],
     ) -> None:
@@ -49,7 +50,7 @@ class JobAuditor:
         """Audit the job, and draw it if a file is named. Raises JobNotFound, SettingsError, StorageUnavailable."""
         job_id = self._catalog.find(job)
         request = self._catalog.request(job_id)
-        history = self._read_audit_history(request.broker, request.account)
+        history = self._read_audit_history(request)
         if not history.of(job_id).any():
             raise SettingsError(
                 f"no permit of job {job_id} is in the log of account {request.account!r} of {request.broker}: "

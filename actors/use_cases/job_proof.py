@@ -35,8 +35,8 @@ class Repair:
 class JobProof:
     """Answers for a target: a job, by any unique beginning of its id, or a symbol that is stored.
 
-    `dataset_of` is the gateway's: which dataset a symbol's bars of an interval are. A target that is
-    neither raises SettingsError.
+    `dataset_of` tells which dataset a symbol's bars of an interval are, of a job's broker if one is named. A
+    target that is neither raises SettingsError.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class JobProof:
         settings: Settings,
         catalog: JobCatalog,
         proof: CandleProof,
-        dataset_of: Callable[[str, Interval], Dataset],
+        dataset_of: Callable[[str, Interval, CollectionRequest | None], Dataset],
     ) -> None:
         self._settings = settings
         self._catalog = catalog
@@ -90,7 +90,7 @@ class JobProof:
         before = self._proof.completeness(scope)
         if not damaged and not before.needs_repair:
             return
-        if self._dataset_of(dataset.symbol, dataset.interval) != dataset:
+        if self._dataset_of(dataset.symbol, dataset.interval, None) != dataset:
             raise SettingsError(f"{dataset.symbol} is not what [broker] in {self._settings.source} would collect")
         if scope.span is None and not self._extent(scope, before.span, damaged):
             what = f"how much of {dataset.symbol} {dataset.interval} was stored cannot be told any more"
@@ -120,7 +120,12 @@ class JobProof:
     def _scopes_of_job(self, job_id: str) -> list[Scope]:
         request = self._catalog.request(job_id)
         return [
-            Scope(self._dataset_of(symbol, request.interval), request.span, request.calendar, request.settle_seconds)
+            Scope(
+                self._dataset_of(symbol, request.interval, request),
+                request.span,
+                request.calendar,
+                request.settle_seconds,
+            )
             for symbol in request.symbols
         ]
 
@@ -153,6 +158,7 @@ class JobProof:
                 calendar=scopes[0].calendar or ALWAYS_OPEN,
                 settle_seconds=scopes[0].settle_seconds,
                 recheck_gaps=True,
+                variant=scopes[0].dataset.variant,
             )
             if job:
                 request = replace(request, workers=job.workers, concurrency=job.concurrency, priority=job.priority)

@@ -10,6 +10,9 @@ from domain.errors import SettingsError
 from domain.jobs.request import CollectionRequest
 from domain.spans.time_span import TimeSpan, to_milliseconds
 
+LEAST_BATCH = 10
+"""Symbols handed to a worker at a time, where no more than these fit one query of the broker."""
+
 
 def request_from(settings: Settings, gateway: Gateway, now: datetime) -> CollectionRequest:
     """What the settings ask for at that moment: never a bar that has not closed yet.
@@ -32,7 +35,7 @@ def request_from(settings: Settings, gateway: Gateway, now: datetime) -> Collect
         interval=job.interval,
         span=span,
         open_ended=job.end is None,
-        batch_size=job.batch_size,
+        batch_size=job.batch_size or max(LEAST_BATCH, gateway.spec.most_instruments),
         workers=job.workers,
         concurrency=job.concurrency,
         max_failures=job.max_failures,
@@ -40,4 +43,5 @@ def request_from(settings: Settings, gateway: Gateway, now: datetime) -> Collect
         priority=job.priority,
         calendar=job.calendar,
         settle_seconds=job.settle_seconds,
+        variant=dataset.variant,
     )

@@ -17,7 +17,7 @@ class DatasetSelection:
     def __init__(
         self,
         catalog: JobCatalog,
-        dataset: Callable[[str, Interval], Dataset],
+        dataset: Callable[[str, Interval, CollectionRequest | None], Dataset],
         request: Callable[[], CollectionRequest],
     ) -> None:
         self._catalog, self._dataset, self._request = catalog, dataset, request
@@ -25,7 +25,7 @@ class DatasetSelection:
     def of_job(self, job: str) -> list[Dataset]:
         """Every dataset of a job. Raises JobNotFound."""
         request = self._catalog.request(self._catalog.find(job))
-        return [self._dataset(symbol, request.interval) for symbol in request.symbols]
+        return [self._dataset(symbol, request.interval, request) for symbol in request.symbols]
 
     def to_export(
         self, job: str | None, symbols: Sequence[str], stored: Callable[[], Iterable[Dataset]]
@@ -35,7 +35,7 @@ class DatasetSelection:
         Raises SettingsError for a named symbol of which nothing is stored.
         """
         request = self._catalog.request(self._catalog.find(job)) if job else self._request()
-        datasets = [self._dataset(symbol, request.interval) for symbol in symbols or request.symbols]
+        datasets = [self._dataset(symbol, request.interval, request) for symbol in symbols or request.symbols]
         known = set(stored() if symbols else datasets)
         for dataset in datasets:
             if dataset in known:

@@ -76,6 +76,7 @@ class CollectionPlan(Aggregate):
         calendar: str = ALWAYS_OPEN,
         settle_seconds: int = 0,
         recheck_gaps: bool = False,
+        variant: str = "",
     ) -> None:
         # What has a default was not yet asked when the oldest plans were stored.
         self.job_id = job_id
@@ -95,6 +96,7 @@ class CollectionPlan(Aggregate):
             calendar=calendar,
             settle_seconds=settle_seconds,
             recheck_gaps=recheck_gaps,
+            variant=variant,
         )
 
     @staticmethod
@@ -125,6 +127,7 @@ class CollectionPlan(Aggregate):
             calendar=request.calendar,
             settle_seconds=request.settle_seconds,
             recheck_gaps=request.recheck_gaps,
+            variant=request.variant,
             timestamp=timestamp,
         )
 
@@ -134,6 +137,9 @@ class CollectionPlan(Aggregate):
 
 
 def _fingerprint(request: CollectionRequest, end_ms: int | None) -> str:
-    asked = [request.broker, request.account, sorted(request.symbols), request.interval.name]
+    asked: list[object] = [request.broker, request.account, sorted(request.symbols), request.interval.name]
+    if request.variant:
+        # Left out where there is none: the ids of jobs that knew of no variants stay theirs.
+        asked.append(request.variant)
     canonical = json.dumps([*asked, request.span.start_ms, end_ms], separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()

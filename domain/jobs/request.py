@@ -65,7 +65,8 @@ class CollectionRequest:
     the last bar that had closed when the job was submitted, and asking again later asks for more.
     `calendar` names the sessions in which bars are expected ("24/7", "XNYS"); a bar that closed less than
     `settle_seconds` before the broker was asked is provisional, and asked for again once it is older.
-    With `recheck_gaps`, what the calendar expects and the broker has denied is asked for once more.
+    With `recheck_gaps`, what the calendar expects and the broker has denied is asked for once more. `variant` says
+    which of the broker's candles of a symbol these are, see `Dataset`.
     Where the broker is, its limits and where candles lie belong to the settings, not to the job.
     """
 
@@ -84,6 +85,7 @@ class CollectionRequest:
     calendar: str = ALWAYS_OPEN
     settle_seconds: int = 0
     recheck_gaps: bool = False
+    variant: str = ""
 
     def __post_init__(self) -> None:
         if not self.symbols:

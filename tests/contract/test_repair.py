@@ -56,6 +56,10 @@ def now_seconds() -> float:
     return now().timestamp()
 
 
+def dataset_of(symbol: str, interval: Interval, request: CollectionRequest | None = None) -> Dataset:
+    return BinanceGateway().dataset(symbol, interval)
+
+
 def one_hour(hour: int) -> TimeSpan:
     return TimeSpan(START_MS + hour * HOUR_MS, START_MS + (hour + 1) * HOUR_MS)
 
@@ -64,7 +68,7 @@ async def test_damage_gaps_and_lost_files_are_mended_and_the_store_is_what_it_wa
     path = tmp_path / "candles.toml"
     path.write_text('[broker]\ngateway = "binance"\n[storage]\nroot = "data"\n')
     files, catalog = CandleFiles(tmp_path / "data"), JobCatalog(JobJournal.in_memory())
-    proof = JobProof(Settings.load(path), catalog, candle_proof(files.root, ()), BinanceGateway().dataset)
+    proof = JobProof(Settings.load(path), catalog, candle_proof(files.root, ()), dataset_of)
     job_id = catalog.find_or_submit(REQUEST)
     async with SimulatedExchange(["1000/1s"], NO_LATENCY) as exchange:
         assert await collect(REQUEST, exchange.base_url, files) == 8
@@ -109,7 +113,7 @@ def store(tmp_path: Path) -> Store:
     return (
         files,
         catalog,
-        JobProof(Settings.load(path), catalog, candle_proof(files.root, ()), BinanceGateway().dataset),
+        JobProof(Settings.load(path), catalog, candle_proof(files.root, ()), dataset_of),
     )
 
 

@@ -20,6 +20,7 @@ from adapters.in_memory.permit_log import InMemoryPermitLog, LoggedPermits
 from adapters.job_store.journal import JobJournal
 from adapters.reports.audit_plot import draw
 from domain.errors import SettingsError
+from domain.jobs.request import CollectionRequest
 from domain.limits.audit import AuditHistory, audit
 from domain.limits.ledger import GrantedPermit
 from domain.limits.messages import Outcome
@@ -143,8 +144,8 @@ def test_a_plot_of_very_many_permits_stays_small(tmp_path: Path) -> None:
 def test_a_job_is_audited_by_the_log_of_its_own_account_and_one_without_a_permit_there_says_so() -> None:
     asked: list[tuple[str, str]] = []
 
-    def read(broker: str, account: str) -> AuditHistory:
-        asked.append((broker, account))
+    def read(request: CollectionRequest) -> AuditHistory:
+        asked.append((request.broker, request.account))
         return history()
 
     catalog = JobCatalog(JobJournal.in_memory())

@@ -22,6 +22,7 @@ Run = Callable[..., Result]
 SETTINGS = """
 [broker]
 gateway = "binance"
+base_url = "http://127.0.0.1:9"
 account = "main"
 [storage]
 root = "data"
@@ -147,6 +148,16 @@ def test_the_account_is_the_named_one_else_that_of_the_settings_else_default(
         ("binance", "other", "10.0.0.1:6379"),
         ("binance", "main", "10.0.0.1:6379"),
     ]
+
+
+def test_where_the_broker_counts_by_address_all_accounts_have_one_limiter(
+    run: Run, accounts: Accounts, tmp_path: Path
+) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(SETTINGS.replace('base_url = "http://127.0.0.1:9"\n', ""))
+    run("status", "binance", "--settings", str(path))
+    run("status", "binance", "--settings", str(path), "--account", "other")
+    assert accounts.opened == [("binance", "default", "10.0.0.1:6379")] * 2
 
 
 def test_a_broker_nobody_knows_and_a_file_that_is_not_there_are_wrong_input(run: Run, accounts: Accounts) -> None:

@@ -75,7 +75,10 @@ class StoreService(FakeService):
         return CandleProof(self.candles, lambda dataset: self.candles.quarantined.get(dataset, []), named, lambda: NOW)
 
     def proof(self) -> JobProof:
-        return JobProof(Settings.load(self.path), self.catalog, self.candle_proof(), self.gateway.dataset)
+        return JobProof(Settings.load(self.path), self.catalog, self.candle_proof(), self.dataset_of)
+
+    def dataset_of(self, symbol: str, interval: Interval, request: CollectionRequest | None = None) -> Dataset:
+        return self.gateway.dataset(symbol, interval)
 
     def submit(self, request: CollectionRequest | None = None, force_new: bool = False) -> FakeHandle:
         if request is not None:
