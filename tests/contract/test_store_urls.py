@@ -121,6 +121,8 @@ def test_settings_with_urls_open_the_stores_that_they_name(tmp_path: Path) -> No
     assert wiring.candle_repository(settings.storage.root).root == tmp_path / "candles"
     assert wiring.job_store(settings).job_ids() == []
     assert wiring.job_owners(settings).find("job") is None
+    assert list(tmp_path.iterdir()) == []
+    wiring.job_store(settings).submit(REQUEST, NOW)
     assert (tmp_path / "events" / "jobs.sqlite").exists()
     assert not (tmp_path / "candles").exists()
 
