@@ -9,10 +9,11 @@ from functools import partial
 
 import pytest
 
+from adapters.in_memory.conformance.collected import collect
 from adapters.in_memory.manners import ArchiveGateway, CursorGateway, DayCapGateway, NewestGateway, ZonedDaysGateway
-from adapters.in_memory.manners.archive import ARCHIVE, CHECKSUM, file_of, unzipped
+from adapters.in_memory.manners.archive import ARCHIVE, CHECKSUM, REST, file_of, unzipped
 from adapters.in_memory.manners.gateway import inside
-from candle_collector.testing import CHECKS, GatewayConformance, GatewayUnderTest
+from candle_collector.testing import CHECKS, SHAPES, GatewayConformance, GatewayUnderTest
 from domain.brokers.answers import Answer, Part
 from domain.brokers.queries import Instrument, Query
 from domain.brokers.wire import Wire
@@ -127,6 +128,16 @@ async def failures(subject: Subjects) -> list[str]:
 async def test_a_gateway_that_mishandles_its_manner_is_caught(wrong: Subjects, sentence: str) -> None:
     found = await failures(wrong)
     assert any(sentence in failure for failure in found), found
+
+
+async def test_the_second_word_on_a_file_is_that_of_the_api() -> None:
+    async with subjects.archive() as subject:
+        found = await collect(subject, SHAPES["all"](subject))
+        files = [query for query in found.queries if query.route == ARCHIVE]
+        assert {query.instruments[0].key for query in files} == set(subject.symbols)
+        for query in files:
+            again = subject.gateway.another_way(query, {query.instruments[0]: SpanSet([query.span])})
+            assert {other.route for other in again} == {REST}
 
 
 def test_every_check_is_a_test_of_the_class() -> None:
