@@ -33,11 +33,9 @@ def calendar_of(subject: GatewayUnderTest) -> MarketSessions:
     )
 
 
-async def collected(
-    subject: GatewayUnderTest, span: TimeSpan
-) -> tuple[BatchReport, InMemoryCandleRepository, InMemoryRateLimiter]:
-    """What became of all symbols in one batch, and what it took."""
-    gateway, limiter, candles = subject.gateway, InMemoryRateLimiter(), InMemoryCandleRepository()
+async def collected(subject: GatewayUnderTest, span: TimeSpan) -> tuple[BatchReport, InMemoryCandleRepository]:
+    """What became of all symbols in one batch, and what was stored."""
+    gateway, candles = subject.gateway, InMemoryCandleRepository()
     request = CollectionRequest(gateway.spec.name, "default", subject.symbols, subject.interval, span)
     jobs = InMemoryJobRepository(request)
     worker = CollectionWorker(
@@ -45,14 +43,14 @@ async def collected(
         gateway,
         subject.transport,
         candles,
-        limiter,
+        InMemoryRateLimiter(),
         RecordingEmitter(),
         retry_policy=RetryPolicy(attempts=3, base_seconds=0.001),
         clock=lambda: subject.now_ms / 1000,
         calendar=calendar_of(subject),
     )
     await worker.run(jobs.job_id)
-    return jobs.reports[0], candles, limiter
+    return jobs.reports[0], candles
 
 
 @pytest.mark.parametrize(
@@ -64,7 +62,7 @@ async def test_what_is_stored_is_what_the_broker_has(subject_of: Subjects) -> No
     async with subject_of() as subject:
         reach_ms = max(subject.reach_ms.values(), default=subject.extent.start_ms)
         span = subject.grid.align(TimeSpan(reach_ms, subject.extent.end_ms))
-        report, candles, _ = await collected(subject, span)
+        report, candles = await collected(subject, span)
         assert (set(report.completed), report.failed) == (set(subject.symbols), ())
         for symbol in subject.symbols:
             stored = candles.read(subject.dataset(symbol), span)
@@ -73,7 +71,7 @@ async def test_what_is_stored_is_what_the_broker_has(subject_of: Subjects) -> No
 
 async def test_what_is_out_of_reach_is_told_stored_as_such_and_not_asked_again() -> None:
     async with subjects.newest() as subject:
-        report, candles, _ = await collected(subject, subject.extent)
+        report, candles = await collected(subject, subject.extent)
         assert (set(report.completed), report.failed) == (set(subject.symbols), ())
         for symbol, reach_ms in subject.reach_ms.items():
             coverage = candles.coverage(subject.dataset(symbol), subject.extent)
@@ -89,6 +87,6 @@ async def test_a_file_that_is_missing_proves_nothing() -> None:
         exchange = subject.transport
         assert isinstance(exchange, ArchiveExchange)
         exchange.missing = frozenset({"B-2023-12", "B-2024-01"})
-        report, candles, _ = await collected(subject, subject.extent)
+        report, candles = await collected(subject, subject.extent)
         assert report.failed == ()
         assert candles.read(subject.dataset("B"), subject.extent).identical(subject.truth["B"])
