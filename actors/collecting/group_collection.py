@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import ExitStack, asynccontextmanager
 from functools import partial
@@ -180,13 +181,20 @@ class GroupCollection:
             if not queries:
                 self._skip(self._work_of_a_query)
                 return
-            for part in queries:
-                await self._ask(part, {one: wanted[one].within(part.span) for one in part.instruments})
+            not_closed: Left = {}
+            waiting = deque((part, _within(wanted, part)) for part in queries)
+            while waiting:
+                # Where the broker cut its answer, the rest of it comes next.
+                rest = await self._ask(*waiting.popleft(), not_closed)
+                waiting.extendleft((part, _within(rest, part)) for part in reversed(self._scope.queries(rest)))
+            for instrument, spans in not_closed.items():
+                dataset = instrument.dataset
+                raise BrokerUnavailable(dataset.broker, dataset.symbol, f"{spans[0]} is not closed yet")
             self.work_left -= self._work_of_a_query
             self._counters.query_done(self._work_of_a_query)
 
-    async def _ask(self, query: Query, wanted: Left) -> None:
-        """Save what comes of the query; where the broker cut its answer, ask for the rest of it at once."""
+    async def _ask(self, query: Query, wanted: Left, not_closed: Left) -> Left:
+        """Save what comes of the query; returns what the broker cut off, and notes what has not closed yet."""
         still_open, unclosed = dict(wanted), dict.fromkeys(wanted, NO_SPANS)
         async for answer in self._asking.answers(query):
             await self._take_in(query, answer, still_open, unclosed)
@@ -194,12 +202,8 @@ class GroupCollection:
         if left and left == {one: spans for one, spans in wanted.items() if spans}:
             instrument, spans = next(iter(left.items()))
             raise self._of[instrument].malformed(f"{spans[0]} was not answered")
-        for part in self._scope.queries(left):
-            await self._ask(part, {one: left[one].within(part.span) for one in part.instruments})
-        for instrument, spans in wanted.items():
-            if not_closed := still_open[instrument] & unclosed[instrument] & spans:
-                dataset = instrument.dataset
-                raise BrokerUnavailable(dataset.broker, dataset.symbol, f"{not_closed[0]} is not closed yet")
+        not_closed.update({one: spans for one in wanted if (spans := still_open[one] & unclosed[one])})
+        return left
 
     def _skip(self, work: float) -> None:
         self.work_left -= work
@@ -208,17 +212,17 @@ class GroupCollection:
     async def _take_in(self, query: Query, answer: Answer, still_open: Left, unclosed: Left) -> None:
         """Save an answer, part by part; what of it is doubtful is asked once more, for all parts together."""
         pieces = [
-            (part.instrument, piece)
+            (part.instrument, piece, self._of[part.instrument].check.doubtful(piece))
             for part in answer.parts
             for piece in self._asking.judged(part, query, answer.closed_before_ms)
         ]
-        doubtful = {one: span for one, piece in pieces if (span := self._of[one].check.doubtful(piece))}
+        doubtful = {instrument: span for instrument, _, span in pieces if span}
         again = await self._asking.again(query, doubtful) if doubtful else {}
         errors = []
-        for instrument, piece in pieces:
+        for instrument, piece, span in pieces:
             try:
-                is_about = self._of[instrument].check.doubtful(piece) == doubtful.get(instrument)
-                await self._save_verified(instrument, piece, again.get(instrument) if is_about else None)
+                second = again.get(instrument) if span == doubtful.get(instrument) else None
+                await self._save_verified(instrument, piece, span, second)
                 still_open[instrument] -= SpanSet([piece.answered])
             except MalformedResponse as error:
                 errors.append(error)
@@ -231,14 +235,18 @@ class GroupCollection:
             if part.out_of_reach:
                 await self._save_out_of_reach(part)
                 still_open[part.instrument] -= part.out_of_reach
-            final = SpanSet(piece.answered for one, piece in pieces if one == part.instrument)
+            final = SpanSet(piece.answered for one, piece, _ in pieces if one == part.instrument)
             unclosed[part.instrument] |= part.answered - final
 
     async def _save_verified(
-        self, instrument: Instrument, piece: ValidatedCandles, again: ValidatedCandles | None
+        self,
+        instrument: Instrument,
+        piece: ValidatedCandles,
+        doubtful: TimeSpan | None,
+        again: ValidatedCandles | None,
     ) -> None:
         work = self._of[instrument]
-        for checked in await work.check.verified(piece, again):
+        for checked in await work.check.verified(piece, doubtful, again):
             saving = self._tools.run_blocking(self._store, instrument, checked)
             await self._tools.control.shield(saving, SAVE_GRACE_SECONDS)
             if checked.is_mostly_bad:
@@ -281,6 +289,10 @@ class GroupCollection:
                     yield
                     return
             await self._tools.back_off(CLAIM_POLL_SECONDS)
+
+
+def _within(wanted: Left, query: Query) -> Left:
+    return {one: wanted[one].within(query.span) for one in query.instruments}
 
 
 def _first_reason(checked: ValidatedCandles) -> str:

@@ -70,16 +70,17 @@ class TruncationCheck:
         self._denied_before = coverage.denied
         self._has_bars = self._has_bars or bool(self._stored)
 
-    async def verified(self, answer: ValidatedCandles, again: ValidatedCandles | None = None) -> list[ValidatedCandles]:
+    async def verified(
+        self, answer: ValidatedCandles, doubtful: TimeSpan | None, again: ValidatedCandles | None = None
+    ) -> list[ValidatedCandles]:
         """What to save, in order: the answer, after earlier ones that it shows to have been wrong.
 
-        `again` is the second answer about what of it is `doubtful`. Raises MalformedResponse where the broker
-        contradicts itself, and whatever a fetch raises.
+        `doubtful` is what the method of that name gave, and `again` the second answer about it, if there is one.
+        Raises MalformedResponse where the broker contradicts itself, and whatever a fetch raises.
         """
         if answer.is_mostly_bad or not answer.answered:
             return [answer]
         # The answer itself first: what it shows of earlier ones is noted only when nothing can refuse it any more.
-        doubtful = self.doubtful(answer)
         if doubtful:
             self._require_agreement(answer, doubtful, again or await self._fetch(doubtful))
         earlier = await self._answers_before(answer)
@@ -134,7 +135,7 @@ class TruncationCheck:
             return []
         again = await self._fetch(doubtful)
         if len(again.openings):
-            return await self.verified(again)
+            return await self.verified(again, self.doubtful(again))
         self._agreed_until_ms = end_ms
         return []
 

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
-from dataclasses import fields
+from collections.abc import AsyncGenerator
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
 
-from adapters.in_memory import InMemoryExchange
-from domain.brokers.wire import WireRequest, WireResponse
+from adapters.in_memory import InMemoryExchange, InMemoryGateway
+from domain.brokers.answers import Answer
+from domain.brokers.queries import Query
+from domain.brokers.wire import Wire, WireRequest, WireResponse
 from domain.candles.candles import Candles
 from domain.errors import (
     BrokerThrottled,
@@ -22,6 +25,7 @@ from domain.errors import (
 from domain.jobs.ports import ProgressEvent
 from domain.jobs.retries import RetryPolicy
 from domain.limits.messages import Priority
+from domain.spans.span_set import SpanSet
 from domain.spans.time_span import TimeSpan
 from tests.unit.collecting.worker_bench import MINUTE_MS, Bench, bars, minutes, names
 
@@ -312,3 +316,17 @@ async def test_nothing_is_kept_of_a_symbol_after_its_batch() -> None:
     assert (await bench.worker.status())["symbols"] == []
     kept = [value for value in vars(bench.worker).values() if isinstance(value, list | dict | set)]
     assert kept == [[]]
+
+
+async def test_a_broker_that_sends_one_row_at_a_time_is_followed_to_the_end() -> None:
+    class Sparing(InMemoryGateway):
+        async def answers(self, query: Query, wire: Wire) -> AsyncGenerator[Answer]:
+            async for answer in super().answers(query, wire):
+                (part,) = answer.parts
+                first = TimeSpan(query.span.start_ms, query.span.start_ms + MINUTE_MS)
+                yield replace(answer, parts=(replace(part, rows=part.rows.take(slice(1)), answered=SpanSet([first])),))
+
+    bench = Bench(bars_each=1500, most_rows=1500)
+    bench.gateway.__class__ = Sparing
+    await bench.run()
+    assert (bench.stored("S00"), len(bench.asked)) == (1500, 1500)

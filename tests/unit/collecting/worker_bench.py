@@ -66,6 +66,7 @@ class Bench:
         settle_seconds: int = 0,
         clock: Callable[[], float] = time.time,
         candles: InMemoryCandleRepository | None = None,
+        most_rows: int = 10,
         **exchange: Any,
     ) -> None:
         self.symbols = tuple(symbols)
@@ -83,7 +84,7 @@ class Bench:
         if market is None:
             market = {symbol: bars(bars_each) for symbol in self.symbols}
         self.exchange = InMemoryExchange(market, mishaps=mishaps, **exchange)
-        self.gateway = InMemoryGateway(most_rows=10)
+        self.gateway = InMemoryGateway(most_rows=most_rows)
         self.candles = candles or InMemoryCandleRepository()
         self.limiter = InMemoryRateLimiter()
         self.jobs = InMemoryJobRepository(self.request)
