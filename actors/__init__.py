@@ -1,1 +1,1 @@
-"""The running system: everything that touches Ray."""
+"""The running system: the actors as plain classes, their parts, and all that puts them on Ray."""

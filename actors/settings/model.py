@@ -17,9 +17,9 @@ from actors.settings.sections import one_job_each
 from actors.settings.timestamps import utc_timestamp
 from domain.brokers.credentials import CredentialReference
 from domain.candles.dataset import Interval
-from domain.candles.sessions import ALWAYS_OPEN, SessionOverride
+from domain.candles.sessions import SessionOverride
 from domain.errors import SettingsError
-from domain.jobs.request import FailureAllowance, OnTooManyFailures
+from domain.jobs.request import DEFAULT_OPTIONS, OPTION_NAMES, FailureAllowance, OnTooManyFailures
 from domain.limits.messages import Priority
 from domain.limits.rates import RateLimit
 
@@ -79,16 +79,23 @@ class JobSettings(Section):
     start: Moment = Field(description="a moment like 2024-03-01T00:00:00Z")
     end: Moment | None = None
     batch_size: AtLeastOne | None = Field(default=None, description="a whole number, at least 1")
-    workers: AtLeastOne = 2
-    concurrency: AtLeastOne = 4
-    max_failures: Annotated[FailureAllowance, PlainValidator(fields.max_failures)] = FailureAllowance(share=0.1)
+    workers: AtLeastOne = DEFAULT_OPTIONS.workers
+    concurrency: AtLeastOne = DEFAULT_OPTIONS.concurrency
+    max_failures: Annotated[FailureAllowance, PlainValidator(fields.max_failures)] = DEFAULT_OPTIONS.max_failures
     on_too_many_failures: Annotated[OnTooManyFailures, PlainValidator(fields.on_too_many_failures)] = (
-        OnTooManyFailures.PAUSE
+        DEFAULT_OPTIONS.on_too_many_failures
     )
-    priority: Annotated[Priority, PlainValidator(fields.priority)] = Priority.BULK
-    calendar: Text = ALWAYS_OPEN
+    priority: Annotated[Priority, PlainValidator(fields.priority)] = DEFAULT_OPTIONS.priority
+    calendar: Text = DEFAULT_OPTIONS.calendar
     calendar_overrides: Annotated[tuple[SessionOverride, ...], PlainValidator(fields.overrides_beside_file)] = ()
-    settle_seconds: int = Field(default=0, ge=0, description="a whole number of seconds, 0 or more")
+    settle_seconds: int = Field(
+        default=DEFAULT_OPTIONS.settle_seconds, ge=0, description="a whole number of seconds, 0 or more"
+    )
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The options of the job that the section decides, by name."""
+        return {name: value for name in OPTION_NAMES if (value := getattr(self, name)) is not None}
 
     @model_validator(mode="after")
     def _agrees_with_itself(self) -> Self:

@@ -7,11 +7,8 @@ from datetime import datetime
 from actors.settings.model import Settings
 from domain.brokers.gateway import Gateway
 from domain.errors import SettingsError
-from domain.jobs.request import CollectionRequest
+from domain.jobs.request import DEFAULT_OPTIONS, CollectionRequest
 from domain.spans.time_span import TimeSpan, to_milliseconds
-
-LEAST_BATCH = 10
-"""Symbols handed to a worker at a time, where no more than these fit one query of the broker."""
 
 
 def request_from(settings: Settings, gateway: Gateway, now: datetime) -> CollectionRequest:
@@ -23,11 +20,15 @@ def request_from(settings: Settings, gateway: Gateway, now: datetime) -> Collect
     dataset = gateway.dataset(job.symbols[0], job.interval)
     closed_ms = dataset.closed_by(int(now.timestamp() * 1000))
     end_ms = closed_ms if job.end is None else min(to_milliseconds(job.end), closed_ms)
-    span = dataset.align(TimeSpan(to_milliseconds(job.start), max(end_ms, to_milliseconds(job.start))))
+    try:
+        span = dataset.align(TimeSpan(to_milliseconds(job.start), max(end_ms, to_milliseconds(job.start))))
+    except ValueError as error:
+        raise SettingsError(f"{settings.source}: job.start: {error}") from error
     if not span:
         raise SettingsError(
             f"{settings.source}: job.start: no {job.interval} bar that opens from then on has closed yet"
         )
+    batch_size = max(DEFAULT_OPTIONS.batch_size, gateway.spec.most_instruments)
     return CollectionRequest(
         broker=broker.gateway,
         account=broker.account,
@@ -35,13 +36,6 @@ def request_from(settings: Settings, gateway: Gateway, now: datetime) -> Collect
         interval=job.interval,
         span=span,
         open_ended=job.end is None,
-        batch_size=job.batch_size or max(LEAST_BATCH, gateway.spec.most_instruments),
-        workers=job.workers,
-        concurrency=job.concurrency,
-        max_failures=job.max_failures,
-        on_too_many_failures=job.on_too_many_failures,
-        priority=job.priority,
-        calendar=job.calendar,
-        settle_seconds=job.settle_seconds,
         variant=dataset.variant,
+        **{"batch_size": batch_size, **job.options},
     )

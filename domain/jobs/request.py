@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from enum import StrEnum
 
@@ -57,14 +57,35 @@ class FailureAllowance:
         return str(self.count) if self.count is not None else f"{100 * (self.share or 0):g}%"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobOptions:
+    """How a job is done: each option, with its default, is declared here and travels with the others as one value.
+
+    Workers take `batch_size` symbols at a time, and have `concurrency` groups of them in progress. `calendar` names
+    the sessions in which bars are expected ("24/7", "XNYS"); a bar that closed less than `settle_seconds` before
+    the broker was asked is provisional, and asked for again once it is older.
+    """
+
+    batch_size: int = 10
+    workers: int = 2
+    concurrency: int = 4
+    max_failures: FailureAllowance = FailureAllowance(share=0.1)
+    on_too_many_failures: OnTooManyFailures = OnTooManyFailures.PAUSE
+    priority: Priority = Priority.BULK
+    calendar: str = ALWAYS_OPEN
+    settle_seconds: int = 0
+
+
+OPTION_NAMES = tuple(field.name for field in fields(JobOptions))
+DEFAULT_OPTIONS = JobOptions()
+
+
 @dataclass(frozen=True, slots=True)
-class CollectionRequest:
-    """What a job collects and how; frozen with the job.
+class CollectionRequest(JobOptions):
+    """What a job collects, and how; frozen with the job.
 
     `span` is on the interval's grid. `open_ended` says that no end was asked for: the end in `span` is
     the last bar that had closed when the job was submitted, and asking again later asks for more.
-    `calendar` names the sessions in which bars are expected ("24/7", "XNYS"); a bar that closed less than
-    `settle_seconds` before the broker was asked is provisional, and asked for again once it is older.
     With `recheck_gaps`, what the calendar expects and the broker has denied is asked for once more. `variant` says
     which of the broker's candles of a symbol these are, see `Dataset`.
     Where the broker is, its limits and where candles lie belong to the settings, not to the job.
@@ -76,14 +97,6 @@ class CollectionRequest:
     interval: Interval
     span: TimeSpan
     open_ended: bool = False
-    batch_size: int = 10
-    workers: int = 2
-    concurrency: int = 4
-    max_failures: FailureAllowance = FailureAllowance(share=0.1)
-    on_too_many_failures: OnTooManyFailures = OnTooManyFailures.PAUSE
-    priority: Priority = Priority.BULK
-    calendar: str = ALWAYS_OPEN
-    settle_seconds: int = 0
     recheck_gaps: bool = False
     variant: str = ""
 

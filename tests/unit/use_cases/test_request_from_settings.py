@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -7,7 +8,9 @@ import pytest
 
 from actors.settings.model import Settings
 from actors.use_cases.request_from_settings import request_from
+from adapters.brokers.binance.gateway import BinanceGateway
 from adapters.in_memory import InMemoryGateway
+from domain.brokers.gateway import GatewaySpec
 from domain.errors import SettingsError
 from domain.jobs.request import CollectionRequest
 from domain.spans.time_span import to_milliseconds
@@ -50,3 +53,23 @@ def test_an_end_in_the_past_is_kept_and_one_in_the_future_is_cut_to_what_has_clo
 def test_a_start_after_which_no_bar_has_closed_is_refused(tmp_path: Path, now: datetime) -> None:
     with pytest.raises(SettingsError, match="no 1h bar"):
         asked(tmp_path, "", now)
+
+
+def test_a_start_before_all_that_a_calendar_knows_is_wrong_input_and_no_traceback() -> None:
+    job = {"symbols": ["A"], "interval": "1M", "start": "1960-01-01"}
+    settings = Settings.from_values({"broker": {"gateway": "binance"}, "job": job, "storage": {"root": "data"}})
+    with pytest.raises(SettingsError, match=r"settings: job\.start: the grid 1M knows where bars open in \[1970"):
+        request_from(settings, BinanceGateway(), START)
+
+
+def test_a_batch_is_as_many_symbols_as_one_query_may_name_unless_the_settings_say_otherwise(tmp_path: Path) -> None:
+    class Many(InMemoryGateway):
+        @property
+        def spec(self) -> GatewaySpec:
+            return replace(super().spec, most_instruments=50)
+
+    file = tmp_path / "candles.toml"
+    asked(tmp_path, "", START.replace(hour=7))
+    assert request_from(Settings.load(file), Many(), START.replace(hour=7)).batch_size == 50
+    asked(tmp_path, "batch_size = 3", START.replace(hour=7))
+    assert request_from(Settings.load(file), Many(), START.replace(hour=7)).batch_size == 3
