@@ -36,7 +36,12 @@ class Credentials:
         """
         names = self._references.keys() if templates else ()
         secrets = {name: self._secret(name) for name in names}
-        return {header: template.format_map(secrets) for header, template in templates.items()}
+        try:
+            return {header: template.format_map(secrets) for header, template in templates.items()}
+        except KeyError as error:
+            raise CredentialsRefused(
+                self._broker, "credentials", f"the headers need a credential {error}, and none of that name is given"
+            ) from None
 
     def have_changed(self) -> bool:
         """Forget what was read; whether any secret is another one now than when it was used."""

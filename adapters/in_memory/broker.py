@@ -13,7 +13,7 @@ from domain.brokers.answers import Answer, Part
 from domain.brokers.conditions import Condition, SymbolsRefused, error_of
 from domain.brokers.gateway import GatewaySpec
 from domain.brokers.queries import Instrument, Query, Wanted, cut
-from domain.brokers.wire import Charge, Judge, Wire, WireRequest, WireResponse
+from domain.brokers.wire import Charge, Judge, Wire, WireRequest, WireResponse, judged
 from domain.candles.candles import Candles, RawCandles
 from domain.candles.dataset import Dataset, Interval
 from domain.errors import BrokerError, BrokerThrottled
@@ -111,7 +111,7 @@ class InMemoryWire:
             finally:
                 self._exchange.in_flight -= 1
             permit.answered()
-        if error is None and (condition := judge(response)) is not None:
+        if error is None and (condition := judged(judge, response)) is not None:
             error = error_of(condition, self._broker, symbols)
         if isinstance(error, BrokerThrottled):
             await self._permits.cool_down(error.retry_after_seconds, error.message)

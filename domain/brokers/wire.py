@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
-from domain.brokers.conditions import Condition
+from domain.brokers.conditions import Condition, Unusable
 from domain.limits.ports import PermitSource
 
 
@@ -45,7 +45,15 @@ class WireResponse:
 
 
 Judge: TypeAlias = Callable[[WireResponse], Condition | None]
-"""Tells what is wrong with a response; None where it can be read."""
+"""Tells what is wrong with a response; None where it can be read. It may read the body as well."""
+
+
+def judged(judge: Judge, response: WireResponse) -> Condition | None:
+    """What the judge says; a body of a shape that it did not expect is Unusable."""
+    try:
+        return judge(response)
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        return Unusable(f"HTTP {response.status}: not an answer that can be read: {type(error).__name__}: {error}")
 
 
 class Wire(Protocol):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 from datetime import date, datetime
 from functools import partial
 
@@ -20,7 +21,7 @@ from domain.brokers.wire import Wire
 from domain.candles.candles import RawCandles
 from domain.errors import MalformedResponse
 from domain.spans.span_set import SpanSet
-from domain.spans.time_span import to_milliseconds
+from domain.spans.time_span import TimeSpan, to_milliseconds
 from tests.contract import conformance_subjects as subjects
 
 Subjects = Callable[[], AbstractAsyncContextManager[GatewayUnderTest]]
@@ -76,6 +77,15 @@ class DoublesAnInclusiveEnd(DayCapGateway):
         return query.span.end
 
 
+class SpeaksFromItsOldestRowOnly(DayCapGateway):
+    async def answers(self, query: Query, wire: Wire) -> AsyncGenerator[Answer]:
+        async for answer in super().answers(query, wire):
+            (part,) = answer.parts
+            first_ms = int(part.rows.open_time_ms.min(initial=query.span.end_ms))
+            answered = part.answered.within(TimeSpan(first_ms, query.span.end_ms)) if len(part.rows) else part.answered
+            yield replace(answer, parts=(replace(part, answered=answered),))
+
+
 class AnswersBeforeTheChecksumHolds(ArchiveGateway):
     async def answers(self, query: Query, wire: Wire) -> AsyncGenerator[Answer]:
         if query.route != ARCHIVE:
@@ -119,6 +129,7 @@ async def failures(subject: Subjects) -> list[str]:
         (partial(subjects.cursor, TakesAShortPageForTheEnd), "a short response is not the end"),
         (partial(subjects.cursor, LosesTheEdgeSymbol), "cut inside a symbol"),
         (partial(subjects.day_caps, DoublesAnInclusiveEnd), "where a broker includes the end"),
+        (partial(subjects.day_caps, SpeaksFromItsOldestRowOnly), "had to be asked for again"),
         (partial(subjects.archive, AnswersBeforeTheChecksumHolds), "answered before its checksum held"),
         (partial(subjects.newest, CallsWhatIsOutOfReachEmpty), "out of the broker's reach"),
         (partial(subjects.zoned_days, TakesZonedDaysForThoseOfUtc), "the broker has none there"),

@@ -32,6 +32,11 @@ def test_a_header_is_filled_in_with_what_the_references_name(path: Path) -> None
     assert Credentials("toy", references(path)).filled_in(HEADERS) == {"Authorization": f"token {SECRET}:abc"}
 
 
+def test_a_header_whose_credential_is_not_given_is_refused_with_its_name(path: Path) -> None:
+    with pytest.raises(CredentialsRefused, match="the headers need a credential 'key', and none of that name is given"):
+        Credentials("toy", {}).filled_in(HEADERS)
+
+
 def test_a_secret_never_shows_and_never_travels(path: Path) -> None:
     credentials = Credentials("toy", references(path))
     credentials.filled_in(HEADERS)

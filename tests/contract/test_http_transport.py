@@ -13,11 +13,12 @@ from aiohttp import web
 
 from adapters.brokers.credentials import Credentials
 from adapters.brokers.http.transport import HttpTransport
-from adapters.brokers.http.verdicts import http_condition
+from adapters.brokers.http.verdicts import http_condition, parse_json
 from adapters.in_memory import InMemoryRateLimiter
+from domain.brokers.conditions import Condition, Unusable
 from domain.brokers.credentials import CredentialReference
-from domain.brokers.wire import WireRequest
-from domain.errors import CredentialsRefused, MalformedResponse
+from domain.brokers.wire import WireRequest, WireResponse
+from domain.errors import BrokerUnavailable, CredentialsRefused, MalformedResponse
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 AUTH = {"Authorization": "Bearer {token}"}
@@ -80,6 +81,29 @@ async def test_a_refusal_with_the_same_secret_is_not_tried_again(token: Path) ->
             await transport.wire(permits).fetch(WireRequest("/"), http_condition, "S")
     assert permits.granted == 1
     assert "stale" not in str(caught.value)
+
+
+async def test_a_web_page_under_a_200_is_a_broker_that_cannot_be_reached() -> None:
+    async def handler(request: web.Request) -> web.Response:
+        return web.Response(text="<html>Back at 9</html>", content_type="text/html")
+
+    async with served(handler) as transport:
+        with pytest.raises(BrokerUnavailable, match="a web page, where the broker's API was asked"):
+            await transport.wire(InMemoryRateLimiter()).fetch(WireRequest("/"), http_condition, "S")
+
+
+async def test_a_judge_that_meets_a_body_it_did_not_expect_makes_the_answer_unusable_and_ends_no_job() -> None:
+    async def handler(request: web.Request) -> web.Response:
+        return web.Response(text="[]")
+
+    def judge(response: WireResponse) -> Condition | None:
+        return Unusable(parse_json(response)["error"])
+
+    permits = InMemoryRateLimiter()
+    async with served(handler) as transport:
+        with pytest.raises(MalformedResponse, match="HTTP 200: not an answer that can be read: TypeError"):
+            await transport.wire(permits).fetch(WireRequest("/"), judge, "S")
+    assert permits.answered == 1
 
 
 @pytest.mark.parametrize("encoding", ["identity", "gzip"])

@@ -13,7 +13,7 @@ from adapters.brokers.credentials import Credentials
 from adapters.brokers.http.attempts import UsageReader, WireAttempts
 from adapters.brokers.http.times import broker_time_ms
 from domain.brokers.conditions import Throttled, error_of
-from domain.brokers.wire import Judge, WireRequest, WireResponse
+from domain.brokers.wire import Judge, WireRequest, WireResponse, judged
 from domain.errors import BrokerThrottled, BrokerUnavailable, CredentialsRefused, MalformedResponse, SettingsError
 from domain.limits.ports import PermitSource
 
@@ -124,7 +124,7 @@ class HttpWire:
             raise MalformedResponse(broker, symbols, f"not HTTP as promised: {_describe(error)}") from error
         asked_at_ms = broker_time_ms(received.headers, attempts.call_seconds, attempts.written_at_ms)
         response = WireResponse(received.status, received.headers, body, asked_at_ms, attempts.requests)
-        condition = judge(response)
+        condition = judged(judge, response)
         if isinstance(condition, Throttled):
             await self._cool_down(condition, symbols)
         if condition is not None:

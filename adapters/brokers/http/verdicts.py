@@ -16,7 +16,10 @@ _ACCESS = frozenset({401, 403})
 
 
 def http_condition(response: WireResponse, clock: Callable[[], float] = time.time) -> Condition | None:
-    """What the status alone says; None where that is for the gateway to say (2xx, and 4xx with a word of its own)."""
+    """What HTTP says by itself; None where that is for the gateway to say (2xx, and 4xx with a word of its own).
+
+    A page for people under a 200 is what a firewall or a maintenance shows: nobody reached the broker's API.
+    """
     status = response.status
     if status in _THROTTLED:
         wait_seconds = retry_after_seconds(response.headers, clock())
@@ -28,6 +31,8 @@ def http_condition(response: WireResponse, clock: Callable[[], float] = time.tim
         return Unusable(f"HTTP {status}: redirects to {target}, which is not followed")
     if status >= 500:
         return Unreachable(f"HTTP {status}")
+    if status < 300 and _is_a_page(response):
+        return Unreachable(f"HTTP {status}: a web page, where the broker's API was asked")
     return None
 
 
@@ -37,6 +42,11 @@ def parse_json(response: WireResponse) -> Any:
         return json.loads(response.body, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
         raise ValueError(f"HTTP {response.status}: {len(response.body)} bytes that are not JSON: {error}") from error
+
+
+def _is_a_page(response: WireResponse) -> bool:
+    # Some APIs call their JSON text/html, so that the body has to agree.
+    return response.headers.get("Content-Type", "").startswith("text/html") and response.body.lstrip()[:1] == b"<"
 
 
 def _refuse_constant(name: str) -> NoReturn:

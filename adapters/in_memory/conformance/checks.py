@@ -51,10 +51,18 @@ async def as_many_requests_are_made_as_planned(subject: GatewayUnderTest) -> Non
         if not all(query.is_exact for query in found.queries):
             continue
         charges = [charge for query in found.queries for charge in query.charges]
-        require(
-            len(charges) == found.requests,
-            f"with {name} missing: {len(charges)} requests were planned, and {found.requests} were made",
-        )
+        for query, requests in zip(found.queries, found.requests_of, strict=True):
+            require(
+                len(query.charges) == requests,
+                f"with {name} missing: {len(query.charges)} requests were planned for {query.symbols} in {query.span}, "
+                f"and {requests} were made",
+            )
+        for one, spans in found.asked_again.items():
+            require(
+                not spans,
+                f"with {name} missing: {one.key} had to be asked for again where no query had spoken for it, in "
+                f"{spans}: a response that is not cut speaks for its whole query, up to both ends",
+            )
         tokens = sum(charge.tokens for charge in charges)
         require(
             tokens == found.permits.tokens_granted,

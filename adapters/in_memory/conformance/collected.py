@@ -22,12 +22,14 @@ Openings = NDArray[np.int64]
 
 @dataclass
 class Collected:
-    """What came of queries, in order."""
+    """What came of queries, in order; `requests_of` each, and what the first queries about it left to ask again."""
 
     subject: GatewayUnderTest
     missing: dict[Instrument, SpanSet] = field(default_factory=dict)
     answers: list[tuple[Query, Answer]] = field(default_factory=list)
     queries: list[Query] = field(default_factory=list)
+    requests_of: list[int] = field(default_factory=list)
+    asked_again: dict[Instrument, SpanSet] = field(default_factory=dict)
     permits: InMemoryRateLimiter = field(default_factory=InMemoryRateLimiter)
     requests: int = 0
 
@@ -62,6 +64,8 @@ async def collect(
             queries = subject.gateway.queries(_wanted(subject, left, expected), subject.now_ms)
             await _ask(found, queries, wire)
             before, left = left, {one: found.unanswered(one) for one in group}
+            for one in group:
+                found.asked_again.setdefault(one, left[one])
             if left == before:
                 break
     found.requests = subject.requests_seen() - seen
@@ -102,8 +106,10 @@ def _wanted(
 async def _ask(found: Collected, queries: list[Query], wire: Wire) -> None:
     for query in queries:
         found.queries.append(query)
+        seen = found.subject.requests_seen()
         async for answer in found.subject.gateway.answers(query, wire):
             found.answers.append((query, answer))
+        found.requests_of.append(found.subject.requests_seen() - seen)
 
 
 def wrong_answers(found: Collected, truth: Mapping[str, Candles]) -> Iterator[str]:
