@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from adapters.boot_clock import boot_seconds
 from adapters.in_memory.permits import InMemoryPermitRecord, PermitMemory
 from domain.errors import LimiterUnavailable, StorageUnavailable
 from domain.limits.ports import PermitRecord
@@ -45,7 +45,7 @@ def test_what_was_noted_is_known_at_once_and_to_the_next_record(make_record: Mak
     record.completed(completed)
     record.release("void")
     record.release("never heard of")
-    until = time.monotonic() + 60
+    until = boot_seconds() + 60
     record.cool_down(until)
     record.cool_down(until - 30)
     known = record.known()

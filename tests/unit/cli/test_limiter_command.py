@@ -98,7 +98,7 @@ def test_status_shows_windows_seal_pause_and_who_waits_with_what_share(run: Run,
     assert accounts.limiter is not None
     accounts.limiter.current = replace(LIMITER_STATUS, paused=True, cooldown_seconds=65.0, cooldown_reason="HTTP 429")
     lines = run("status", "binance").stdout.splitlines()
-    assert lines[0].startswith("binance/default: paused by an operator and sealed for 1 m 05 s, until 20")
+    assert lines[0].startswith("binance/default: paused by an operator and in cooldown for 1 m 05 s, until 20")
     assert lines[0].endswith("(HTTP 429)")
     assert "the permit record holds 12 permits" in lines[3]
     assert [line.split() for line in lines[4:]] == [

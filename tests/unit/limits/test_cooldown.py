@@ -39,7 +39,7 @@ class NotedMetrics:
     def granted(self, tokens: int, waited_seconds: float) -> None:
         return
 
-    def state(self, waiting: int, cooldown_seconds: float) -> None:
+    def state(self, waiting: int, cooldown_seconds: float, evidence_wait_seconds: float) -> None:
         self.cooldown_seconds.append(cooldown_seconds)
 
     def cooled_down(self) -> None:
@@ -60,8 +60,11 @@ class SealedBench(CoordinatorBench):
         )
         self.limiter = PermitClient(self.real_limiter, clock=asyncio.get_running_loop().time)  # type: ignore[assignment]
 
-    async def _limiter_status(self) -> LimiterStatus:
-        return await self.real_limiter.status()
+    async def attend(self) -> LimiterStatus:
+        return await self.real_limiter.attend(self.job_id, account("100/1s"))
+
+    async def leave(self) -> None:
+        await self.real_limiter.leave(self.job_id)
 
     def cooldowns(self) -> list[dict[str, Any]]:
         entries = self.store.history(self.job_id)
