@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters.boot_clock import boot_identity, boot_seconds
+from adapters.boot_clock import boot_seconds
 from adapters.permit_store import history as permit_history
 from adapters.permit_store.history import KEPT_SECONDS
 from adapters.permit_store.ownership_files import AccountOwnershipFiles
@@ -141,10 +141,6 @@ def test_what_is_not_known_of_a_run_with_longer_timeouts_is_waited_out_by_those(
     assert known.complete_since >= granted_at + 500.0
 
 
-def test_one_boot_has_one_identity() -> None:
-    assert boot_identity() == boot_identity() != ""
-
-
 def test_accounts_whose_names_run_together_have_a_record_each(tmp_path: Path) -> None:
     for broker, account in (("a", "b@c"), ("a@b", "c"), ("a", "b/c"), ("a", "b.c")):
         limits = AccountLimits(broker, account, LIMITS.limits, 10, 5)
@@ -224,6 +220,19 @@ def test_a_full_disk_takes_no_permit_and_a_disk_with_room_again_has_everything_e
     known = file_record(tmp_path).open()
     assert {each.permit_id for each in known.permits} == {"before", "after"}
     assert known.complete_since == float("-inf")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="the device that is always full is Linux's")
+def test_a_cooldown_whose_end_a_full_disk_does_not_take_is_there_after_a_restart(tmp_path: Path) -> None:
+    record = file_record(tmp_path)
+    record.open()
+    until = boot_seconds() + 500
+    record.cool_down(until)
+    with FullDisk(record), pytest.raises(StorageUnavailable, match="No space left"):
+        record.end_cooldown(boot_seconds())
+    record.granted([permit("after")])
+    record.close()
+    assert file_record(tmp_path).open().cooldown_until == until
 
 
 class FullDisk:

@@ -57,6 +57,21 @@ def test_what_was_noted_is_known_at_once_and_to_the_next_record(make_record: Mak
     assert again.cooldown_until == until
 
 
+def test_a_cooldown_that_an_operator_ended_does_not_come_back_and_a_later_one_counts(make_record: MakeRecord) -> None:
+    record = make_record()
+    record.open()
+    now = boot_seconds()
+    record.cool_down(now + 3600)
+    record.end_cooldown(now)
+    assert record.known().cooldown_until <= now
+    record.close()
+    again = make_record()
+    assert again.open().cooldown_until <= now
+    again.cool_down(now + 5)
+    again.close()
+    assert make_record().open().cooldown_until == now + 5
+
+
 def test_an_account_belongs_to_one_record_and_the_second_is_told_to_whom(make_record: MakeRecord) -> None:
     first, second = make_record("candles run 4711"), make_record("another run")
     first.open()

@@ -34,6 +34,7 @@ class NotedMetrics:
     def __init__(self) -> None:
         self.cooldowns = 0
         self.cooldown_seconds: list[float] = []
+        self.evidence_wait_seconds: list[float] = []
         self.windows: dict[str, tuple[int, int]] = {}
 
     def granted(self, tokens: int, waited_seconds: float) -> None:
@@ -41,6 +42,7 @@ class NotedMetrics:
 
     def state(self, waiting: int, cooldown_seconds: float, evidence_wait_seconds: float) -> None:
         self.cooldown_seconds.append(cooldown_seconds)
+        self.evidence_wait_seconds.append(evidence_wait_seconds)
 
     def cooled_down(self) -> None:
         self.cooldowns += 1
