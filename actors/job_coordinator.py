@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Protocol
 
 from actors.coordinating import commands
 from actors.coordinating.commands import CANCEL
 from actors.coordinating.job_counters import JobCounters
+from actors.coordinating.limiter_watch import Attendance, LimiterWatch
 from actors.coordinating.recorder import JobRecorder
 from actors.coordinating.worker_pool import WorkerHandle, WorkerPool
 from actors.run_control import RunControl
@@ -23,10 +24,8 @@ from domain.jobs.ports import JobStore, ProgressEvent
 from domain.jobs.progress import Progress
 from domain.jobs.request import CollectionRequest
 from domain.jobs.status import TOO_MANY_FAILURES, JobStatus
-from domain.limits.cooldown_watch import CooldownWatch
-from domain.limits.messages import LimiterStatus
+from domain.limits.cooldown_watch import Cooldown
 
-LIMITER_POLL_SECONDS = 1.0
 LOSSES_PER_BATCH = 3
 """A batch that took so many workers with it stops the job; so do as many that never came to claim one."""
 
@@ -55,13 +54,13 @@ class JobCoordinator:
         job_id: str,
         store: JobStore,
         worker_factory: Callable[[str], WorkerHandle],
-        limiter_status: Callable[[], Awaitable[LimiterStatus]],
+        limiter: Attendance,
         queries_per_symbol: Callable[[CollectionRequest], float],
         metrics: JobMetrics | None = None,
     ) -> None:
         self._job_id = job_id
         self._pool = WorkerPool(job_id, worker_factory, self._worker_lost, lambda why: self._spawn(self._end(why)))
-        self._read_limiter = limiter_status
+        self._limiter = LimiterWatch(limiter, self._cooled_down)
         self._queries_per_symbol = queries_per_symbol
         self._metrics = metrics
         self._recorder = JobRecorder(job_id, store)
@@ -72,8 +71,6 @@ class JobCoordinator:
         self._ended = asyncio.Event()
         self._end_error: EventStoreUnavailable | StaleEpoch | None = None
         self._changed = asyncio.Event()
-        self._limiter: LimiterStatus | None = None
-        self._cooldowns = CooldownWatch()
         self._begun: asyncio.Future[None] | None = None
         self._background: set[asyncio.Task[None]] = set()
 
@@ -208,7 +205,7 @@ class JobCoordinator:
             return
         for _ in range(min(self._request.workers, len(batches))):
             self._add_worker()
-        self._spawn(self._watch_limiter())
+        self._spawn(self._limiter.follow(self._ended))
         self._spawn(self._supervise())
 
     async def _record(self, command: Callable[[CollectionJob], object]) -> None:
@@ -274,15 +271,12 @@ class JobCoordinator:
                 self._record_batch(job, report)
         commands.conclude(job, self._ending, self._request.on_too_many_failures, self._ended_by)
 
-    async def _watch_limiter(self) -> None:
-        while not self._ended.is_set():
-            self._limiter = await self._read_limiter()
-            if cool_down := self._cooldowns.look(self._limiter):
-                self._spawn(self._record(partial(commands.note_cooldown, cool_down=cool_down)))
-            await asyncio.sleep(LIMITER_POLL_SECONDS)
+    def _cooled_down(self, cooldown: Cooldown) -> None:
+        self._spawn(self._record(partial(commands.note_cooldown, cool_down=cooldown)))
 
     def _snapshot(self) -> Progress:
-        return self._counters.snapshot(self._recorder.job, self._limiter, not self._ended.is_set(), timestamps.now())
+        status, is_attended = self._limiter.status, not self._ended.is_set()
+        return self._counters.snapshot(self._recorder.job, status, is_attended, timestamps.now())
 
     def _notify(self) -> None:
         self._counters.version += 1

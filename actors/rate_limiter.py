@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable, Sequence
 from uuid import uuid4
 
@@ -37,7 +36,8 @@ class RateLimiter:
         limits: AccountLimits,
         open_record: Callable[[AccountLimits], PermitRecord],
         metrics: LimiterMetrics | None = None,
-        clock: Callable[[], float] = time.monotonic,
+        *,
+        clock: Callable[[], float],
         log: PermitLog | None = None,
         is_paused: Callable[[], bool] = lambda: False,
     ) -> None:
@@ -60,6 +60,8 @@ class RateLimiter:
         became of earlier permits. Raises PermitImpossible, or LimiterUnavailable after a shutdown.
         """
         self._open()
+        if self._account.hear(request.job_id):
+            self._limits_changed()
         self._take_back(completions)
         self._account.check_possible(request)
         called_at = self._clock()
@@ -83,13 +85,32 @@ class RateLimiter:
         self._counters.cool_down(self._account.cooldowns)
         return self._account.cooldown_seconds
 
-    async def agree(self, limits: AccountLimits) -> AccountLimits:
-        """Take in what another run says of the account; returns what holds now: the stricter of both."""
+    async def end_cooldown(self) -> float:
+        """Grant again although the broker refused; returns how many seconds of the cooldown were left.
+
+        A wait for lost evidence goes on: nobody can end that.
+        """
         self._open()
-        if self._account.agree(limits):
-            for dispatcher in self._dispatchers.values():
-                dispatcher.limits_changed()
+        left_seconds = self._account.end_cooldown()
+        self._wake()
+        return left_seconds
+
+    async def attach(self, run: str, limits: AccountLimits) -> AccountLimits:
+        """Take in a run that uses the account, and its limits; returns what is in force: the strictest of all."""
+        self._open()
+        if self._account.attach(run, limits):
+            self._limits_changed()
         return self._account.limits
+
+    async def attend(self, run: str, limits: AccountLimits) -> LimiterStatus:
+        """Hear that a run is there, once a second: who is silent is gone, see `AttachedRuns`; returns how it stands."""
+        await self.attach(run, limits)
+        return await self.status()
+
+    async def leave(self, run: str) -> None:
+        """Let a run go, and its limits with it; idempotent."""
+        if self._account.is_open and self._account.leave(run):
+            self._limits_changed()
 
     async def pause(self, number: int | None = None) -> None:
         """Grant nothing until `resume`; requests keep their places."""
@@ -111,11 +132,12 @@ class RateLimiter:
         """The limiter at this moment; opens nothing."""
         account = self._account
         queues = [dispatcher.queue for dispatcher in self._dispatchers.values()]
-        self._counters.show(sum(map(len, queues)), account.cooldown_seconds, account.windows())
+        windows, evidence_wait_seconds = account.windows(), account.evidence_wait_seconds
+        self._counters.show(sum(map(len, queues)), account.cooldown_seconds, evidence_wait_seconds, windows)
         return LimiterStatus(
             broker=account.limits.broker,
             account=account.limits.account,
-            windows=account.windows(),
+            windows=windows,
             waiting=sum(map(len, queues)),
             paused=self._control.is_paused,
             cooldown_seconds=account.cooldown_seconds,
@@ -128,6 +150,8 @@ class RateLimiter:
             cooldowns=account.cooldowns,
             cooldown_length_seconds=account.cooldown_length_seconds,
             mean_wait_seconds=self._counters.mean_wait_seconds,
+            evidence_wait_seconds=evidence_wait_seconds,
+            evidence_wait_reason=account.evidence_wait_reason if evidence_wait_seconds else "",
         )
 
     def _open(self) -> None:
@@ -144,6 +168,10 @@ class RateLimiter:
             self._dispatchers[pool] = PermitDispatcher(pool, self._account, queue, self._control, self._counters)
         self._dispatchers[pool].start()
         return self._dispatchers[pool]
+
+    def _limits_changed(self) -> None:
+        for dispatcher in self._dispatchers.values():
+            dispatcher.limits_changed()
 
     def _wake(self) -> None:
         for dispatcher in self._dispatchers.values():
@@ -201,5 +229,5 @@ class RateLimiter:
             tuple(permit.permit_id for permit in permits),
             permits[0].tokens,
             permits[0].granted_at - called_at,
-            self._account.limits.permit_valid_seconds,
+            self._account.valid_seconds(permits[0]),
         )

@@ -15,6 +15,8 @@ from typing import Any
 from actors.settings.account_limits import account_limits
 from actors.settings.model import BrokerSettings, Settings
 from actors.settings.state_folder import state_folder
+from adapters.boot_clock import boot_identity
+from adapters.boot_clock import boot_seconds as boot_seconds
 from adapters.brokers.credentials import Credentials
 from adapters.brokers.http.transport import HttpTransport
 from adapters.brokers.registry import gateway_names as gateway_names
@@ -28,7 +30,7 @@ from adapters.permit_store.log import PermitLogFile
 from adapters.permit_store.log_reader import read_audit_history as read_history_of
 from adapters.permit_store.operator_pause import OperatorPauseFile
 from adapters.permit_store.ownership_files import AccountOwnershipFiles
-from adapters.permit_store.record import PermitRecordFile, boot_identity
+from adapters.permit_store.record import PermitRecordFile
 from adapters.reading.export import export as export
 from adapters.reading.parquet_mirror import MirrorReport as MirrorReport
 from adapters.reading.parquet_mirror import ParquetMirror
@@ -47,7 +49,7 @@ from domain.limits.ports import PermitLog, PermitRecord
 from domain.limits.rates import AccountLimits
 from domain.limits.usage import BrokerUsage
 
-__all__ = ["MirrorReport", "draw_audit", "export"]
+__all__ = ["MirrorReport", "boot_seconds", "draw_audit", "export"]
 
 
 def gateway_for(broker: BrokerSettings) -> Gateway:

@@ -13,6 +13,7 @@ from actors.cluster.session import RaySession
 from actors.collecting.permit_client import PermitClient
 from actors.rate_limiter import RateLimiter
 from actors.settings.state_folder import state_folder
+from adapters.boot_clock import boot_seconds
 from benchmarks.tables import Table
 from benchmarks.workbench import temporary_state
 from domain.limits.permit_bundles import BundleTerms
@@ -55,7 +56,7 @@ class BundlingClient:
         from actors.cluster.handles import RemoteRateLimiter
 
         calls = _CountedCalls(RemoteRateLimiter(self._limiter))
-        client = PermitClient(calls, bundles=self._bundles)
+        client = PermitClient(calls, clock=boot_seconds, bundles=self._bundles)
         until = time.monotonic() + seconds
         permits = await asyncio.gather(*(self._slot(client, until) for _ in range(SLOTS)))
         await client.close()

@@ -9,11 +9,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from actors.limiter.account import PermitAccount
+from adapters.boot_clock import boot_identity, boot_seconds
 from adapters.in_memory.permits import InMemoryPermitRecord, PermitMemory
 from adapters.permit_store.log import PermitLogFile
 from adapters.permit_store.log_reader import read_audit_history
 from adapters.permit_store.ownership_files import AccountOwnershipFiles
-from adapters.permit_store.record import PermitRecordFile, boot_identity
+from adapters.permit_store.record import PermitRecordFile
 from benchmarks.tables import Table
 from domain.limits.audit import audit
 from domain.limits.messages import Completion, Outcome, PermitRequest
@@ -71,7 +72,7 @@ def _account(folder: Path | None, with_log: bool) -> PermitAccount:
         else ForgetfulRecord(LIMITS, PermitMemory(), session="one")
     )
     log = PermitLogFile(folder, LIMITS.broker, LIMITS.account, boot_identity()) if folder and with_log else None
-    account = PermitAccount(LIMITS, record, time.monotonic, log)
+    account = PermitAccount(LIMITS, record, boot_seconds, log)
     account.open()
     return account
 

@@ -10,6 +10,7 @@ import click
 
 from actors.cli.support import App, SentenceGroup, json_option, load_settings, settings_option, write_json, write_table
 from actors.cli.text import limiter as limiter_text
+from actors.cli.text.progress import duration_text
 from actors.settings.model import Settings, find_settings_file
 from domain.errors import SettingsError
 
@@ -37,7 +38,7 @@ class Account:
 
 @click.group(cls=SentenceGroup)
 def limiter() -> None:
-    """Stop all traffic to BROKER at once, let it go on, look at it, or end its limiter.
+    """Stop all traffic to BROKER at once, let it go on, look at it, end a cooldown or its limiter.
 
     Works from any terminal of the machine where the limiter runs, for an embedded run as for a cluster.
     """
@@ -74,6 +75,24 @@ def resume(app: App, broker: str, account: str | None, settings_path: str | None
     click.echo(f"{chosen} goes on" if heard else f"no limiter of {chosen} runs: those to come are not paused")
 
 
+@limiter.command("end-cooldown")
+@account_arguments
+@click.pass_obj
+def end_cooldown(app: App, broker: str, account: str | None, settings_path: str | None) -> None:
+    """Send to BROKER again although it refused: where its word, or our guess, is longer than it means.
+
+    Nothing ends the wait after permits were forgotten, nor an operator's pause but `resume`.
+    """
+    chosen = _account(broker, account, settings_path)
+    with chosen.opened(app) as operator:
+        left_seconds = operator.end_cooldown()
+        if left_seconds is None:
+            raise SettingsError(f"no limiter of {chosen} runs: a cooldown can be ended while one does")
+        status = operator.status()
+    said = f"its cooldown has ended {duration_text(left_seconds)} early" if left_seconds else "it is in no cooldown"
+    click.echo(f"{chosen}: {said}" + (f"; it is {limiter_text.state_text(status)}" if status else ""))
+
+
 @limiter.command()
 @account_arguments
 @click.pass_obj
@@ -91,7 +110,7 @@ def shutdown(app: App, broker: str, account: str | None, settings_path: str | No
 @json_option
 @click.pass_obj
 def status(app: App, broker: str, account: str | None, settings_path: str | None, as_json: bool) -> None:
-    """Show what BROKER's limiter counts, who waits for it, and whether it is paused or cooling down."""
+    """Show what BROKER's limiter counts, who waits for it, and whether it is paused or waits."""
     chosen = _account(broker, account, settings_path)
     with chosen.opened(app) as operator:
         found, is_paused = operator.status(), operator.is_paused

@@ -11,7 +11,7 @@ from typing import Any
 import ray
 
 from actors import wiring
-from actors.cluster.handles import RemoteJobRepository, RemoteRateLimiter, RemoteWorker
+from actors.cluster.handles import RemoteAttendance, RemoteJobRepository, RemoteRateLimiter, RemoteWorker
 from actors.cluster.metrics import RayJobMetrics, RayLimiterMetrics
 from actors.cluster.session import NAMESPACE
 from actors.collecting.permit_client import PermitClient
@@ -50,6 +50,7 @@ class LimiterBuilder:
             "limits": self.limits,
             "open_record": partial(wiring.permit_record, self.folder, holder=self.holder, session=self.session),
             "metrics": RayLimiterMetrics(broker, account),
+            "clock": wiring.boot_seconds,
             "log": wiring.permit_log(self.folder, self.limits, self.audit_days),
             "is_paused": wiring.operator_pause(broker, account, self.folder).is_paused,
         }
@@ -76,7 +77,9 @@ class WorkerBuilder:
             "broker_gateway": wiring.gateway_for(broker),
             "transport": wiring.transport_for(broker),
             "candle_repo": wiring.candle_repository(self.settings.storage.root),
-            "rate_limiter": PermitClient(limiter, flush_seconds, bundles=BundleTerms.of(limits)),
+            "rate_limiter": PermitClient(
+                limiter, flush_seconds, clock=wiring.boot_seconds, bundles=BundleTerms.of(limits)
+            ),
             "event_emitter": coordinator,
             "name": self.name,
             "job_id": self.job_id,
@@ -96,7 +99,8 @@ class CoordinatorBuilder:
 
     def __call__(self) -> dict[str, Any]:
         me = ray.get_runtime_context().current_actor
-        gateway = wiring.gateway_for(self.settings.require_broker())
+        broker = self.settings.require_broker()
+        gateway = wiring.gateway_for(broker)
         worker_class = as_actor(CollectionWorker, num_cpus=0, max_restarts=0, max_concurrency=100, **self.options)
 
         def new_worker(name: str) -> RemoteWorker:
@@ -108,7 +112,7 @@ class CoordinatorBuilder:
             "job_id": self.job_id,
             "store": wiring.job_store(self.settings),
             "worker_factory": new_worker,
-            "limiter_status": RemoteRateLimiter(self.limiter).status,
+            "limiter": RemoteAttendance(self.limiter, self.job_id, wiring.limits_for(broker)),
             "queries_per_symbol": partial(queries_per_symbol, gateway, self.calendar),
             "metrics": RayJobMetrics(self.job_id),
         }

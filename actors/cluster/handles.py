@@ -40,9 +40,19 @@ class RemoteRateLimiter:
         cooldown_seconds: float = await _unless_gone(self._actor.cool_down.remote(retry_after_seconds, reason))
         return cooldown_seconds
 
-    async def status(self) -> LimiterStatus:
-        status: LimiterStatus = await _unless_gone(self._actor.status.remote())
+
+class RemoteAttendance:
+    """A run at its RateLimiter actor; implements `actors.coordinating.limiter_watch.Attendance`."""
+
+    def __init__(self, actor: ActorHandle[Any], run: str, limits: AccountLimits) -> None:
+        self._actor, self._run, self._limits = actor, run, limits
+
+    async def attend(self) -> LimiterStatus:
+        status: LimiterStatus = await _unless_gone(self._actor.attend.remote(self._run, self._limits))
         return status
+
+    async def leave(self) -> None:
+        await _unless_gone(self._actor.leave.remote(self._run))
 
 
 async def _unless_gone(call: Any) -> Any:
@@ -189,15 +199,15 @@ class LimiterHandle:
     def __init__(self, actor: ActorHandle[Any]) -> None:
         self._actor = actor
 
-    def take_account(self, limits: AccountLimits, switch: OperatorPause, address: str) -> AccountLimits:
-        """Tell the limiter what this run knows of the account, and operators where it is; heed the switch.
+    def take_account(self, run: str, limits: AccountLimits, switch: OperatorPause, address: str) -> AccountLimits:
+        """Attach a run to the limiter with its limits, and tell operators where that is; heed the switch.
 
-        Returns what holds: the stricter of all. Raises LimiterUnavailable when another run holds the account.
+        Returns what is in force: the strictest of all. Raises LimiterUnavailable when another run holds the account.
         """
-        agreed: AccountLimits = self._ask(self._actor.agree, limits)
+        in_force: AccountLimits = self._ask(self._actor.attach, run, limits)
         switch.announce(address)
         sync_pause_state(switch, self)
-        return agreed
+        return in_force
 
     def pause(self) -> None:
         """Grant nothing until `resume`."""
@@ -206,6 +216,11 @@ class LimiterHandle:
     def resume(self) -> None:
         """Grant again."""
         self._ask(self._actor.resume)
+
+    def end_cooldown(self) -> float:
+        """Grant again although the broker refused; how many seconds of the cooldown were left."""
+        left_seconds: float = self._ask(self._actor.end_cooldown)
+        return left_seconds
 
     def status(self) -> LimiterStatus:
         """The limiter at this moment."""

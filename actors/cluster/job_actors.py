@@ -32,10 +32,10 @@ class JobActors:
         coordinator_class = as_actor(
             JobCoordinator, num_cpus=0, max_restarts=-1, max_task_retries=-1, max_concurrency=1000, **options
         )
-        builder = CoordinatorBuilder(self.settings, job_id, self._limiter(options), options, calendar)
+        builder = CoordinatorBuilder(self.settings, job_id, self._limiter(job_id, options), options, calendar)
         return coordinator_class.options(name=coordinator_name(job_id), namespace=NAMESPACE).remote(builder)
 
-    def _limiter(self, options: dict[str, Any]) -> Any:
+    def _limiter(self, job_id: str, options: dict[str, Any]) -> Any:
         broker = self.settings.require_broker()
         limits = wiring.limits_for(broker)
         holder = f"process {os.getpid()} on {socket.gethostname()}"
@@ -49,6 +49,6 @@ class JobActors:
             get_if_exists=True,
         ).remote(LimiterBuilder(limits, state_folder(), holder, uuid4().hex, broker.audit_days))
         switch = wiring.operator_pause(limits.broker, limits.account)
-        agreed = LimiterHandle(limiter).take_account(limits, switch, cluster_address())
-        check_fits(agreed.limits, wiring.gateway_for(broker))
+        in_force = LimiterHandle(limiter).take_account(job_id, limits, switch, cluster_address())
+        check_fits(in_force.limits, wiring.gateway_for(broker))
         return limiter

@@ -15,6 +15,8 @@ class RayLimiterMetrics:
         self._waited = Counter("candles_token_wait_seconds", "Seconds waited for tokens, added up", keys)
         self._queue = Gauge("candles_token_queue_length", "Requests waiting for a token", keys)
         self._cooldown = Gauge("candles_cooldown_seconds", "For how long the broker wants no request", keys)
+        lost = "For how long nothing is granted because permits may have been forgotten"
+        self._evidence_wait = Gauge("candles_evidence_wait_seconds", lost, keys)
         self._cooldowns = Counter("candles_cooldowns", "Times the broker refused the account", keys)
         of_window = (*keys, "limit")
         self._counted = Gauge("candles_tokens_counted", "Tokens that a window counts", of_window)
@@ -26,10 +28,11 @@ class RayLimiterMetrics:
         if waited_seconds > 0:
             self._waited.inc(waited_seconds, self._tags)
 
-    def state(self, waiting: int, cooldown_seconds: float) -> None:
+    def state(self, waiting: int, cooldown_seconds: float, evidence_wait_seconds: float) -> None:
         """How it stands."""
         self._queue.set(waiting, self._tags)
         self._cooldown.set(cooldown_seconds, self._tags)
+        self._evidence_wait.set(evidence_wait_seconds, self._tags)
 
     def cooled_down(self) -> None:
         """The broker refused the account."""

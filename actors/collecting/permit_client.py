@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import replace
@@ -84,7 +83,8 @@ class PermitClient:
     """Takes permits from a limiter and gives them back; implements `domain.limits.ports.IRateLimiter`.
 
     What became of a permit rides on the next acquire, or goes alone when none follows within
-    `flush_seconds` (half the shortest window is a good choice). Where `leases` allows more than one
+    `flush_seconds` (half the shortest window is a good choice). `clock` has to go on while the machine sleeps: by it
+    a permit that was slept over is too old to use. Where `leases` allows more than one
     permit a call, those who wait here are asked for together, see `PermitLine`.
     """
 
@@ -92,7 +92,8 @@ class PermitClient:
         self,
         calls: LimiterCalls,
         flush_seconds: float = 0.5,
-        clock: Callable[[], float] = time.monotonic,
+        *,
+        clock: Callable[[], float],
         bundles: BundleTerms | None = None,
     ) -> None:
         self._calls = calls

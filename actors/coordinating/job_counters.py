@@ -192,5 +192,7 @@ def _with_limiter(progress: Progress, limiter: LimiterStatus) -> Progress:
         limits=tuple(window.limit for window in limiter.windows),
         cooldown_seconds=limiter.cooldown_seconds,
         cooldown_reason=limiter.cooldown_reason if limiter.cooldown_seconds else "",
+        evidence_wait_seconds=limiter.evidence_wait_seconds,
+        evidence_wait_reason=limiter.evidence_wait_reason,
         is_account_paused=limiter.paused,
     )

@@ -6,7 +6,9 @@ from collections.abc import Callable
 
 from actors.limiter.journal import PermitJournal
 from domain.errors import LimiterUnavailable
+from domain.limits.attached_runs import AttachedRuns
 from domain.limits.cooldown import CooldownStreak
+from domain.limits.grant_terms import GrantTerms
 from domain.limits.ledger import GrantedPermit, PermitLedger
 from domain.limits.messages import Completion, Outcome, PermitRequest, WindowStatus
 from domain.limits.permit_bundles import MOST_PERMITS, permit_ids
@@ -25,10 +27,13 @@ class PermitAccount:
         self.ledger = PermitLedger(limits.limits)
         self.note = ""
         self.cooldown_reason = ""
+        self.evidence_wait_reason = ""
         self.cooldowns = 0
         self._refused_at = self._refused_until = float("-inf")
         self._journal = PermitJournal(record, log, clock)
         self._clock = clock
+        self._runs = AttachedRuns(limits, clock())
+        self._terms = GrantTerms()
         self.turns = PoolTurns(lambda: self.ledger, clock)
         self._streak = _streak_of(limits)
         self._is_open = False
@@ -40,8 +45,13 @@ class PermitAccount:
 
     @property
     def cooldown_seconds(self) -> float:
-        """For how long nothing is granted."""
+        """For how long nothing is granted because the broker refused."""
         return max(0.0, self.ledger.cooldown_until - self._clock())
+
+    @property
+    def evidence_wait_seconds(self) -> float:
+        """For how long nothing is granted because permits may have been forgotten."""
+        return max(0.0, self.ledger.evidence_from - self._clock())
 
     @property
     def cooldown_length_seconds(self) -> float:
@@ -53,6 +63,9 @@ class PermitAccount:
         if not self._is_open:
             known = self._journal.open()
             self.note = known.note
+            if known.agreed:
+                self.limits = known.agreed
+            self._runs = AttachedRuns(self.limits, self._clock())
             self._rebuild(known)
             self._is_open = True
 
@@ -61,14 +74,20 @@ class PermitAccount:
         self._is_open = False
         self._journal.close()
 
-    def agree(self, limits: AccountLimits) -> bool:
-        """Hold to the stricter of both from now on; False if that changes nothing."""
-        stricter = self.limits.stricter(limits)
-        if stricter == self.limits:
-            return False
-        self._journal.agree(stricter)
-        self._rebuild(self._journal.known())
-        return True
+    def attach(self, run: str, limits: AccountLimits) -> bool:
+        """A run is there, and needs the account to hold to these limits; whether that changes what is in force."""
+        self._runs.attach(run, limits, self._clock())
+        return self._limits_changed()
+
+    def hear(self, run: str) -> bool:
+        """A run shows that it is still there; whether that changes what is in force."""
+        self._runs.hear(run, self._clock())
+        return self._limits_changed()
+
+    def leave(self, run: str) -> bool:
+        """A run has ended: its limits bind no more; whether that changes what is in force."""
+        self._runs.leave(run)
+        return self._limits_changed()
 
     def cool_down(self, retry_after_seconds: float | None, reason: str) -> None:
         """Grant nothing until the broker takes requests again; see `CooldownStreak`."""
@@ -81,6 +100,16 @@ class PermitAccount:
         self.ledger.cool_down(until)
         self.cooldown_reason = reason
         self._journal.cool_down(until)
+
+    def end_cooldown(self) -> float:
+        """Grant again although the broker refused; how many seconds of the cooldown were left."""
+        left_seconds = self.cooldown_seconds
+        if left_seconds > 0:
+            now = self._clock()
+            self._journal.end_cooldown(now)
+            self.ledger.end_cooldown()
+            self._refused_until = min(self._refused_until, now)
+        return left_seconds
 
     def check_possible(self, request: PermitRequest) -> None:
         """Raise PermitImpossible when some window is smaller than one permit of the request."""
@@ -120,14 +149,21 @@ class PermitAccount:
 
         What the broker said of its own counts is used first: it can only delay what is granted.
         """
+        granted = self.ledger.outstanding(completion.permit_id)
+        if granted is None:
+            return None
         now = self._clock()
         ended_at = now - completion.seconds_ago
         for usage in completion.usage:
             self.ledger.see(completion.permit_id, usage, ended_at, now)
-        permit = self.ledger.complete(completion.permit_id, self._completed_at(completion, ended_at), now)
+        permit = self.ledger.complete(completion.permit_id, self._completed_at(granted, completion, ended_at), now)
         if permit is not None:
             self._journal.completed(permit, completion.outcome)
         return permit
+
+    def valid_seconds(self, permit: GrantedPermit) -> float:
+        """How long after its grant a permit may be used."""
+        return (self._terms.of(permit.granted_at) or self.limits).permit_valid_seconds
 
     def windows(self) -> tuple[WindowStatus, ...]:
         """Every window and what it counts."""
@@ -136,8 +172,11 @@ class PermitAccount:
         counts = zip(ledger.limits, ledger.counted(now), ledger.proven_others(now), ledger.others(now), strict=True)
         return tuple(WindowStatus(str(limit), limit.amount, *of_window) for limit, *of_window in counts)
 
-    def _completed_at(self, completion: Completion, ended_at: float) -> float:
-        limits = self.limits
+    def _completed_at(self, granted: GrantedPermit, completion: Completion, ended_at: float) -> float:
+        limits = self._terms.of(granted.granted_at)
+        if limits is None:
+            # Granted by an earlier limiter, under limits that are not known: no sooner than is sure.
+            return granted.completed_at if completion.outcome is Outcome.ABANDONED else ended_at
         sent_at = ended_at - (completion.call_seconds or 0.0)
         completed_at = ended_at
         if completion.outcome is Outcome.ABANDONED:
@@ -147,22 +186,36 @@ class PermitAccount:
             return completed_at
         return min(completed_at, sent_at + limits.uplink_seconds)
 
+    def _limits_changed(self) -> bool:
+        in_force = self._runs.in_force()
+        if in_force == self.limits:
+            return False
+        self._journal.agree(in_force)
+        self.limits = in_force
+        self._rebuild(self._journal.known())
+        return True
+
     def _rebuild(self, known: RecordedPermits) -> None:
-        if known.agreed:
-            self.limits = self.limits.stricter(known.agreed)
+        """Count everything that is known anew, under the limits that are in force now."""
+        now = self._clock()
+        self._terms.change(self.limits, now)
         self._streak = _streak_of(self.limits)
         # Waiting requests are judged again: what they ask for may have become impossible.
         self.turns = PoolTurns(lambda: self.ledger, self._clock)
         predecessor, self.ledger = self.ledger, PermitLedger(self.limits.limits)
-        counted_since = self._clock() - self.ledger.longest_window_seconds
+        counted_since = now - self.ledger.longest_window_seconds
         still_counted = (permit for permit in known.permits if permit.completed_at > counted_since)
-        self.ledger.restore(still_counted, known.cooldown_until)
+        self.ledger.restore(still_counted, known.cooldown_until, known.complete_since)
         self.ledger.inherit_others(predecessor)
         self._journal.note_limits(self.limits.limits)
-        knows_all_from = known.complete_since + self.ledger.longest_window_seconds
-        if knows_all_from > max(self._clock(), self.ledger.cooldown_until):
-            self.cooldown_reason = known.note
-        self.ledger.cool_down(knows_all_from)
+        if self.evidence_wait_seconds > 0:
+            self.evidence_wait_reason = self.evidence_wait_reason or _what_is_lost(known, now)
+
+
+def _what_is_lost(known: RecordedPermits, now: float) -> str:
+    if known.complete_since > now:
+        return known.note
+    return "the permit record does not reach back over the whole of the longest window"
 
 
 def _streak_of(limits: AccountLimits) -> CooldownStreak:

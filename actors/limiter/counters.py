@@ -14,8 +14,8 @@ class LimiterMetrics(Protocol):
     def granted(self, tokens: int, waited_seconds: float) -> None:
         """A permit was granted to somebody who had waited that long."""
 
-    def state(self, waiting: int, cooldown_seconds: float) -> None:
-        """How many wait now, and how long the cooldown still lasts."""
+    def state(self, waiting: int, cooldown_seconds: float, evidence_wait_seconds: float) -> None:
+        """How many wait now, and for how long nothing is granted: the broker refused, or evidence is lost."""
 
     def cooled_down(self) -> None:
         """The broker refused the account."""
@@ -59,10 +59,16 @@ class LimiterCounters:
         self._calls_ended += 1
         self._calls_seconds += seconds
 
-    def show(self, waiting: int, cooldown_seconds: float, windows: Sequence[WindowStatus] = ()) -> None:
+    def show(
+        self,
+        waiting: int,
+        cooldown_seconds: float,
+        evidence_wait_seconds: float,
+        windows: Sequence[WindowStatus] = (),
+    ) -> None:
         """Pass on how things stand."""
         if self._metrics:
-            self._metrics.state(waiting, cooldown_seconds)
+            self._metrics.state(waiting, cooldown_seconds, evidence_wait_seconds)
             for window in windows:
                 self._metrics.window(window.limit, window.counted, window.others)
 

@@ -120,4 +120,4 @@ class PermitDispatcher:
         self._shaper.use(waiting.request.tokens, permits)
         self.queue.serve(waiting, granted)
         self._counters.grant(waiting.request.tokens * permits, granted[0].granted_at - waiting.asked_at)
-        self._counters.show(len(self.queue), self._account.cooldown_seconds)
+        self._counters.show(len(self.queue), self._account.cooldown_seconds, self._account.evidence_wait_seconds)

@@ -40,7 +40,7 @@ class PermitJournal:
             self._log.note_limits(limits, self._clock())
 
     def agree(self, limits: AccountLimits) -> None:
-        """What the runs of this session have agreed on."""
+        """What is in force in this session from now on."""
         with _noting():
             self._record.agree(limits)
 
@@ -75,6 +75,11 @@ class PermitJournal:
         """Nothing may be granted before that moment."""
         with _noting():
             self._record.cool_down(until)
+
+    def end_cooldown(self, now: float) -> None:
+        """An operator ended the cooldown."""
+        with _noting():
+            self._record.end_cooldown(now)
 
     def close(self) -> None:
         """Let go of the account; idempotent."""

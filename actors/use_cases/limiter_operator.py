@@ -53,6 +53,14 @@ class LimiterOperator:
             limiter.resume()
         return limiter is not None
 
+    def end_cooldown(self) -> float | None:
+        """Send again although the broker refused; how many seconds were left of the cooldown, None if no limiter runs.
+
+        A wait for lost evidence goes on.
+        """
+        limiter = self._find_limiter()
+        return limiter.end_cooldown() if limiter else None
+
     def shutdown(self) -> bool:
         """End the limiter; False when none runs. Its jobs pause, for `limiter_unavailable`."""
         limiter = self._find_limiter()

@@ -108,6 +108,11 @@ class InMemoryPermitRecord:
         self._check_writable()
         self.memory.cooldown_until = max(self.memory.cooldown_until, until)
 
+    def end_cooldown(self, now: float) -> None:
+        """Remember that it was ended."""
+        self._check_writable()
+        self.memory.cooldown_until = min(self.memory.cooldown_until, now)
+
     def agree(self, limits: AccountLimits) -> None:
         """Remember the limits for this session."""
         self._check_writable()

@@ -19,7 +19,7 @@ _STORED_AS = {"granted": "<i8", "lasted": "<i8", "tokens": "<i8", "job": "<i4", 
 
 @dataclass(slots=True)
 class AuditColumns:
-    """Permits in the order in which they completed; times are microseconds of one boot's monotonic clock.
+    """Permits in the order in which they completed; times are microseconds of the clock of one boot.
 
     Adding `offset_us` makes them microseconds since 1970: one figure for all of a boot, so that setting the wall
     clock moves no permit against another. `eras` are limits, each with the time from which they held;

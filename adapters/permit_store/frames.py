@@ -49,7 +49,7 @@ def permit_entries(permit: GrantedPermit) -> Iterator[list[Any]]:
 
 
 def agreement_entry(session: str, limits: AccountLimits) -> list[Any]:
-    """What a session's runs agreed on."""
+    """What is in force in a session."""
     windows = [[limit.amount, limit.window_seconds, str(limit.counts), limit.pool] for limit in limits.limits]
     seconds = [limits.timeout_seconds, limits.abandoned_seconds, limits.permit_valid_seconds, limits.uplink_seconds]
     return ["agreed", session, windows, *seconds]

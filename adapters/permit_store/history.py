@@ -27,7 +27,7 @@ class PermitHistory:
         self._agreed: AccountLimits | None = None
         self._outstanding: dict[str, GrantedPermit] = {}
         self._completed: deque[GrantedPermit] = deque()
-        self._cooldown_until = float("-inf")
+        self.cooldown_until = float("-inf")
 
     def __len__(self) -> int:
         return len(self._completed) + len(self._outstanding)
@@ -35,7 +35,7 @@ class PermitHistory:
     def recorded(self) -> RecordedPermits:
         """The same as a value of the port."""
         permits = (*self._completed, *self._outstanding.values())
-        return RecordedPermits(permits, self._cooldown_until, self.complete_since, self._agreed, self.note)
+        return RecordedPermits(permits, self.cooldown_until, self.complete_since, self._agreed, self.note)
 
     def grant(self, permit: GrantedPermit) -> None:
         """Add a permit."""
@@ -52,10 +52,14 @@ class PermitHistory:
 
     def cool_down(self, until: float) -> None:
         """Remember the latest cooldown."""
-        self._cooldown_until = max(self._cooldown_until, until)
+        self.cooldown_until = max(self.cooldown_until, until)
+
+    def end_cooldown(self, at: float) -> None:
+        """The cooldown was ended then; one that follows counts."""
+        self.cooldown_until = min(self.cooldown_until, at)
 
     def agree(self, limits: AccountLimits) -> None:
-        """These limits hold for the rest of the session."""
+        """These limits are in force in the session from now on."""
         self._agreed = limits
 
     def replay(self, entry: list[Any]) -> None:
@@ -72,6 +76,8 @@ class PermitHistory:
                 self.release(permit_id)
             case ["seal", until]:
                 self.cool_down(until)
+            case ["cooldown_ended", at]:
+                self.end_cooldown(at)
             case ["agreed", session, *agreement] if session == self._session:
                 self.agree(agreed_limits(self._limits.broker, self._limits.account, *agreement))
 
@@ -79,8 +85,8 @@ class PermitHistory:
         """The fewest entries from which `replay` makes the same history."""
         for permit in (*self._completed, *self._outstanding.values()):
             yield from permit_entries(permit)
-        if self._cooldown_until > now:
-            yield ["seal", self._cooldown_until]
+        if self.cooldown_until > now:
+            yield ["seal", self.cooldown_until]
         if self._agreed:
             yield agreement_entry(self._session, self._agreed)
 

@@ -1,18 +1,18 @@
 """PermitRecordFile: one account's permits in a user-level file that outlives every process.
 
-Moments are readings of the monotonic clock, which all processes of a machine share and nobody can
-set; the boot's identity tells whether they still mean anything. An entry is written (not fsynced) before
+Moments are readings of the clock that began with the machine, see `adapters.boot_clock`; the boot's identity tells
+whether they still mean anything. An entry is written (not fsynced) before
 its permit is handed out: it survives any kill of this process, and a power cut ends the boot.
 """
 
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from adapters.boot_clock import boot_identity, boot_seconds, monotonic_identity
 from adapters.files.atomic import make_folder, replacing, storage_errors
 from adapters.permit_store.frames import agreement_entry, frame, grant_entry, read_frames
 from adapters.permit_store.history import PermitHistory
@@ -32,7 +32,7 @@ class PermitRecordFile:
     """The permit record of one broker account in `folder`; implements `domain.limits.ports.PermitRecord`.
 
     `session` tells a limiter that was restarted from one that is new: only the former keeps to limits
-    agreed before. `holder` is what a second run is told about who has the account.
+    in force before. `holder` is what a second run is told about who has the account.
     """
 
     def __init__(
@@ -61,8 +61,8 @@ class PermitRecordFile:
             self._take_account()
             self._history = PermitHistory(self._limits, self._session)
             with storage_errors(self._path):
-                self._load(time.monotonic())
-            self._rewrite(time.monotonic())
+                self._load(boot_seconds())
+            self._rewrite(boot_seconds())
         except StorageUnavailable as error:
             self.close()
             raise LimiterUnavailable(f"no permit is granted without its record: {error}") from error
@@ -94,12 +94,22 @@ class PermitRecordFile:
             self._write(["void", permit_id])
 
     def cool_down(self, until: float) -> None:
-        """Note that nothing may be granted before that moment."""
+        """Note that the broker wants nothing before that moment."""
         self._history.cool_down(until)
         self._write(["seal", until])
 
+    def end_cooldown(self, now: float) -> None:
+        """Note that an operator ended the cooldown, or let it hold on."""
+        until = self._history.cooldown_until
+        self._history.end_cooldown(now)
+        try:
+            self._write(["cooldown_ended", now])
+        except StorageUnavailable:
+            self._history.cool_down(until)
+            raise
+
     def agree(self, limits: AccountLimits) -> None:
-        """Note the limits that hold for the rest of this session."""
+        """Note the limits that are in force in this session from now on."""
         self._history.agree(limits)
         self._write(agreement_entry(self._session, limits))
 
@@ -136,6 +146,8 @@ class PermitRecordFile:
         if boot != self._boot:
             # Its clock means nothing on ours, and it may be another machine's that stopped a moment ago.
             what = "the permit record is from before the machine started, or of another machine"
+            if boot == monotonic_identity():
+                what = "the permit record is of an earlier version, whose clock stood still while the machine slept"
             self._distrust(now, what, self._longest_flight_seconds(entries))
             return
         self._history.complete_since = complete_since
@@ -182,7 +194,7 @@ class PermitRecordFile:
             raise StorageUnavailable(str(self._path), "the account was let go")
         try:
             if self._frames_left <= 0:
-                self._rewrite(time.monotonic())
+                self._rewrite(boot_seconds())
             else:
                 with storage_errors(self._path):
                     self._append(frame(entry))
@@ -194,12 +206,3 @@ class PermitRecordFile:
         if os.write(self._file, data) != len(data):
             raise OSError(f"only a part of {len(data)} bytes could be written")
         self._frames_left -= 1
-
-
-def boot_identity() -> str:
-    """What tells one boot of this machine from the next, and with it one monotonic clock from another."""
-    linux = Path("/proc/sys/kernel/random/boot_id")
-    if linux.exists():
-        return linux.read_text().strip()
-    # Elsewhere: when the clock was zero, to ten minutes. Setting the clock, or sleep, looks like a new boot.
-    return f"boot-{round((time.time() - time.monotonic()) / 600)}"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from actors.collecting.permit_client import PermitClient
 from actors.rate_limiter import RateLimiter
+from adapters.boot_clock import boot_seconds
 from adapters.brokers.binance.gateway import BinanceGateway
 from adapters.brokers.binance.usage import used_weights
 from adapters.brokers.http.transport import HttpTransport
@@ -130,7 +131,7 @@ async def _permits(errand: Errand) -> AsyncIterator[PermitSource]:
             yield BarePermits(take)
         return
     limiter = None if errand.actor else RateLimiter(**errand.builder())
-    client = PermitClient(limiter or _remote(errand.actor), FLUSH_SECONDS)
+    client = PermitClient(limiter or _remote(errand.actor), FLUSH_SECONDS, clock=boot_seconds)
     yield client
     await client.close()
     if limiter:

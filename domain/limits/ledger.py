@@ -13,7 +13,7 @@ from domain.limits.windows import Marks, PermitWindow
 
 @dataclass(frozen=True, slots=True)
 class GrantedPermit:
-    """A permit as the ledger keeps it; moments are seconds on one monotonic clock.
+    """A permit as the ledger keeps it; moments are seconds on one clock, which nobody sets.
 
     `completed_at` is when its request was known to be complete, or, while that is not known, the latest moment
     at which the request could still arrive.
@@ -37,7 +37,8 @@ class PermitLedger:
     A permit counts against every window of its pool from its grant until one window length after its request
     is known to be complete. A new one is granted only if, in each window, counted + asked <= limit.
 
-    Claim: for every limit, with window length W, no closed interval [t, t + W] sees arrivals worth more.
+    Claim: for every limit, with window length W, no closed interval [t, t + W] sees arrivals worth more, if the
+    limit was in force when the last of them was granted.
 
     Proof. Every request arrives between its grant g and its completion e, so g <= arrival <= e. Take the
     requests that the limit is for and that arrive in [t, t + W], and of these the one granted last, at g*.
@@ -47,8 +48,15 @@ class PermitLedger:
     The proof uses one limit and nothing of the others, so it holds for each of several at once. QED
 
     The order of grants is the order of the calls of `grant`, whatever moments come with them: `now` never goes
-    back. A successor knows every permit of its predecessor that could count (`restore`), or is cooling down until
-    none can; limits that get stricter midway hold from the next grant, since every permit is counted again.
+    back. A successor counts every permit of its predecessor (`restore`), whatever limits that one kept, and grants
+    nothing until those that it may not know of have left its longest window. So limits may change midway, and get
+    stricter or looser: the proof asks only that all of them counted, under the limits of g*, when the last was
+    granted. What was granted under the earlier limits, to a run that has left or to one that stays, counts on; it
+    is complete no sooner than the flight says that its own grant was made with.
+
+    Two waits hold up every grant. The one for lost evidence is the successor's above: the proof needs it, so it
+    ends by itself and by nothing else. The cooldown, after the broker's refusal, only ever delays: the proof does
+    not need it, and it may be ended at any moment (`end_cooldown`).
 
     What this rests on: `completed_at` is never too early.
     - An answered request is complete when its headers are in: it had arrived.
@@ -77,6 +85,7 @@ class PermitLedger:
         self._marks: dict[str, list[Marks]] = {}
         self._bounds: list[tuple[float, str]] = []
         self._cooldown_until = float("-inf")
+        self._evidence_from = float("-inf")
         self._now = float("-inf")
 
     @property
@@ -96,8 +105,8 @@ class PermitLedger:
         Granted permits are taken to last until their bounds: when a request completes sooner, ask again.
         """
         self._advance(now)
-        free_at = max([self._cooldown_until, *(window.free_at(tokens, pool, permits) for window in self._windows)])
-        return max(0.0, free_at - self._now)
+        free_at = max(window.free_at(tokens, pool, permits) for window in self._windows)
+        return max(0.0, max(free_at, self._cooldown_until, self._evidence_from) - self._now)
 
     def is_contended(self, tokens: int, now: float, pool: str, permits: int, other_pool: str) -> bool:
         """Whether such permits wait only for windows in which requests of the other pool count, too."""
@@ -127,11 +136,21 @@ class PermitLedger:
             self._count(permit)
         return permits
 
-    def restore(self, permits: Iterable[GrantedPermit], cooldown_until: float) -> None:
-        """Count permits that an earlier ledger granted, whether or not they fit the limits."""
+    def restore(
+        self,
+        permits: Iterable[GrantedPermit],
+        cooldown_until: float = float("-inf"),
+        complete_since: float = float("-inf"),
+    ) -> None:
+        """Count permits that an earlier ledger granted, whether or not they fit the limits.
+
+        They are all that were complete, or could arrive, after `complete_since`: nothing is granted until any others
+        have left every window.
+        """
         for permit in permits:
             self._count(permit)
         self.cool_down(cooldown_until)
+        self._evidence_from = max(self._evidence_from, complete_since + self.longest_window_seconds)
 
     def complete(self, permit_id: str, completed_at: float, now: float) -> GrantedPermit | None:
         """Note that the permit's request was complete at `completed_at`; None if that is known, or the permit is not.
@@ -175,9 +194,19 @@ class PermitLedger:
         """Grant nothing before that moment; an earlier one than already set changes nothing."""
         self._cooldown_until = max(self._cooldown_until, until)
 
+    def end_cooldown(self) -> None:
+        """Grant again although the broker refused; the wait for lost evidence stays what it is."""
+        self._cooldown_until = float("-inf")
+
     @property
     def cooldown_until(self) -> float:
+        """When the broker's refusal is over."""
         return self._cooldown_until
+
+    @property
+    def evidence_from(self) -> float:
+        """From when on every permit that counts is known: nothing is granted before."""
+        return self._evidence_from
 
     def outstanding(self, permit_id: str) -> GrantedPermit | None:
         """The permit, while its request is not known to be complete."""

@@ -109,7 +109,11 @@ class JobWaiting:
 
 @dataclass(frozen=True, slots=True)
 class LimiterStatus:
-    """A rate limiter at one moment. `note` says in a sentence what its record held at the start."""
+    """A rate limiter at one moment. `note` says in a sentence what its record held at the start.
+
+    Two waits: `cooldown_seconds`, because the broker refused, which an operator may end, and
+    `evidence_wait_seconds`, because permits may have been forgotten, which nobody may.
+    """
 
     broker: str
     account: str
@@ -129,3 +133,6 @@ class LimiterStatus:
     """How long the latest of these cooldowns is, from its beginning to its end."""
     mean_wait_seconds: float = 0.0
     """How long a call waited for its permits, from when it first asked."""
+    evidence_wait_seconds: float = 0.0
+    evidence_wait_reason: str = ""
+    """What may have been forgotten, and why; empty when nothing is waited for."""

@@ -36,6 +36,9 @@ class RunningLimiter(Protocol):
 
     def resume(self) -> None: ...
 
+    def end_cooldown(self) -> float:
+        """Send again although the broker refused; how many seconds of the cooldown were left, 0 if there was none."""
+
     def shutdown(self) -> None:
         """Refuse everybody, let go of the account and end the limiter, so that a later run begins another."""
 

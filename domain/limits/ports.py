@@ -70,8 +70,8 @@ class IRateLimiter(PermitSource, Protocol):
 class RecordedPermits:
     """What a permit record knows: every permit that was complete, or could arrive, after `complete_since`.
 
-    Moments are seconds on this machine's monotonic clock. `agreed` is what the runs of this session
-    agreed on, None when there was nothing to agree.
+    Moments are seconds since this machine started. `agreed` are the limits that were in force last in this
+    session, None when they never changed. The broker is left alone until `cooldown_until`.
     """
 
     permits: tuple[GrantedPermit, ...]
@@ -123,10 +123,13 @@ class PermitRecord(Protocol):
         """Note that a permit was never used."""
 
     def cool_down(self, until: float) -> None:
-        """Note that nothing may be granted before that moment."""
+        """Note that the broker wants nothing before that moment."""
+
+    def end_cooldown(self, now: float) -> None:
+        """Note that an operator ended the cooldown; a later one counts. It holds on where that cannot be noted."""
 
     def agree(self, limits: AccountLimits) -> None:
-        """Note the limits that hold from now on in this session."""
+        """Note the limits that are in force from now on in this session."""
 
     def close(self) -> None:
         """Let go of the account."""
@@ -135,8 +138,8 @@ class PermitRecord(Protocol):
 class PermitLog(Protocol):
     """Every permit for good, from which `domain.limits.audit` proves a run; the permit record knows who may write.
 
-    No method raises for what cannot be written: collecting does not depend on it. Moments are readings of
-    the monotonic clock.
+    No method raises for what cannot be written: collecting does not depend on it. Moments are seconds since
+    this machine started.
     """
 
     def open(self, known: RecordedPermits, now: float) -> None:

@@ -80,8 +80,10 @@ def test_a_limiter_whose_record_is_torn_waits_it_out_and_says_so_to_whoever_watc
         with (state_folder() / f"binance@{bench.account}.permits").open("ab") as record:
             record.write(b"\x00\x00")
         kill_all([actor_process(f"limiter:binance:{bench.account}")])
-        until(lambda: "the permit record is torn" in job.progress().cooldown_reason, "the watcher is told why")
-        assert job.progress().cooldown_seconds > 60.0
+        until(lambda: "the permit record is torn" in job.progress().evidence_wait_reason, "the watcher is told why")
+        assert job.progress().evidence_wait_seconds > 60.0
+        bench.run("limiter", "end-cooldown", "binance", "--account", bench.account)
+        assert job.progress().evidence_wait_seconds > 55.0, "nobody ends the wait for lost evidence"
         assert "nothing is sent for" in bench.run("status", job.job_id).stdout
         job.shutdown()
     assert bench.requests == 20

@@ -65,3 +65,24 @@ def _title(process: psutil.Process) -> str:
         return " ".join(process.cmdline())
     except psutil.Error:
         return ""
+
+
+def test_a_clusters_limiter_keeps_to_the_strictest_run_and_relaxes_when_it_ends(in_cluster: Benches) -> None:
+    bench = in_cluster("--limits", "15/1s")
+
+    def in_force() -> list[str]:
+        shown = json.loads(bench.run("limiter", "status", "binance", "--json").stdout)
+        return [window["limit"] for window in shown["windows"]]
+
+    bench.configure(symbols=200, limits=["15/1s"])
+    with bench.service() as loose:
+        job = loose.submit()
+        bench.configure(symbols=40, name="strict", limits=["3/1s"])
+        with bench.service() as strict:
+            strict_job = strict.submit()
+            assert in_force() == ["3/1s"]
+            strict_job.shutdown()
+            until(lambda: in_force() == ["15/1s"], "the other run's limits are in force")
+        bench.until_requests(bench.requests + 20)
+        job.shutdown()
+    bench.assert_limit_kept()

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
+from adapters.boot_clock import boot_seconds
 from adapters.permit_store.ownership_files import AccountOwnershipFiles
 from adapters.permit_store.record import PermitRecordFile
 from domain.limits.ledger import GrantedPermit
@@ -24,7 +24,7 @@ def file_record(folder: Path, holder: str = "the first run", session: str = "one
 
 
 def permit(name: str, granted_at: float | None = None, tokens: int = 2) -> GrantedPermit:
-    granted_at = time.monotonic() if granted_at is None else granted_at
+    granted_at = boot_seconds() if granted_at is None else granted_at
     return GrantedPermit(name, tokens, granted_at, granted_at + FLIGHT_SECONDS)
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from actors.collecting.permit_client import PermitClient
 from actors.rate_limiter import RateLimiter
+from adapters.boot_clock import boot_seconds
 from adapters.brokers.binance.gateway import BinanceGateway
 from adapters.in_memory import InMemoryPermitRecord, InMemoryRateLimiter
 from adapters.simulator import NO_LATENCY, Fault, FaultKind, SimulatedExchange
@@ -60,8 +61,8 @@ async def test_an_answer_without_a_count_tells_nothing() -> None:
 
 async def test_another_program_on_the_exchange_makes_our_limiter_slow_down() -> None:
     limits = AccountLimits("binance", "default", tuple(map(RateLimit.parse, LIMITS)), 5.0, 5.0)
-    limiter = RateLimiter(limits, InMemoryPermitRecord)
-    ours = PermitClient(limiter, flush_seconds=0.01)
+    limiter = RateLimiter(limits, InMemoryPermitRecord, clock=boot_seconds)
+    ours = PermitClient(limiter, flush_seconds=0.01, clock=boot_seconds)
     async with SimulatedExchange(LIMITS, NO_LATENCY) as exchange:
         await ask_for_days(exchange.base_url, ours, times=5)
         await ours.close()

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from adapters.boot_clock import boot_seconds
 from adapters.permit_store import log as permit_log
 from adapters.permit_store.log import PermitLogFile
 from adapters.permit_store.log_reader import read_audit_history
@@ -33,8 +34,8 @@ def small_files(monkeypatch: pytest.MonkeyPatch) -> int:
 
 def opened(folder: Path, known: RecordedPermits = NOTHING, boot: str = "this boot", **more: float) -> PermitLogFile:
     log = PermitLogFile(folder, "binance", "default", boot, **more)  # type: ignore[arg-type]
-    log.open(known, time.monotonic())
-    log.note_limits(LIMITS, time.monotonic() - 1000)
+    log.open(known, boot_seconds())
+    log.note_limits(LIMITS, boot_seconds() - 1000)
     return log
 
 
@@ -45,13 +46,13 @@ def trail_of(folder: Path) -> AuditHistory:
 def filled(folder: Path, permits: int, **more: float) -> list[GrantedPermit]:
     """A log with so many permits, each granted and answered, the last of them granted only."""
     log = opened(folder, **more)
-    begin = time.monotonic() - 15
+    begin = boot_seconds() - 15
     moments = [begin + 14 * number / permits for number in range(permits)]
     granted = [GrantedPermit(str(number), 2, moment, moment + 22.0) for number, moment in enumerate(moments)]
     for number, one in enumerate(granted):
         log.granted(JOB, [one])
         if number:
-            log.completed(completed(granted[number - 1], 0.05), Outcome.ANSWERED, time.monotonic())
+            log.completed(completed(granted[number - 1], 0.05), Outcome.ANSWERED, boot_seconds())
     log.close()
     return granted
 
@@ -74,7 +75,7 @@ def test_packed_permits_take_few_bytes_and_moments_keep_their_microsecond(tmp_pa
     granted = filled(tmp_path, permits=30_000)
     opened(tmp_path, boot="the next boot").close()
     assert sum(file.stat().st_size for file in packed_files(tmp_path)) < 10 * len(granted)
-    wall = time.time() - time.monotonic()
+    wall = time.time() - boot_seconds()
     history = trail_of(tmp_path)
     moments = np.array([one.granted_at for one in granted])
     assert np.ptp(history.granted_seconds - moments) < 2e-6
@@ -125,7 +126,7 @@ def test_a_wall_clock_that_is_set_back_moves_no_permit_against_another(tmp_path:
     before, after = permit("before", 9), permit("after", 1)
     opened(tmp_path).granted(JOB, [before])
     log = PermitLogFile(tmp_path, "binance", "default", "this boot", wall_clock=lambda: time.time() - 7200)
-    log.open(recorded(before), time.monotonic())
+    log.open(recorded(before), boot_seconds())
     log.granted(JOB, [after])
     moments = trail_of(tmp_path).granted_seconds
     assert moments[1] - moments[0] == pytest.approx(after.granted_at - before.granted_at, abs=1e-4)
@@ -177,7 +178,7 @@ def test_a_full_disk_hinders_nobody_and_is_caught_up_with(tmp_path: Path, monkey
     monkeypatch.setattr(permit_log, "PATIENCE_SECONDS", 0.0)
     log.granted(JOB, [permit("too soon to try again", 1)])
     assert len(trail_of(tmp_path)) == 1
-    log.completed(completed(permit("meanwhile", 2), 1.0), Outcome.ANSWERED, time.monotonic() + 10)
+    log.completed(completed(permit("meanwhile", 2), 1.0), Outcome.ANSWERED, boot_seconds() + 10)
     assert len(trail_of(tmp_path)) == 3
     os.close(full)
 
@@ -185,7 +186,7 @@ def test_a_full_disk_hinders_nobody_and_is_caught_up_with(tmp_path: Path, monkey
 def test_a_folder_that_cannot_be_written_hinders_nobody(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     log = PermitLogFile(tmp_path / "file" / "folder", "binance", "default", "this boot")
-    log.open(NOTHING, time.monotonic())
+    log.open(NOTHING, boot_seconds())
     log.granted(JOB, [permit("1")])
     log.close()
 

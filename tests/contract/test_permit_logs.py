@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from adapters.boot_clock import boot_seconds
 from adapters.in_memory.permit_log import InMemoryPermitLog, LoggedPermits
 from adapters.permit_store.log import PermitLogFile
 from adapters.permit_store.log_reader import read_audit_history
@@ -34,7 +34,7 @@ class Logs:
             if self.folder
             else InMemoryPermitLog(self.memory)
         )
-        log.open(known, time.monotonic())
+        log.open(known, boot_seconds())
         return log
 
     def history(self) -> AuditHistory:
@@ -47,7 +47,7 @@ def logs(request: pytest.FixtureRequest, tmp_path: Path) -> Logs:
 
 
 def permit(name: str, seconds_ago: float = 0.0, tokens: int = 2, pool: str = "") -> GrantedPermit:
-    granted_at = time.monotonic() - seconds_ago
+    granted_at = boot_seconds() - seconds_ago
     return GrantedPermit(name, tokens, granted_at, granted_at + 22.0, pool=pool)
 
 
@@ -63,12 +63,12 @@ def recorded(*permits: GrantedPermit, complete_since: float = float("-inf")) -> 
 
 def test_every_permit_is_there_with_its_job_its_pool_and_how_it_ended(logs: Logs) -> None:
     log = logs.another()
-    log.note_limits(LIMITS, time.monotonic() - 10)
+    log.note_limits(LIMITS, boot_seconds() - 10)
     first, second, third = permit("1", 3), permit("2", 2, tokens=7, pool="history"), permit("3", 1)
     log.granted("a job", [first, second])
     log.granted("another", [third])
-    log.completed(completed(second, 0.5), Outcome.ANSWERED, time.monotonic())
-    log.completed(completed(first, 9.0), Outcome.ABANDONED, time.monotonic())
+    log.completed(completed(second, 0.5), Outcome.ANSWERED, boot_seconds())
+    log.completed(completed(first, 9.0), Outcome.ABANDONED, boot_seconds())
     history = logs.history()
     assert [history.jobs[place] for place in history.job] == ["a job", "a job", "another"]
     assert [history.pools[place] for place in history.pool] == ["", "history", ""]
@@ -82,20 +82,20 @@ def test_every_permit_is_there_with_its_job_its_pool_and_how_it_ended(logs: Logs
 def test_a_permit_that_was_never_used_leaves_no_trace(logs: Logs) -> None:
     log = logs.another()
     log.granted("a job", [permit("used"), permit("unused")])
-    log.release("unused", time.monotonic())
-    log.release("never heard of", time.monotonic())
+    log.release("unused", boot_seconds())
+    log.release("never heard of", boot_seconds())
     assert len(logs.history()) == 1
 
 
 def test_a_successor_goes_on_where_the_log_ends_without_a_goodbye(logs: Logs) -> None:
     log = logs.another()
-    log.note_limits(LIMITS, time.monotonic())
+    log.note_limits(LIMITS, boot_seconds())
     one, two = permit("1"), permit("2")
     log.granted("a job", [one])
     log.granted("a job", [two])
     successor = logs.another(recorded(one, two))
-    successor.note_limits(LIMITS, time.monotonic())
-    successor.completed(completed(one, 0.25), Outcome.ANSWERED, time.monotonic())
+    successor.note_limits(LIMITS, boot_seconds())
+    successor.completed(completed(one, 0.25), Outcome.ANSWERED, boot_seconds())
     successor.granted("another", [permit("3")])
     history = logs.history()
     assert history.ending.tolist() == [Ending.ANSWERED, Ending.BOUND, Ending.BOUND]
@@ -120,11 +120,11 @@ def test_a_permit_of_a_time_that_the_record_does_not_know_stays(logs: Logs) -> N
 
 def test_limits_are_noted_when_they_change(logs: Logs) -> None:
     log = logs.another()
-    log.note_limits(LIMITS, time.monotonic())
+    log.note_limits(LIMITS, boot_seconds())
     log.granted("a job", [permit("1")])
-    log.note_limits(LIMITS[:1], time.monotonic())
+    log.note_limits(LIMITS[:1], boot_seconds())
     log.granted("a job", [permit("2")])
-    log.note_limits(LIMITS[:1], time.monotonic())
+    log.note_limits(LIMITS[:1], boot_seconds())
     history = logs.history()
     assert history.held_to(LIMITS[1]).tolist() == [True, False]
     assert history.held_to(LIMITS[0]).tolist() == [True, True]

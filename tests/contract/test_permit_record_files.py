@@ -6,16 +6,16 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from adapters.boot_clock import boot_seconds
 from adapters.permit_store import history as permit_history
 from adapters.permit_store.history import KEPT_SECONDS
 from adapters.permit_store.ownership_files import AccountOwnershipFiles
-from adapters.permit_store.record import FRAMES_BEFORE_COMPACTION, PermitRecordFile, boot_identity
+from adapters.permit_store.record import FRAMES_BEFORE_COMPACTION, PermitRecordFile
 from domain.errors import LimiterUnavailable, StorageUnavailable
 from domain.limits.ledger import GrantedPermit
 from domain.limits.rates import AccountLimits
@@ -55,7 +55,7 @@ def filled(folder: Path, permits: int = 20) -> Path:
     record.open()
     for number in range(permits):
         record.granted([permit(str(number))])
-    record.cool_down(time.monotonic() + 500)
+    record.cool_down(boot_seconds() + 500)
     record.close()
     return folder / "binance@default.permits"
 
@@ -78,10 +78,10 @@ def flip(data: bytes) -> bytes:
 def test_a_damaged_record_is_not_trusted_and_says_so(tmp_path: Path, damage: Callable[[bytes], bytes]) -> None:
     path = filled(tmp_path)
     path.write_bytes(damage(path.read_bytes()))
-    before = time.monotonic()
+    before = boot_seconds()
     record = file_record(tmp_path)
     known = record.open()
-    assert before + FLIGHT_SECONDS <= known.complete_since <= time.monotonic() + FLIGHT_SECONDS
+    assert before + FLIGHT_SECONDS <= known.complete_since <= boot_seconds() + FLIGHT_SECONDS
     assert "waiting until nothing sent before can count" in known.note
     record.close()
     assert file_record(tmp_path).open().complete_since == known.complete_since, "a restart does not shorten the wait"
@@ -105,20 +105,20 @@ def test_every_damaged_byte_is_noticed(tmp_path: Path) -> None:
     for place in range(len(whole)):
         path.write_bytes(whole[:place] + bytes([whole[place] ^ 0x40]) + whole[place + 1 :])
         record = file_record(tmp_path)
-        assert record.open().complete_since > time.monotonic(), f"byte {place}"
+        assert record.open().complete_since > boot_seconds(), f"byte {place}"
         record.close()
 
 
 def test_a_record_that_is_missing_although_the_account_is_known_is_not_trusted(tmp_path: Path) -> None:
     filled(tmp_path).unlink()
     known = file_record(tmp_path).open()
-    assert known.complete_since > time.monotonic() + FLIGHT_SECONDS - 5
+    assert known.complete_since > boot_seconds() + FLIGHT_SECONDS - 5
     assert "missing" in known.note
 
 
 def test_a_record_of_another_boot_may_be_of_another_machine_that_stopped_a_moment_ago(tmp_path: Path) -> None:
     filled(tmp_path)
-    before = time.monotonic()
+    before = boot_seconds()
     known = file_record(tmp_path, boot="another boot").open()
     assert known.permits == ()
     assert known.complete_since >= before + FLIGHT_SECONDS
@@ -131,7 +131,7 @@ def test_what_is_not_known_of_a_run_with_longer_timeouts_is_waited_out_by_those(
 ) -> None:
     record = file_record(tmp_path)
     record.open()
-    granted_at = time.monotonic()
+    granted_at = boot_seconds()
     record.granted([GrantedPermit("patient", 2, granted_at, granted_at + 500.0)])
     record.granted([permit("quick")])
     record.close()
@@ -139,10 +139,6 @@ def test_what_is_not_known_of_a_run_with_longer_timeouts_is_waited_out_by_those(
     path.write_bytes(path.read_bytes()[:-1])
     known = file_record(tmp_path, boot=boot).open()
     assert known.complete_since >= granted_at + 500.0
-
-
-def test_one_boot_has_one_identity() -> None:
-    assert boot_identity() == boot_identity() != ""
 
 
 def test_accounts_whose_names_run_together_have_a_record_each(tmp_path: Path) -> None:
@@ -155,7 +151,7 @@ def test_accounts_whose_names_run_together_have_a_record_each(tmp_path: Path) ->
 def test_thousands_of_permits_are_compacted_and_what_counts_is_kept(tmp_path: Path) -> None:
     record = file_record(tmp_path)
     record.open()
-    now = time.monotonic()
+    now = boot_seconds()
     until = now + 500
     record.cool_down(until)
     record.agree(LIMITS)
@@ -185,7 +181,7 @@ def test_a_quick_account_keeps_what_counts_and_owns_up_to_what_it_dropped(
     monkeypatch.setattr(permit_history, "KEPT_PERMITS", 100)
     record = file_record(tmp_path)
     record.open()
-    now = time.monotonic()
+    now = boot_seconds()
     granted = [permit(str(number), now - 60 + number / 10) for number in range(600)]
     for each in granted:
         record.granted([each])
@@ -224,6 +220,19 @@ def test_a_full_disk_takes_no_permit_and_a_disk_with_room_again_has_everything_e
     known = file_record(tmp_path).open()
     assert {each.permit_id for each in known.permits} == {"before", "after"}
     assert known.complete_since == float("-inf")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="the device that is always full is Linux's")
+def test_a_cooldown_whose_end_a_full_disk_does_not_take_is_there_after_a_restart(tmp_path: Path) -> None:
+    record = file_record(tmp_path)
+    record.open()
+    until = boot_seconds() + 500
+    record.cool_down(until)
+    with FullDisk(record), pytest.raises(StorageUnavailable, match="No space left"):
+        record.end_cooldown(boot_seconds())
+    record.granted([permit("after")])
+    record.close()
+    assert file_record(tmp_path).open().cooldown_until == until
 
 
 class FullDisk:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from adapters.boot_clock import boot_seconds
 from adapters.in_memory.permits import InMemoryPermitRecord, PermitMemory
 from domain.errors import LimiterUnavailable, StorageUnavailable
 from domain.limits.ports import PermitRecord
@@ -45,7 +45,7 @@ def test_what_was_noted_is_known_at_once_and_to_the_next_record(make_record: Mak
     record.completed(completed)
     record.release("void")
     record.release("never heard of")
-    until = time.monotonic() + 60
+    until = boot_seconds() + 60
     record.cool_down(until)
     record.cool_down(until - 30)
     known = record.known()
@@ -55,6 +55,21 @@ def test_what_was_noted_is_known_at_once_and_to_the_next_record(make_record: Mak
     again = make_record().open()
     assert set(again.permits) == {granted, completed}
     assert again.cooldown_until == until
+
+
+def test_a_cooldown_that_an_operator_ended_does_not_come_back_and_a_later_one_counts(make_record: MakeRecord) -> None:
+    record = make_record()
+    record.open()
+    now = boot_seconds()
+    record.cool_down(now + 3600)
+    record.end_cooldown(now)
+    assert record.known().cooldown_until <= now
+    record.close()
+    again = make_record()
+    assert again.open().cooldown_until <= now
+    again.cool_down(now + 5)
+    again.close()
+    assert make_record().open().cooldown_until == now + 5
 
 
 def test_an_account_belongs_to_one_record_and_the_second_is_told_to_whom(make_record: MakeRecord) -> None:

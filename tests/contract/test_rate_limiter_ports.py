@@ -10,6 +10,7 @@ import pytest
 
 from actors.collecting.permit_client import PermitClient
 from actors.rate_limiter import RateLimiter
+from adapters.boot_clock import boot_seconds
 from adapters.in_memory import InMemoryPermitRecord, InMemoryRateLimiter
 from domain.limits.ports import IRateLimiter
 from domain.limits.rates import AccountLimits, Counts, RateLimit
@@ -44,12 +45,12 @@ def fake() -> Subject:
 
 
 def real() -> Subject:
-    limiter = RateLimiter(LIMITS, InMemoryPermitRecord)
+    limiter = RateLimiter(LIMITS, InMemoryPermitRecord, clock=boot_seconds)
 
     async def granted() -> int:
         return (await limiter.status()).granted
 
-    return Subject(PermitClient(limiter), limiter.pause, limiter.resume, granted)
+    return Subject(PermitClient(limiter, clock=boot_seconds), limiter.pause, limiter.resume, granted)
 
 
 @pytest.fixture(params=[fake, real], ids=["InMemoryRateLimiter", "PermitClient over RateLimiter"])

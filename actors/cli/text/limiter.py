@@ -31,9 +31,15 @@ def state_text(status: LimiterStatus) -> str:
     if status.paused:
         states.append("paused by an operator")
     if status.cooldown_seconds > 0:
-        until = timestamp_text(datetime.now(UTC) + timedelta(seconds=status.cooldown_seconds))
-        states.append(f"sealed for {duration_text(status.cooldown_seconds)}, until {until} ({status.cooldown_reason})")
+        reason = status.cooldown_reason or "the broker refused"
+        states.append(f"in cooldown for {_until(status.cooldown_seconds)} ({reason})")
+    if status.evidence_wait_seconds > 0:
+        states.append(f"without evidence for {_until(status.evidence_wait_seconds)} ({status.evidence_wait_reason})")
     return " and ".join(states) or "granting"
+
+
+def _until(seconds: float) -> str:
+    return f"{duration_text(seconds)}, until {timestamp_text(datetime.now(UTC) + timedelta(seconds=seconds))}"
 
 
 def window_rows(status: LimiterStatus) -> Iterable[tuple[str, ...]]:
@@ -49,6 +55,9 @@ def job_rows(status: LimiterStatus) -> Iterable[tuple[str, ...]]:
 
 
 def as_json(status: LimiterStatus) -> dict[str, Any]:
-    """The same as plain JSON types, with the moment at which a cooldown ends."""
-    until = datetime.now(UTC) + timedelta(seconds=status.cooldown_seconds)
-    return asdict(status) | {"cooldown_until": until.isoformat() if status.cooldown_seconds > 0 else None}
+    """The same as plain JSON types, with the moments at which the two waits end."""
+    waits = {"cooldown_until": status.cooldown_seconds, "evidence_wait_until": status.evidence_wait_seconds}
+    now = datetime.now(UTC)
+    return asdict(status) | {
+        name: (now + timedelta(seconds=seconds)).isoformat() if seconds > 0 else None for name, seconds in waits.items()
+    }

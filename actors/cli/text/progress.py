@@ -64,12 +64,19 @@ def state_text(progress: Progress) -> str:
         state = f"{state} ({one_line(progress.reason)})"
     if progress.status is JobStatus.RUNNING and progress.is_account_paused:
         return f"{state}, but an operator paused the account: `candles limiter resume` lets it go on"
-    if progress.status is JobStatus.RUNNING and progress.cooldown_seconds > 0:
-        seconds = duration_text(progress.cooldown_seconds)
-        reason = one_line(progress.cooldown_reason)
-        silence = f"nothing is sent for {seconds} ({reason})" if reason else f"sealed by the broker for {seconds}"
-        state = f"{state}, {silence}"
+    if progress.status is JobStatus.RUNNING and (waits := _waits(progress)):
+        state = f"{state}, nothing is sent for {' and '.join(waits)}"
     return state
+
+
+def _waits(progress: Progress) -> list[str]:
+    waits = []
+    if progress.cooldown_seconds > 0:
+        reason = one_line(progress.cooldown_reason) or "the broker refused"
+        waits.append(f"{duration_text(progress.cooldown_seconds)} ({reason})")
+    if progress.evidence_wait_seconds > 0:
+        waits.append(f"{duration_text(progress.evidence_wait_seconds)} ({one_line(progress.evidence_wait_reason)})")
+    return waits
 
 
 def eta_text(progress: Progress) -> str:

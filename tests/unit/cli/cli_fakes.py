@@ -119,6 +119,12 @@ class FakeLimiter:
     def shutdown(self) -> None:
         self._order("shutdown")
 
+    def end_cooldown(self) -> float:
+        self._order("end cooldown")
+        left_seconds = self.current.cooldown_seconds
+        self.current = replace(self.current, cooldown_seconds=0.0)
+        return left_seconds
+
     def status(self) -> LimiterStatus:
         return self.current
 

@@ -50,14 +50,18 @@ def test_the_line_of_a_running_job_has_bar_symbols_candles_rate_and_eta() -> Non
 def test_failures_quarantine_and_a_seal_are_said_only_when_there_are_any() -> None:
     troubled = replace(RUNNING, symbols_failed=2, candles_quarantined=7, cooldown_seconds=12.0, eta_seconds=None)
     line = progress_text.progress_line(troubled)
-    assert line.startswith("RUNNING, sealed by the broker for 12.0 s | ")
+    assert line.startswith("RUNNING, nothing is sent for 12.0 s (the broker refused) | ")
     assert "12 of 100 symbols, 2 failed" in line
     assert "12,345 candles, 7 quarantined" in line
     assert line.endswith("waiting")
 
 
 def test_a_paused_account_or_one_in_cooldown_shows_no_eta() -> None:
-    for held_up in (replace(RUNNING, is_account_paused=True), replace(RUNNING, cooldown_seconds=12.0)):
+    for held_up in (
+        replace(RUNNING, is_account_paused=True),
+        replace(RUNNING, cooldown_seconds=12.0),
+        replace(RUNNING, evidence_wait_seconds=12.0),
+    ):
         assert progress_text.eta_text(held_up) == "waiting"
     assert progress_text.eta_text(replace(RUNNING, eta_seconds=None)) == "ETA ?"
 
@@ -209,3 +213,11 @@ def test_the_summary_says_why_bars_were_refused_and_what_the_calendar_does_not_e
         "calendar  40 bars expected by the calendar and not there",
         "calendar  3 bars outside of the calendar's sessions",
     ]
+
+
+def test_a_wait_for_lost_evidence_is_not_told_as_the_brokers_refusal() -> None:
+    torn = replace(RUNNING, evidence_wait_seconds=20.0, evidence_wait_reason="the permit record is torn")
+    line = progress_text.progress_line(torn)
+    assert line.startswith("RUNNING, nothing is sent for 20.0 s (the permit record is torn) | ")
+    both = progress_text.progress_line(replace(torn, cooldown_seconds=66.0, cooldown_reason="HTTP 429"))
+    assert "nothing is sent for 1 m 06 s (HTTP 429) and 20.0 s (the permit record is torn)" in both

@@ -88,6 +88,27 @@ def test_where_no_limiter_runs_that_is_said_in_a_sentence_and_a_pause_holds_all_
     assert (shutdown.exit_code, shutdown.stderr) == (2, "candles: no limiter of binance/default runs\n")
 
 
+def test_a_cooldown_is_ended_by_an_operator_and_the_wait_for_lost_evidence_is_not(run: Run, accounts: Accounts) -> None:
+    assert accounts.limiter is not None
+    lost = "the permit record is torn"
+    accounts.limiter.current = replace(
+        LIMITER_STATUS, cooldown_seconds=3600.0, evidence_wait_seconds=20.0, evidence_wait_reason=lost
+    )
+    before = run("status", "binance").stdout.splitlines()[0]
+    assert "in cooldown for 1 h 00 m, until 20" in before
+    assert "(the broker refused) and without evidence for 20.0 s, until 20" in before
+    assert before.endswith(f"({lost})")
+    shown = json.loads(run("status", "binance", "--json").stdout)
+    assert shown["cooldown_until"] > shown["evidence_wait_until"]
+    ended = run("end-cooldown", "binance")
+    assert ended.stdout.startswith("binance/default: its cooldown has ended 1 h 00 m early; it is without evidence for")
+    assert run("end-cooldown", "binance").stdout.startswith("binance/default: it is in no cooldown; it is without")
+    accounts.limiter = None
+    nobody = run("end-cooldown", "binance")
+    sentence = "candles: no limiter of binance/default runs: a cooldown can be ended while one does\n"
+    assert (nobody.exit_code, nobody.stderr) == (2, sentence)
+
+
 def test_a_shutdown_ends_the_limiter(run: Run, accounts: Accounts) -> None:
     result = run("shutdown", "binance")
     assert result.exit_code == 0
@@ -99,7 +120,7 @@ def test_status_shows_windows_seal_pause_and_who_waits_with_what_share(run: Run,
     assert accounts.limiter is not None
     accounts.limiter.current = replace(LIMITER_STATUS, paused=True, cooldown_seconds=65.0, cooldown_reason="HTTP 429")
     lines = run("status", "binance").stdout.splitlines()
-    assert lines[0].startswith("binance/default: paused by an operator and sealed for 1 m 05 s, until 20")
+    assert lines[0].startswith("binance/default: paused by an operator and in cooldown for 1 m 05 s, until 20")
     assert lines[0].endswith("(HTTP 429)")
     assert "the permit record holds 12 permits" in lines[3]
     assert [line.split() for line in lines[4:]] == [

@@ -69,7 +69,7 @@ def calls() -> NotedCalls:
 
 @pytest.fixture
 async def client(calls: NotedCalls) -> PermitClient:
-    return PermitClient(calls, FLUSH_SECONDS, asyncio.get_running_loop().time)
+    return PermitClient(calls, FLUSH_SECONDS, clock=asyncio.get_running_loop().time)
 
 
 async def use(client: PermitClient, tokens: int = 1) -> None:
@@ -278,7 +278,7 @@ async def test_where_leases_are_allowed_those_who_wait_share_a_call_and_spare_pe
     calls: NotedCalls,
 ) -> None:
     terms = BundleTerms((RateLimit.parse("1000/1s"),), spare_seconds=0.01)
-    client = PermitClient(calls, FLUSH_SECONDS, asyncio.get_running_loop().time, terms)
+    client = PermitClient(calls, FLUSH_SECONDS, clock=asyncio.get_running_loop().time, bundles=terms)
     calls.answer_seconds = 0.1
     users = [asyncio.create_task(use(client)) for _ in range(4)]
     await asyncio.sleep(0.05)
@@ -292,7 +292,7 @@ async def test_where_leases_are_allowed_those_who_wait_share_a_call_and_spare_pe
 
 async def test_a_refusal_gives_back_the_spare_permits_which_nobody_may_use_any_more(calls: NotedCalls) -> None:
     terms = BundleTerms((RateLimit.parse("1000/1s"),), spare_seconds=0.1)
-    client = PermitClient(calls, FLUSH_SECONDS, asyncio.get_running_loop().time, terms)
+    client = PermitClient(calls, FLUSH_SECONDS, clock=asyncio.get_running_loop().time, bundles=terms)
     calls.answer_seconds = 0.01
     users = [asyncio.create_task(use(client)) for _ in range(2)]
     await asyncio.sleep(0.005)

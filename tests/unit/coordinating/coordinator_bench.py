@@ -119,6 +119,7 @@ class CoordinatorBench:
         self.gateway = InMemoryGateway(most_rows=10)
         self.candles = InMemoryCandleRepository()
         self.limiter = InMemoryRateLimiter()
+        self.attending = False
         self.workers: list[LocalWorker] = []
         self._script = list(script)
         self._told: set[asyncio.Future[None]] = set()
@@ -126,9 +127,7 @@ class CoordinatorBench:
 
     def new_coordinator(self) -> JobCoordinator:
         """Another coordinator of the same job; workers made from now on belong to it."""
-        self.coordinator = JobCoordinator(
-            self.job_id, self.store, self._new_worker, self._limiter_status, lambda _: 1.0
-        )
+        self.coordinator = JobCoordinator(self.job_id, self.store, self._new_worker, self, lambda _: 1.0)
         return self.coordinator
 
     @property
@@ -173,8 +172,12 @@ class CoordinatorBench:
         )
         return await worker.real.run(self.job_id)
 
-    async def _limiter_status(self) -> LimiterStatus:
+    async def attend(self) -> LimiterStatus:
+        self.attending = True
         return LimiterStatus("memory", "default", (), 0, False, 0.0, "", 0, 0.0, 0.05, "")
+
+    async def leave(self) -> None:
+        self.attending = False
 
 
 async def _inline(call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:

@@ -94,7 +94,7 @@ async def test_a_shutdown_refuses_everybody_and_lets_go_of_the_account() -> None
         limiter.acquire(PermitRequest()),
         limiter.complete([]),
         limiter.cool_down(1, "429"),
-        limiter.agree(account("1/1s")),
+        limiter.attach("strict", account("1/1s")),
     ):
         with pytest.raises(LimiterUnavailable):
             await call
@@ -184,10 +184,10 @@ async def test_a_shorter_seal_shortens_nothing() -> None:
 async def test_agreeing_takes_the_stricter_of_both_and_keeps_what_was_counted() -> None:
     limiter = limiter_of("15/1s")
     await used_up(limiter, 10)
-    agreed = await limiter.agree(account("12/1s", "500/60s"))
+    agreed = await limiter.attach("strict", account("12/1s", "500/60s"))
     assert {str(limit) for limit in agreed.limits} == {"12/1s", "500/60s"}
     assert [each.counted for each in (await limiter.status()).windows] == [10, 10]
-    assert await limiter.agree(account("100/1s")) == agreed
+    assert await limiter.attach("loose", account("100/1s")) == agreed
     granted = [await limiter.acquire(PermitRequest(f"more {number}")) for number in range(3)]
     assert [grant is not None for grant in granted] == [True, True, False]
 
@@ -198,7 +198,7 @@ async def test_agreeing_refuses_those_who_wait_for_what_has_become_impossible() 
     heavy = asyncio.create_task(limiter.acquire(PermitRequest(tokens=80, ticket="heavy")))
     light = asyncio.create_task(limiter.acquire(PermitRequest(tokens=2, ticket="light")))
     await start(heavy, light)
-    await limiter.agree(account("50w/1s"))
+    await limiter.attach("strict", account("50w/1s"))
     with pytest.raises(PermitImpossible, match="80 tokens can never be granted under the limit 50w/1s"):
         await heavy
     await limiter.resume()
@@ -208,7 +208,7 @@ async def test_agreeing_refuses_those_who_wait_for_what_has_become_impossible() 
 async def test_a_restarted_limiter_keeps_to_what_was_agreed_and_a_new_run_does_not() -> None:
     memory = PermitMemory()
     first = limiter_of("15/1s", memory=memory)
-    await first.agree(account("5/1s"))
+    await first.attach("strict", account("5/1s"))
     await first.shutdown()
     restarted = limiter_of("15/1s", memory=memory)
     assert len(await used_up(restarted, 6)) == 5

@@ -88,7 +88,7 @@ async def test_status_shows_what_others_use_and_an_agreement_on_stricter_limits_
     theirs = broker.weight_of(THEIRS, 0, now())
     # Ours that was under way when the broker looked is counted as theirs, too, until it has left.
     assert window == WindowStatus(MINUTE, 300, 2 + theirs + 2, others=theirs, reserved=theirs + 2)
-    await limiter.agree(account("200w/60s"))
+    await limiter.attach("strict", account("200w/60s"))
     [window] = (await limiter.status()).windows
     assert (window.limit, window.others, window.reserved) == ("200w/60s", theirs, theirs + 2)
     assert await granted_of(limiter) == 2

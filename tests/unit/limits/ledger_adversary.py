@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pytest
@@ -43,8 +43,8 @@ class Arrival:
 class Adversary:
     """Chooses windows, weights, pools, crashes, and when each request really arrived between grant and end.
 
-    `arrivals` keeps what arrived, None for a request that never did. `agreed_from` is the first grant under
-    the limits that hold now.
+    `arrivals` keeps what arrived, None for a request that never did. `eras` are the limits that were in force, each
+    with the number of the first grant under them; `windows` are all that ever were.
     """
 
     limits: tuple[RateLimit, ...]
@@ -52,15 +52,16 @@ class Adversary:
     now: float = 1000.0
     arrivals: dict[str, Arrival | None] = field(default_factory=dict)
     granted: dict[str, GrantedPermit] = field(default_factory=dict)
-    agreed_from: int = 0
-    judged: list[tuple[RateLimit, int]] = field(default_factory=list)
+    eras: list[tuple[int, tuple[RateLimit, ...]]] = field(default_factory=list)
+    windows: list[RateLimit] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.ledger, self.plain = PermitLedger(self.limits), PlainLedger(self.limits)
-        self.judged = [(limit, 0) for limit in self.limits]
+        self.eras, self.windows = [(0, self.limits)], list(self.limits)
 
     def steps(self, often: Sequence[str] = ("grant",) * 4) -> None:
-        actions = [*often, "end", "release", "rest", "cool_down", "restart", "agree", "turn_clock_back"]
+        waits = ["cool_down", "end_cooldown", "restart", "lose_record"]
+        actions = [*often, "end", "release", "rest", *waits, "tighten", "relax", "turn_clock_back"]
         for _ in range(self.data.draw(st.integers(5, 40))):
             getattr(self, self.data.draw(st.sampled_from(actions)))()
             self.compare()
@@ -125,24 +126,53 @@ class Adversary:
         self.ledger.cool_down(until)
         self.plain.cooldown_until = max(self.plain.cooldown_until, until)
 
+    def end_cooldown(self) -> None:
+        """An operator knows better than the broker."""
+        self.ledger.end_cooldown()
+        self.plain.cooldown_until = float("-inf")
+
     def restart(self) -> None:
         """The limiter dies, and its successor has the record."""
-        self.ledger = PermitLedger(self.limits)
-        self.ledger.restore(self.plain.permits, self.plain.cooldown_until)
+        self.ledger = self.rebuilt()
         self.plain.seen.clear()
         self.plain.snapshots.clear()
 
-    def agree(self) -> None:
-        """Another run brings a smaller limit for one of the windows."""
-        place = self.data.draw(st.integers(0, len(self.limits) - 1))
-        limit = self.limits[place]
-        smaller = RateLimit(max(1, limit.amount - 2), limit.window_seconds, limit.counts, limit.pool)
-        self.limits = (*self.limits[:place], smaller, *self.limits[place + 1 :])
-        predecessor, self.ledger = self.ledger, PermitLedger(self.limits)
-        self.ledger.restore(self.plain.permits, self.plain.cooldown_until)
+    def lose_record(self) -> None:
+        """The limiter dies, and of its record only the newest entries can be read: what is lost can arrive yet."""
+        kept = self.data.draw(st.integers(0, len(self.plain.permits)))
+        lost = self.plain.permits[: len(self.plain.permits) - kept]
+        self.plain.permits = self.plain.permits[len(lost) :]
+        self.plain.complete_since = max([self.plain.complete_since, *(permit.completed_at for permit in lost)])
+        self.restart()
+
+    def tighten(self) -> None:
+        """Another run brings a smaller limit for one of the windows, or a window that an earlier one brought."""
+        limit = self.data.draw(st.sampled_from(self.windows))
+        amounts = {one.window: one.amount for one in self.limits}
+        self.change({**amounts, limit.window: max(1, amounts.get(limit.window, limit.amount) - 2)})
+
+    def relax(self) -> None:
+        """A run leaves, and takes a window with it, or a smaller limit for one that others have too."""
+        limit = self.data.draw(st.sampled_from(self.limits))
+        amounts = {one.window: one.amount for one in self.limits}
+        if len(amounts) > 1 and self.data.draw(st.booleans()):
+            del amounts[limit.window]
+        else:
+            amounts[limit.window] += self.data.draw(st.integers(1, 5))
+        self.change(amounts)
+
+    def change(self, amounts: Mapping[tuple[float, Counts, str], int]) -> None:
+        self.limits = tuple(RateLimit(amount, *window) for window, amount in amounts.items())
+        predecessor, self.ledger = self.ledger, self.rebuilt()
         self.ledger.inherit_others(predecessor)
-        self.plain.agree(self.limits)
-        self.judged.append((smaller, len(self.granted)))
+        self.plain.change(self.limits)
+        self.eras.append((len(self.granted), self.limits))
+
+    def rebuilt(self) -> PermitLedger:
+        """A ledger that knows what its predecessor's record still tells."""
+        ledger = PermitLedger(self.limits)
+        ledger.restore(self.plain.permits, self.plain.cooldown_until, self.plain.complete_since)
+        return ledger
 
     def lent_one(self) -> GrantedPermit | None:
         granted = [
@@ -159,16 +189,22 @@ class Adversary:
     def verdict(self) -> dict[str, int]:
         """By how much the fullest window of each limit was exceeded: 0 or less, if the ledger is right."""
         arrivals = [arrival for arrival in self.arrivals.values() if arrival is not None]
-        return {f"{limit} from grant {since}": worst_excess(limit, arrivals, since) for limit, since in self.judged}
+        ends = [*(since for since, _ in self.eras[1:]), len(self.granted)]
+        return {
+            f"{limit} in force for grants {since} to {until}": worst_excess(limit, arrivals, range(since, until))
+            for (since, limits), until in zip(self.eras, ends, strict=True)
+            for limit in limits
+        }
 
 
-def worst_excess(limit: RateLimit, arrivals: Sequence[Arrival], since: int = 0) -> int:
+def worst_excess(limit: RateLimit, arrivals: Sequence[Arrival], in_force: range) -> int:
     """By how much the fullest closed window exceeds the limit; only those that begin at an arrival matter.
 
-    A limit that was agreed on before the grant `since` binds the windows that hold a later grant.
+    It binds the windows of whose requests the last was granted while the limit was `in_force`.
     """
-    windows = ([one for one in arrivals if start.at <= one.at <= start.at + limit.window_seconds] for start in arrivals)
-    bound = (window for window in windows if any(one.order >= since and is_counted(limit, one) for one in window))
+    counted = [one for one in arrivals if is_counted(limit, one)]
+    windows = ([one for one in counted if start.at <= one.at <= start.at + limit.window_seconds] for start in counted)
+    bound = (window for window in windows if max(one.order for one in window) in in_force)
     return max((sum(cost(limit, one) for one in window) for window in bound), default=0) - limit.amount
 
 

@@ -35,6 +35,7 @@ class PlainLedger:
         self.limits = tuple(limits)
         self.permits: list[GrantedPermit] = []
         self.cooldown_until = float("-inf")
+        self.complete_since = float("-inf")
         self.seen: list[Seen] = []
         self.snapshots: dict[str, Snapshot] = {}
 
@@ -54,13 +55,18 @@ class PlainLedger:
         moments = [
             now,
             self.cooldown_until,
+            self.evidence_from,
             *(self.leaves_at(one, limit) for one in self.permits for limit in self.limits),
             *(one.until for one in self.seen),
         ]
         return next(moment for moment in sorted(moments) if moment >= now and self.fits(tokens, moment, pool)) - now
 
+    @property
+    def evidence_from(self) -> float:
+        return self.complete_since + max(map(self.length, self.limits))
+
     def fits(self, tokens: int, moment: float, pool: str) -> bool:
-        if moment < self.cooldown_until:
+        if moment < max(self.cooldown_until, self.evidence_from):
             return False
         costs = [(limit, limit.cost(tokens, pool)) for limit in self.limits]
         return all(cost == 0 or self.counted(limit, moment) + cost <= limit.amount for limit, cost in costs)
@@ -106,9 +112,12 @@ class PlainLedger:
                 still_proven = [one.until for one in still if one.proven]
                 self.seen.append(Seen(limit, 0, proven, max([until, *still_proven])))
 
-    def agree(self, limits: Sequence[RateLimit]) -> None:
-        """Other amounts for the same windows: what others use counts on, what was known at grants does not."""
-        self.seen = [replace(one, limit=limits[self.limits.index(one.limit)]) for one in self.seen]
+    def change(self, limits: Sequence[RateLimit]) -> None:
+        """Other amounts or windows: others' use of those that stay counts on, what was known at grants does not."""
+        now_in_force = {limit.window: limit for limit in limits}
+        self.seen = [
+            replace(one, limit=now_in_force[one.limit.window]) for one in self.seen if one.limit.window in now_in_force
+        ]
         self.limits = tuple(limits)
         self.snapshots.clear()
 

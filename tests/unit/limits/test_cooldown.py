@@ -34,13 +34,15 @@ class NotedMetrics:
     def __init__(self) -> None:
         self.cooldowns = 0
         self.cooldown_seconds: list[float] = []
+        self.evidence_wait_seconds: list[float] = []
         self.windows: dict[str, tuple[int, int]] = {}
 
     def granted(self, tokens: int, waited_seconds: float) -> None:
         return
 
-    def state(self, waiting: int, cooldown_seconds: float) -> None:
+    def state(self, waiting: int, cooldown_seconds: float, evidence_wait_seconds: float) -> None:
         self.cooldown_seconds.append(cooldown_seconds)
+        self.evidence_wait_seconds.append(evidence_wait_seconds)
 
     def cooled_down(self) -> None:
         self.cooldowns += 1
@@ -60,8 +62,11 @@ class SealedBench(CoordinatorBench):
         )
         self.limiter = PermitClient(self.real_limiter, clock=asyncio.get_running_loop().time)  # type: ignore[assignment]
 
-    async def _limiter_status(self) -> LimiterStatus:
-        return await self.real_limiter.status()
+    async def attend(self) -> LimiterStatus:
+        return await self.real_limiter.attend(self.job_id, account("100/1s"))
+
+    async def leave(self) -> None:
+        await self.real_limiter.leave(self.job_id)
 
     def cooldowns(self) -> list[dict[str, Any]]:
         entries = self.store.history(self.job_id)

@@ -74,7 +74,7 @@ async def test_of_a_permit_of_which_nothing_is_heard_the_uplink_bounds_the_fligh
 
 async def test_a_run_that_does_not_vouch_ends_the_credit() -> None:
     limiter = limiter_with(vouched("1/1s"))
-    agreed = await limiter.agree(account("1/1s"))
+    agreed = await limiter.attach("strict", account("1/1s"))
     assert agreed.uplink_seconds is None
     await limiter.acquire(PermitRequest("a"))
     await asyncio.sleep(0.9)

@@ -67,9 +67,12 @@ async def test_a_record_that_cannot_tell_is_waited_out_and_the_reason_is_told(wi
     asking = loop.create_task(client_of(limiter).acquire().__aenter__())
     await asyncio.sleep(0.01)
     status = await limiter.status()
-    assert status.cooldown_reason == status.note != ""
-    assert status.cooldown_seconds == pytest.approx(RateLimit.parse(window).window_seconds + FLIGHT_SECONDS, rel=0.01)
-    await asyncio.sleep(status.cooldown_seconds - 0.1)
+    assert (status.cooldown_seconds, status.cooldown_reason) == (0.0, "")
+    assert status.evidence_wait_reason == status.note != ""
+    assert status.evidence_wait_seconds == pytest.approx(
+        RateLimit.parse(window).window_seconds + FLIGHT_SECONDS, rel=0.01
+    )
+    await asyncio.sleep(status.evidence_wait_seconds - 0.1)
     assert not asking.done()
     await asking
     assert await granted_of(limiter) == 1
