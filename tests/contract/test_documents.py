@@ -47,7 +47,8 @@ def with_the_rest(written: dict[str, Any]) -> dict[str, Any]:
     whole = tomllib.loads(TEMPLATE)
     if "symbols_file" in written.get("job", {}):
         del whole["job"]["symbols"]
-    return {**written, **{name: {**section, **written.get(name, {})} for name, section in whole.items()}}
+    rest = {name: section for name, section in whole.items() if not isinstance(written.get(name), list)}
+    return {**written, **{name: {**section, **written.get(name, {})} for name, section in rest.items()}}
 
 
 def test_there_are_pages_to_check() -> None:
@@ -80,12 +81,16 @@ def test_toml_is_what_a_settings_file_or_a_file_of_overrides_may_say(block: Bloc
         (tmp_path / "overrides.toml").write_text(block.text)
         assert overrides_in(tmp_path / "overrides.toml")
         return
-    for section in written.values():
+    for section in (one for of_a_name in written.values() for one in _list(of_a_name)):
         for name in {"symbols_file"} & section.keys():
             (tmp_path / section[name]).write_text("BTCUSDT\n")
         for name in {"calendar_overrides"} & section.keys():
             (tmp_path / section[name]).touch()
     Settings.from_values(with_the_rest(written), tmp_path / "candles.toml")
+
+
+def _list(section: Any) -> list[Any]:
+    return section if isinstance(section, list) else [section]
 
 
 @pytest.mark.parametrize("page", PAGES)
