@@ -1,4 +1,4 @@
-"""The commands with which an operator steers a broker account, whoever runs jobs on it."""
+"""The commands with which an operator steers a broker account, whichever process runs jobs on it."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ class Account:
         return f"{self.broker}/{self.name}"
 
     def opened(self, app: App) -> LimiterOperator:
-        """What can be done with it."""
+        """The account's operator."""
         return app.open_limiter(self.broker, self.name, self.cluster)
 
 
 @click.group(cls=SentenceGroup)
 def limiter() -> None:
-    """Stop all traffic to BROKER at once, let it go on, look at it, or end its limiter.
+    """Pause all traffic to BROKER at once, resume it, show it, or end its limiter.
 
     Works from any terminal of the machine where the limiter runs, for an embedded run as for a cluster.
     """
@@ -55,11 +55,11 @@ def account_arguments(command: Callable[..., None]) -> Callable[..., None]:
 @account_arguments
 @click.pass_obj
 def pause(app: App, broker: str, account: str | None, settings_path: str | None) -> None:
-    """Send nothing more to BROKER until it is resumed, whatever is restarted meanwhile."""
+    """Send nothing more to BROKER until it is resumed, even after a restart."""
     chosen = _account(broker, account, settings_path)
     with chosen.opened(app) as operator:
         heard = operator.pause()
-    said = f"{chosen} is paused" if heard else f"no limiter of {chosen} runs: the pause holds for those to come"
+    said = f"{chosen} is paused" if heard else f"no limiter of {chosen} runs: the next one starts paused"
     click.echo(f"{said}; `{app.program} limiter resume {broker} --account {chosen.name}` ends it")
 
 
@@ -67,11 +67,11 @@ def pause(app: App, broker: str, account: str | None, settings_path: str | None)
 @account_arguments
 @click.pass_obj
 def resume(app: App, broker: str, account: str | None, settings_path: str | None) -> None:
-    """Let requests to BROKER be sent again after a pause."""
+    """Allow requests to BROKER again after a pause."""
     chosen = _account(broker, account, settings_path)
     with chosen.opened(app) as operator:
         heard = operator.resume()
-    click.echo(f"{chosen} goes on" if heard else f"no limiter of {chosen} runs: those to come are not paused")
+    click.echo(f"{chosen} goes on" if heard else f"no limiter of {chosen} runs: the next one starts unpaused")
 
 
 @limiter.command()
@@ -91,7 +91,7 @@ def shutdown(app: App, broker: str, account: str | None, settings_path: str | No
 @json_option
 @click.pass_obj
 def status(app: App, broker: str, account: str | None, settings_path: str | None, as_json: bool) -> None:
-    """Show what BROKER's limiter counts, who waits for it, and whether it is paused or cooling down."""
+    """Show what BROKER's limiter counts, which jobs wait, and whether it is paused or in cooldown."""
     chosen = _account(broker, account, settings_path)
     with chosen.opened(app) as operator:
         found, is_paused = operator.status(), operator.is_paused
@@ -114,7 +114,7 @@ def _account(broker: str, account: str | None, settings_path: str | None) -> Acc
 
     names = gateway_names()
     if broker not in names:
-        raise SettingsError(f"{broker!r} is no broker: there are {', '.join(names)}")
+        raise SettingsError(f"{broker!r} is not a broker: there are {', '.join(names)}")
     chosen = _settings(settings_path)
     for one in chosen.jobs if chosen else ():
         if one.broker is not None and one.broker.gateway == broker:
@@ -125,7 +125,7 @@ def _account(broker: str, account: str | None, settings_path: str | None) -> Acc
 
 
 def _settings(settings_path: str | None) -> Settings | None:
-    """The settings file, if there is one: an account can be steered without."""
+    """The settings, if there is a file: an account can be steered without one."""
     try:
         find_settings_file(settings_path)
     except SettingsError:

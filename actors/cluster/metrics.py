@@ -14,11 +14,11 @@ class RayLimiterMetrics:
         self._tokens = Counter("candles_tokens_granted", "Tokens granted by the rate limiter", keys)
         self._waited = Counter("candles_token_wait_seconds", "Seconds waited for tokens, added up", keys)
         self._queue = Gauge("candles_token_queue_length", "Requests waiting for a token", keys)
-        self._cooldown = Gauge("candles_cooldown_seconds", "For how long the broker wants no request", keys)
+        self._cooldown = Gauge("candles_cooldown_seconds", "Seconds left of the broker's cooldown", keys)
         self._cooldowns = Counter("candles_cooldowns", "Times the broker refused the account", keys)
         of_window = (*keys, "limit")
         self._counted = Gauge("candles_tokens_counted", "Tokens that a window counts", of_window)
-        self._others = Gauge("candles_tokens_of_others", "Tokens of it that other programs used", of_window)
+        self._others = Gauge("candles_tokens_of_others", "Tokens in a window that other programs used", of_window)
 
     def granted(self, tokens: int, waited_seconds: float) -> None:
         """A permit was handed out."""
@@ -27,7 +27,7 @@ class RayLimiterMetrics:
             self._waited.inc(waited_seconds, self._tags)
 
     def state(self, waiting: int, cooldown_seconds: float) -> None:
-        """How it stands."""
+        """Show how many requests wait, and how long the cooldown lasts."""
         self._queue.set(waiting, self._tags)
         self._cooldown.set(cooldown_seconds, self._tags)
 
@@ -51,7 +51,7 @@ class RayJobMetrics:
         self._failures = Counter("candles_failures", "Symbols given up", ("job",))
 
     def collected(self, requests: int, candles: int, failures: int) -> None:
-        """What a worker told."""
+        """Show what a worker emitted."""
         for counter, amount in ((self._requests, requests), (self._candles, candles), (self._failures, failures)):
             if amount > 0:
                 counter.inc(amount, self._tags)

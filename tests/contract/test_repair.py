@@ -138,7 +138,7 @@ def test_a_repair_of_a_file_with_a_ruined_header_asks_for_nothing_that_is_yet_to
 @pytest.mark.parametrize(
     ("dataset", "sentence"),
     [
-        (BinanceGateway().dataset("AAA", Interval("1d")), "cannot be told any more"),
+        (BinanceGateway().dataset("AAA", Interval("1d")), "it is unknown how much of"),
         (Dataset("kraken", "AAA", Interval("1h")), "is not what .broker. in"),
     ],
 )

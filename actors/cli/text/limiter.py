@@ -1,4 +1,4 @@
-"""A limiter's status in words: pure functions from what it tells to what a person reads."""
+"""A limiter's status in words: pure functions from its status to text."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ JOB_HEADS = ("JOB", "PRIORITY", "WAITING", "SHARE")
 
 
 def summary(status: LimiterStatus) -> list[str]:
-    """How the limiter stands, line by line."""
+    """The limiter's state, line by line."""
     return [
         f"{status.broker}/{status.account}: {state_text(status)}",
         f"  granted   {status.granted:,} tokens; a permit comes after {duration_text(status.mean_wait_seconds)}; "
@@ -32,7 +32,9 @@ def state_text(status: LimiterStatus) -> str:
         states.append("paused by an operator")
     if status.cooldown_seconds > 0:
         until = timestamp_text(datetime.now(UTC) + timedelta(seconds=status.cooldown_seconds))
-        states.append(f"sealed for {duration_text(status.cooldown_seconds)}, until {until} ({status.cooldown_reason})")
+        states.append(
+            f"in cooldown for {duration_text(status.cooldown_seconds)}, until {until} ({status.cooldown_reason})"
+        )
     return " and ".join(states) or "granting"
 
 
@@ -49,6 +51,6 @@ def job_rows(status: LimiterStatus) -> Iterable[tuple[str, ...]]:
 
 
 def as_json(status: LimiterStatus) -> dict[str, Any]:
-    """The same as plain JSON types, with the moment at which a cooldown ends."""
+    """The same as plain JSON types, with the time at which a cooldown ends."""
     until = datetime.now(UTC) + timedelta(seconds=status.cooldown_seconds)
     return asdict(status) | {"cooldown_until": until.isoformat() if status.cooldown_seconds > 0 else None}

@@ -50,7 +50,7 @@ def test_the_line_of_a_running_job_has_bar_symbols_candles_rate_and_eta() -> Non
 def test_failures_quarantine_and_a_seal_are_said_only_when_there_are_any() -> None:
     troubled = replace(RUNNING, symbols_failed=2, candles_quarantined=7, cooldown_seconds=12.0, eta_seconds=None)
     line = progress_text.progress_line(troubled)
-    assert line.startswith("RUNNING, sealed by the broker for 12.0 s | ")
+    assert line.startswith("RUNNING, in cooldown for 12.0 s | ")
     assert "12 of 100 symbols, 2 failed" in line
     assert "12,345 candles, 7 quarantined" in line
     assert line.endswith("waiting")

@@ -1,4 +1,4 @@
-"""Asking: queries put to the broker, and the answers judged bar by bar, until a shutdown cuts it short."""
+"""BrokerQueries: sends queries to the broker and validates its answers, until a shutdown interrupts it."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from domain.spans.span_set import SpanSet
 from domain.spans.time_span import TimeSpan
 
 
-class Asking:
-    """One batch's way to the broker."""
+class BrokerQueries:
+    """One batch's queries to the broker."""
 
     def __init__(self, tools: CollectionTools, wire: Wire) -> None:
         self._tools = tools
@@ -38,8 +38,10 @@ class Asking:
         finally:
             await responses.aclose()
 
-    async def again(self, query: Query, doubtful: Mapping[Instrument, TimeSpan]) -> dict[Instrument, ValidatedCandles]:
-        """A second answer about what a query was denied, for each instrument."""
+    async def second_answers(
+        self, query: Query, doubtful: Mapping[Instrument, TimeSpan]
+    ) -> dict[Instrument, ValidatedCandles]:
+        """A second answer for each instrument's doubtful span."""
         spans = {instrument: SpanSet([span]) for instrument, span in doubtful.items()}
         rows, closed_before_ms = await self._rows(self._tools.gateway.another_way(query, spans))
         return {
@@ -47,15 +49,15 @@ class Asking:
             for instrument, span in doubtful.items()
         }
 
-    async def about(self, instrument: Instrument, span: TimeSpan) -> ValidatedCandles:
-        """What the broker has of one instrument's span."""
+    async def fetch(self, instrument: Instrument, span: TimeSpan) -> ValidatedCandles:
+        """Fetch one instrument's span and validate it."""
         expected = self._tools.calendar.expected(instrument.dataset, span)
         queries = self._tools.gateway.queries({instrument: Wanted(SpanSet([span]), expected)}, self._tools.now_ms())
         rows, closed_before_ms = await self._rows(queries)
         return validate(_joined(rows[instrument]), instrument.dataset, span, closed_before_ms)
 
     async def _rows(self, queries: Iterable[Query]) -> tuple[dict[Instrument, list[RawCandles]], int]:
-        """What came of each instrument, and before when it is final."""
+        """The rows received of each instrument, and the time before which bars had closed."""
         rows: dict[Instrument, list[RawCandles]] = defaultdict(list)
         closed_before_ms = self._tools.now_ms()
         for query in queries:
@@ -67,20 +69,20 @@ class Asking:
 
 
 def judged(part: Part, query: Query, closed_before_ms: int) -> list[ValidatedCandles]:
-    """The rows of a part, span by span of what it answers.
+    """The rows of a part, validated for each of its answered spans.
 
-    A row of the query's span that the part does not answer for comes again with the answer that does. One
-    outside of the query's span is judged with the first span, and refused there.
+    Rows inside the query's span but outside the answered spans are dropped: a later answer brings them. Rows outside
+    the query's span are refused with the first answered span.
     """
     dataset, opens = part.instrument.dataset, part.rows.open_time_ms
     if part.answered == (query.span,):
         return [validate(part.rows, dataset, query.span, closed_before_ms)]
-    is_stranger = (opens < query.span.start_ms) | (opens >= query.span.end_ms)
+    is_outside = (opens < query.span.start_ms) | (opens >= query.span.end_ms)
     found = []
     for span in part.answered:
-        chosen = (opens >= span.start_ms) & (opens < span.end_ms) | is_stranger
+        chosen = (opens >= span.start_ms) & (opens < span.end_ms) | is_outside
         found.append(validate(part.rows.take(chosen), dataset, span, closed_before_ms))
-        is_stranger = np.zeros(len(opens), np.bool_)
+        is_outside = np.zeros(len(opens), np.bool_)
     return found
 
 
