@@ -43,7 +43,7 @@ class FailureAllowance:
             return cls(count=int(text))
         except ValueError:
             raise ValueError(
-                f'{value!r} is no number of failures: write a count like 25 or a share like "10%"'
+                f'{value!r} is not a number of failures: write a count like 25 or a share like "10%"'
             ) from None
 
     def symbols(self, total: int) -> int:
@@ -61,13 +61,12 @@ class FailureAllowance:
 class CollectionRequest:
     """What a job collects and how; frozen with the job.
 
-    `span` is on the interval's grid. `open_ended` says that no end was asked for: the end in `span` is
-    the last bar that had closed when the job was submitted, and asking again later asks for more.
-    `calendar` names the sessions in which bars are expected ("24/7", "XNYS"); a bar that closed less than
-    `settle_seconds` before the broker was asked is provisional, and asked for again once it is older.
-    With `recheck_gaps`, what the calendar expects and the broker has denied is asked for once more. `variant` says
-    which of the broker's candles of a symbol these are, see `Dataset`.
-    Where the broker is, its limits and where candles lie belong to the settings, not to the job.
+    `span` is on the interval's grid. `open_ended` says that no end was given: the end in `span` is that of the last bar
+    that had closed when the job was submitted, and a later submission collects more. `calendar` names the sessions in
+    which bars are expected ("24/7", "XNYS"); a bar that closed less than `settle_seconds` before its request is
+    provisional, and requested again once it has settled. With `recheck_gaps`, gaps are requested once more. `variant`
+    says which of the broker's candles of a symbol these are, see `Dataset`. The broker's address, its limits and the
+    storage belong to the settings, not to the job.
     """
 
     broker: str
@@ -103,9 +102,9 @@ class CollectionRequest:
         return self.max_failures.symbols(len(self.symbols))
 
     def settled_bars(self, moment: datetime) -> int:
-        """How many bars of the span had settled by then; one more at the end allows for a late broker's clock.
+        """How many bars of the span had settled by then; one more at the end allows for a broker's clock that is late.
 
-        Of months it counts the days: enough to tell that more has settled.
+        For months it counts days: enough to tell that more has settled.
         """
         duration_ms = self.interval.duration_ms if self.interval.is_fixed else DAY_MS
         settled_ms = int(moment.timestamp() * 1000) - self.settle_seconds * 1000

@@ -61,7 +61,7 @@ async def test_a_broker_that_never_sends_more_than_500_bars_fails_the_symbol_and
         (failure,) = report.failed
         assert (failure.symbol, failure.kind, failure.attempts) == ("CUT", "MalformedResponse", 3)
         assert "truncated: of 1000 bars expected in [1970-01-01T00:00:00Z" in failure.message
-        assert "500 came, and asked again for" in failure.message
+        assert "500 came, and requested again for" in failure.message
         assert (stored(files, "CUT"), stored(files, "WELL"), report.completed) == (0, BARS, ("WELL",))
 
 

@@ -73,7 +73,7 @@ async def test_a_broker_that_always_sends_only_so_many_bars_fails_the_symbol_and
     (report,) = bench.jobs.reports
     (failure,) = report.failed
     assert (report.completed, failure.kind, failure.attempts) == ((), "MalformedResponse", 3)
-    assert f"of 10 bars expected in {minutes(0, 10)} {kept} came, and asked again for" in failure.message
+    assert f"of 10 bars expected in {minutes(0, 10)} {kept} came, and requested again for" in failure.message
     assert "came that had been left out" in failure.message
     assert (bench.stored("S00"), bench.is_complete("S00")) == (0, False)
     assert bench.limiter.granted == report.requests == 6
@@ -141,7 +141,7 @@ async def test_a_broker_that_keeps_denying_what_it_has_sent_fails_the_symbol_and
     bench = bench_with(forgetful, market=without(3, 7, count=10))
     await bench.run()
     (failure,) = bench.jobs.reports[0].failed
-    assert failure.message.endswith(f"asked again for {minutes(3, 8)}, 1 were there no more")
+    assert failure.message.endswith(f"requested again for {minutes(3, 8)}, 1 were missing")
 
 
 async def test_an_empty_page_between_full_ones_is_asked_once_more() -> None:
