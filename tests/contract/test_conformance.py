@@ -118,7 +118,7 @@ async def failures(subject: Subjects) -> list[str]:
         (partial(subjects.cursor, TakesAShortPageForTheEnd), "a short response is not the end"),
         (partial(subjects.cursor, LosesTheEdgeSymbol), "cut inside a symbol"),
         (partial(subjects.day_caps, DoublesAnInclusiveEnd), "where a broker includes the end"),
-        (partial(subjects.archive, AnswersBeforeTheChecksumHolds), "answered before its checksum held"),
+        (partial(subjects.archive, AnswersBeforeTheChecksumHolds), "answered before its checksum matched"),
         (partial(subjects.newest, CallsWhatIsOutOfReachEmpty), "out of the broker's reach"),
         (partial(subjects.zoned_days, TakesZonedDaysForThoseOfUtc), "the broker has none there"),
     ],

@@ -1,4 +1,4 @@
-"""What the headers of an answer say about the account's use: the broker's own counts, every program included."""
+"""The account's usage in the headers of an answer: the broker's own counts, of every program."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _FIRST_UNIX_MILLISECOND = 100_000_000_000
 
 
 def used_weights(headers: Mapping[str, str], documented: Sequence[RateLimit] = ()) -> tuple[BrokerUsage, ...]:
-    """Every `X-MBX-USED-WEIGHT-(number)(letter)`: what was used in that window so far.
+    """Every `X-MBX-USED-WEIGHT-(number)(letter)`: what has been used in that window so far.
 
-    `documented` are the broker's own limits, where they are known to hold. Source: Binance Spot API,
-    "Limits", "General Info on Limits".
+    `documented` are the broker's own limits, where they are known to apply. Source: Binance Spot API, "Limits",
+    "General Info on Limits".
     """
     allowed = {limit.window: limit.amount for limit in documented}
     usages = []
@@ -33,11 +33,11 @@ def used_weights(headers: Mapping[str, str], documented: Sequence[RateLimit] = (
 
 
 def remaining_quota(headers: Mapping[str, str], window: RateLimit, now_seconds: float) -> tuple[BrokerUsage, ...]:
-    """`X-RateLimit-Limit`, `-Remaining` and `-Reset`, with or without the "X-": how the broker's `window` stands.
+    """`X-RateLimit-Limit`, `-Remaining` and `-Reset`, with or without the "X-": the usage of the broker's `window`.
 
-    The headers do not tell which window they mean, so the gateway has to know; without a Limit, `window`
-    says what is allowed. A Reset is taken as seconds, or as a moment where it can be nothing else; moments
-    are compared with the answer's own Date where there is one.
+    The headers do not say which window they mean, so the gateway has to know; without a Limit, `window` says what is
+    allowed. A Reset is read as seconds, or as a timestamp where it can be nothing else; timestamps are compared with
+    the answer's own Date where there is one.
     """
     lowered = {name.lower().removeprefix("x-"): text for name, text in headers.items()}
     remaining, stated = _count(lowered.get("ratelimit-remaining")), _count(lowered.get("ratelimit-limit"))

@@ -1,4 +1,4 @@
-"""What a response means that any HTTP API may send, before its gateway looks for what is its own."""
+"""Conditions of responses that any HTTP API may send, before the gateway checks for its own."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _ACCESS = frozenset({401, 403})
 
 
 def http_condition(response: WireResponse, clock: Callable[[], float] = time.time) -> Condition | None:
-    """What the status alone says; None where that is for the gateway to say (2xx, and 4xx with a word of its own)."""
+    """The condition that the status alone shows; None where the gateway has to decide (2xx, and most 4xx)."""
     status = response.status
     if status in _THROTTLED:
         wait_seconds = retry_after_seconds(response.headers, clock())
@@ -32,7 +32,7 @@ def http_condition(response: WireResponse, clock: Callable[[], float] = time.tim
 
 
 def parse_json(response: WireResponse) -> Any:
-    """The body as JSON; ValueError, with a sentence, for anything else."""
+    """The body as JSON; raises ValueError with a sentence for anything else."""
     try:
         return json.loads(response.body, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:

@@ -48,7 +48,7 @@ class Watched:
 
     def reported(self, batch: int, finished: bool = True, **counts: Any) -> Progress:
         counts.setdefault("completed", REQUEST.symbols[2 * batch : 2 * batch + 2] if finished else ())
-        report = self.counters.with_left_behind(BatchReport(batch, 1, finished, **counts))
+        report = self.counters.with_lost_work(BatchReport(batch, 1, finished, **counts))
         self.job.record_batch(report, timestamp=NOW)
         self.counters.reported(batch)
         return self.now
