@@ -31,7 +31,7 @@ from domain.errors import (
 )
 from domain.limits.ports import PermitSource
 from domain.spans.time_span import TimeSpan
-from tests.contract.asking import ask, connected, rows_of
+from tests.contract.gateway_queries import connected, query, rows_of
 
 DAY_MS = 86_400_000
 LOOSE = ["100000/1s"]
@@ -46,7 +46,7 @@ async def answer_of(
     """The one answer about some days of a symbol."""
     dataset = GATEWAY.dataset(symbol, Interval(interval))
     span = dataset.align(TimeSpan(19_000 * DAY_MS, (19_000 + days) * DAY_MS))
-    (answer,) = await ask(GATEWAY, transport.wire(permits), dataset, span)
+    (answer,) = await query(GATEWAY, transport.wire(permits), dataset, span)
     return answer
 
 

@@ -1,4 +1,4 @@
-"""What a quant asks of the reader: by symbol, interval and span, over the fake and over files."""
+"""What a quant reads: by symbol, interval and span, from the fake and from files."""
 
 from __future__ import annotations
 

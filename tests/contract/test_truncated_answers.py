@@ -18,7 +18,7 @@ from domain.jobs.batches import BatchReport
 from domain.jobs.request import CollectionRequest
 from domain.jobs.retries import RetryPolicy
 from domain.spans.time_span import TimeSpan
-from tests.contract.asking import binance_at
+from tests.contract.gateway_queries import binance_at
 
 MINUTE_MS = 60_000
 BARS = 2_500

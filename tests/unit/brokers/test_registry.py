@@ -1,4 +1,4 @@
-"""Which gateways there are, and what is said of those that there are not."""
+"""The registry: which gateways there are, and the sentences for those that there are not."""
 
 from __future__ import annotations
 

@@ -95,7 +95,7 @@ def test_a_shutdown_ends_the_limiter(run: Run, accounts: Accounts) -> None:
     assert accounts.limiter.orders == ["shutdown"]
 
 
-def test_status_shows_windows_seal_pause_and_who_waits_with_what_share(run: Run, accounts: Accounts) -> None:
+def test_status_shows_windows_cooldown_pause_and_the_share_of_each_waiting_job(run: Run, accounts: Accounts) -> None:
     assert accounts.limiter is not None
     accounts.limiter.current = replace(LIMITER_STATUS, paused=True, cooldown_seconds=65.0, cooldown_reason="HTTP 429")
     lines = run("status", "binance").stdout.splitlines()

@@ -79,7 +79,7 @@ def test_a_first_plan_states_a_lower_bound_and_a_guess(tmp_path: Path) -> None:
     ]
 
 
-def test_a_plan_for_what_is_partly_there_says_what_is_left_and_what_bounds_it(tmp_path: Path) -> None:
+def test_a_plan_for_a_partly_complete_store_says_what_is_left_and_what_bounds_it(tmp_path: Path) -> None:
     lines = run(tmp_path, PlanningService(PARTLY), "plan").stdout.splitlines()
     assert lines[0] == "job       binance-1d-0a1b2c3d, PAUSED"
     assert lines[1] == "symbols   3, 1 complete already"
@@ -93,7 +93,7 @@ def test_a_plan_for_what_is_partly_there_says_what_is_left_and_what_bounds_it(tm
     ]
 
 
-def test_a_plan_for_what_is_all_there_is_short(tmp_path: Path) -> None:
+def test_a_plan_for_a_complete_store_is_short(tmp_path: Path) -> None:
     lines = run(tmp_path, PlanningService(FINISHED), "plan").stdout.splitlines()
     assert lines[0] == "job       binance-1d-0a1b2c3d, COMPLETED"
     assert lines[-1] == "requests  0: everything is stored"

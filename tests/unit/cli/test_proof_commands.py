@@ -211,7 +211,7 @@ def test_a_repair_that_does_not_end_well_exits_as_its_job_does(service: StoreSer
     assert run(service, "gaps", "AAA", "--repair").exit_code == 3
 
 
-def test_a_repair_moves_damaged_files_aside_and_asks_for_what_they_held(service: StoreService) -> None:
+def test_a_repair_sets_damaged_files_aside_and_requests_what_they_held(service: StoreService) -> None:
     service.store("AAA", 0, 60)
     damage = DamagedSegment("data/AAA/all.candles", "its checksum does not match", minutes(0, 60))
     service.candles.harmed[service.dataset("AAA")] = damage
