@@ -90,7 +90,7 @@ def _row(window: WindowAudit, first_seconds: float) -> tuple[str, ...]:
 def _write_server(server: Any) -> None:
     most = ", ".join(f"{count:,} of {limit}" for limit, count in server["most_in_window"].items())
     click.echo("the exchange's own count of all its requests")
-    click.echo(f"  requests {server['requests']:,}, of which {server['violations']:,} were too many")
+    click.echo(f"  requests {server['requests']:,}; {server['violations']:,} of them were too many")
     click.echo(f"  most     {most} in any window")
 
 

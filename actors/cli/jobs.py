@@ -83,7 +83,7 @@ def history(app: App, job: str, at: datetime | None, settings_path: str | None, 
 
 @click.command()
 @job_argument
-@click.option("--now", is_flag=True, help="Stop after the page in hand instead of after the symbol.")
+@click.option("--now", is_flag=True, help="Stop after the current page instead of after the symbol.")
 @settings_option
 @json_option
 @click.pass_obj

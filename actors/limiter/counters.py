@@ -12,7 +12,7 @@ class LimiterMetrics(Protocol):
     """Where a limiter's figures are shown."""
 
     def granted(self, tokens: int, waited_seconds: float) -> None:
-        """A permit was granted to somebody who had waited that long."""
+        """A permit was granted to a caller that had waited that long."""
 
     def state(self, waiting: int, cooldown_seconds: float) -> None:
         """How many requests wait now, and how long the cooldown still lasts."""

@@ -18,7 +18,7 @@ from domain.spans.span_set import SpanSet
 from domain.spans.time_span import TimeSpan
 
 EVERYTHING = TimeSpan(-(2**62), 2**62)
-LONGEST_TOLD_MS = EVERYTHING.duration_ms // 4
+LONGEST_KNOWN_MS = EVERYTHING.duration_ms // 4
 """A damaged file whose span is longer than this may have held any span at all."""
 
 BLOCKS_READ = 16
@@ -119,7 +119,7 @@ class CandleProof:
         damaged = tuple(self.candles.damaged(scope.dataset))
         # A file whose header is damaged, too, may have held anything: no span can be given.
         lost = SpanSet(
-            self.past(scope.dataset, damage.lost) for damage in damaged if damage.lost.duration_ms < LONGEST_TOLD_MS
+            self.past(scope.dataset, damage.lost) for damage in damaged if damage.lost.duration_ms < LONGEST_KNOWN_MS
         )
         span = lost.extent
         if scope.span is not None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from actors.settings.model import Settings
-from actors.use_cases.candle_proof import LONGEST_TOLD_MS, CandleProof, Scope
+from actors.use_cases.candle_proof import LONGEST_KNOWN_MS, CandleProof, Scope
 from actors.use_cases.catalog import JobCatalog
 from domain.candles.certificates import Certificate
 from domain.candles.completeness import Completeness
@@ -98,8 +98,8 @@ class JobProof:
 
     def _extent(self, scope: Scope, before: TimeSpan, damaged: Iterable[DamagedSegment]) -> TimeSpan:
         """From the first to the last time that was answered, or may have been; empty where that is unknown."""
-        told = (damage.lost for damage in damaged if damage.lost.duration_ms < LONGEST_TOLD_MS)
-        lost = [self._proof.past(scope.dataset, span) for span in told]
+        known = (damage.lost for damage in damaged if damage.lost.duration_ms < LONGEST_KNOWN_MS)
+        lost = [self._proof.past(scope.dataset, span) for span in known]
         return SpanSet([before, self._proof.completeness(scope).span, *lost]).extent
 
     def _full_name(self, target: str) -> str:

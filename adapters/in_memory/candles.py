@@ -77,7 +77,7 @@ class InMemoryCandleRepository:
     ) -> SaveResult:
         """Add candles and note that `asked` was answered; ValueError for a candle outside of it."""
         if len(candles.within(asked)) != len(candles):
-            raise ValueError(f"{dataset.symbol}: candles outside of the requested span {asked}")
+            raise ValueError(f"{dataset.symbol}: candles outside of the span {asked}")
         with self._lock:
             if self.failures:
                 raise self.failures.pop(0)

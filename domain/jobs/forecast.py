@@ -189,7 +189,7 @@ def _slots_seconds(batches: Batches, slots: Slots, timings: Timings) -> float:
 
 
 def queries_per_symbol(gateway: Gateway, calendar: TradingCalendar, request: CollectionRequest) -> float:
-    """How many queries a symbol takes of which nothing is stored; a fraction where queries name several symbols."""
+    """How many queries a symbol takes from nothing; a fraction where queries name several symbols."""
     symbols = request.symbols[: gateway.spec.most_instruments]
     datasets = [gateway.dataset(symbol, request.interval) for symbol in symbols]
     span = datasets[0].align(request.span)

@@ -22,11 +22,11 @@ async def no_request_leaves_without_a_permit(subject: GatewayUnderTest) -> None:
     """A request that waits for its permit has sent nothing."""
     permits, seen = InMemoryRateLimiter(), subject.requests_seen()
     permits.gate.clear()
-    asking = asyncio.create_task(_ask_for_a_bar(subject, subject.symbols[0], permits))
-    await _until(lambda: permits.waiting or asking.done())
-    require(subject.requests_seen() == seen and not asking.done(), "a request left without a permit")
+    fetching = asyncio.create_task(_ask_for_a_bar(subject, subject.symbols[0], permits))
+    await _until(lambda: permits.waiting or fetching.done())
+    require(subject.requests_seen() == seen and not fetching.done(), "a request left without a permit")
     permits.gate.set()
-    require(await asking is None, "a request that had to wait for its permit was not answered")
+    require(await fetching is None, "a request that had to wait for its permit was not answered")
 
 
 async def each_trouble_is_told_as_what_it_is(subject: GatewayUnderTest) -> None:
@@ -49,11 +49,11 @@ async def a_request_that_is_cancelled_leaves_its_permit_abandoned(subject: Gatew
         return
     permits = InMemoryRateLimiter()
     seen = subject.requests_seen() + _most_requests(subject) - 1
-    asking = asyncio.create_task(_ask_for_a_bar(subject, subject.hanging, permits))
-    await _until(lambda: subject.requests_seen() > seen or asking.done())
-    asking.cancel()
-    await asyncio.wait([asking])
-    require(asking.cancelled(), "a request that is cancelled ends as if it were not")
+    fetching = asyncio.create_task(_ask_for_a_bar(subject, subject.hanging, permits))
+    await _until(lambda: subject.requests_seen() > seen or fetching.done())
+    fetching.cancel()
+    await asyncio.wait([fetching])
+    require(fetching.cancelled(), "a request that is cancelled ends as if it were not")
     require(
         (permits.abandoned, permits.unused) == (1, 0),
         f"of its permits {permits.abandoned} are abandoned and {permits.unused} unused, not 1 and 0",
