@@ -10,8 +10,8 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from actors.collecting.asking import Asking
 from actors.collecting.batch_counters import BatchCounters
+from actors.collecting.broker_queries import BrokerQueries
 from actors.collecting.group_collection import GroupCollection
 from actors.collecting.guarded_permits import GuardedPermits
 from actors.collecting.job_scope import JobScope
@@ -38,16 +38,16 @@ from domain.jobs.timings import NOTHING_TIMED, Timings
 from domain.limits.ports import IRateLimiter
 
 CLOSE_GRACE_SECONDS = 0.2
-"""How long permits may take to be given back at the end; those that are not count longer, never shorter."""
+"""How long sending the last completions may take; permits that are not completed count longer, never shorter."""
 
 log = logging.getLogger(__name__)
 
 
 class CollectionWorker:
-    """Works for one job through injected ports; knows nothing of where they lead.
+    """Works for one job through injected ports.
 
-    `run` once; `pause`, `resume` and `shutdown` may come at any time, in any order, any number of
-    times: see RunControl for their numbers.
+    Call `run` once; `pause`, `resume` and `shutdown` may be called at any time, in any order, any number of times:
+    RunControl explains their numbers.
     """
 
     def __init__(
@@ -98,7 +98,7 @@ class CollectionWorker:
     async def run(self, job_id: str) -> WorkerOutcome:
         """Collect batches until none is left, a shutdown, or trouble that is no symbol's fault.
 
-        Raises JobNotFound, and whatever the job repository cannot help.
+        Raises JobNotFound, and any other error of the job repository that is not an outage.
         """
         self._job_id = job_id
         self._ended.clear()
@@ -109,10 +109,10 @@ class CollectionWorker:
             self._ended.set()
 
     async def pause(self, now: bool = False, number: int | None = None) -> None:
-        """Begin no symbol any more; returns when none is in flight and all that is done is reported.
+        """Begin no more symbols; returns when none is in flight and all finished work is reported.
 
-        No request leaves from then on until `resume`. With `now`, begun symbols stop after the page in
-        hand, and whoever waits for a permit gives up.
+        No request leaves from then on until `resume`. With `now`, begun symbols stop after the current page, and waits
+        for permits end.
         """
         self._control.pause(now, number)
         await self._control.idle()
@@ -122,12 +122,12 @@ class CollectionWorker:
         self._control.resume(number)
 
     async def shutdown(self) -> None:
-        """Cut everything but a save that has begun, report what is done, end `run`; then return."""
+        """Cancel everything but a save that has begun, report what is done, end `run`; then return."""
         self._control.shutdown()
         await self._ended.wait()
 
     async def status(self) -> dict[str, Any]:
-        """What the worker is doing: its state, the batch in hand, and the symbols in flight."""
+        """What the worker is doing: its state, its batch, and the symbols in flight."""
         return {
             "worker": self._name,
             "job": self._job_id,
@@ -177,14 +177,14 @@ class CollectionWorker:
                 reporting_seconds = clock() - reported_at
 
     async def _collect_batch(self, request: CollectionRequest, work: BatchWork, turnaround: Timings) -> BatchReport:
-        """Collect as many of the batch's symbols as the control lets begin, `concurrency` groups at a time."""
+        """Collect the batch's symbols, `concurrency` groups at a time, until the control lets none begin."""
         permits = GuardedPermits(self._rate_limiter.bound_to(self._job_id, request.priority), self._control)
         counters = BatchCounters(work, self._name, self._emitter, permits, turnaround)
-        asking = Asking(self._tools, self._transport.wire(permits))
+        broker = BrokerQueries(self._tools, self._transport.wire(permits))
         waiting = deque(grouped(work.symbols, self._tools.gateway.spec.most_instruments))
         self._batch = work.batch
         slots = [
-            asyncio.ensure_future(self._slot(request, waiting, asking, counters))
+            asyncio.ensure_future(self._slot(request, waiting, broker, counters))
             for _ in range(min(request.concurrency, len(waiting)))
         ]
         try:
@@ -196,7 +196,11 @@ class CollectionWorker:
         return counters.close()
 
     async def _slot(
-        self, request: CollectionRequest, waiting: deque[tuple[str, ...]], asking: Asking, counters: BatchCounters
+        self,
+        request: CollectionRequest,
+        waiting: deque[tuple[str, ...]],
+        broker: BrokerQueries,
+        counters: BatchCounters,
     ) -> None:
         clock = asyncio.get_running_loop().time
         while waiting and self._control.may_begin:
@@ -204,7 +208,7 @@ class CollectionWorker:
             self._in_flight += symbols
             began_at = clock()
             try:
-                await self._collect_group(symbols, request, asking, counters)
+                await self._collect_group(symbols, request, broker, counters)
             except Interrupted:
                 return
             except CollectorError as error:
@@ -215,12 +219,12 @@ class CollectionWorker:
                 counters.worked(clock() - began_at)
 
     async def _collect_group(
-        self, symbols: tuple[str, ...], request: CollectionRequest, asking: Asking, counters: BatchCounters
+        self, symbols: tuple[str, ...], request: CollectionRequest, broker: BrokerQueries, counters: BatchCounters
     ) -> None:
         datasets = [self._tools.gateway.dataset(symbol, request.interval) for symbol in symbols]
         if self._scope is None:
             self._scope = JobScope(self._tools, request, datasets[0])
-        group = GroupCollection(self._tools, asking, self._scope, datasets, counters)
+        group = GroupCollection(self._tools, broker, self._scope, datasets, counters)
         await group.collect()
         for work in group.works:
             if work.error is None:
@@ -241,7 +245,7 @@ class CollectionWorker:
         try:
             await self._job_repo.report_batch(self._job_id, self._name, report)
         except StaleEpoch as error:
-            # What was saved counts all the same: whoever has the batch now finds it.
+            # What was saved still counts: the worker that claims the batch now finds it.
             log.info("%s drops its report: %s", self, error)
 
     async def _close(self) -> None:
@@ -250,11 +254,11 @@ class CollectionWorker:
                 await self._transport.close()
                 await self._rate_limiter.close()
         except (TimeoutError, LimiterUnavailable) as error:
-            log.warning("%s: permits were not given back, so they count longer: %r", self, error)
+            log.warning("%s: permits were not completed, so they count longer: %r", self, error)
 
 
 def _trouble(error: CollectorError) -> WorkerOutcome:
-    """Why an error stops the worker. Raises one that is a mistake of ours."""
+    """Why an error stops the worker; an error that is a bug is raised again."""
     match error:
         case CredentialsRefused():
             return WorkerOutcome("broker_refused_credentials", str(error))

@@ -13,11 +13,11 @@ from domain.jobs.status import JobStatus
 
 WRONG_INPUT_ERRORS = (SettingsError, JobNotFound, IllegalTransition)
 EXPECTED_ERRORS = (CollectorError, ConnectionError, TimeoutError)
-"""What a run may end with that is no bug of ours: one sentence says what happened."""
+"""Expected errors of a run, which are no bugs: they are shown as one sentence."""
 
 
 class ExitCode(IntEnum):
-    """What a program that saw a job to its end exits with."""
+    """The exit code of a program that has followed a job to its end."""
 
     COMPLETED = 0
     FAILED = 1
@@ -26,7 +26,7 @@ class ExitCode(IntEnum):
     COMPLETED_WITH_FAILURES = 4
     CANCELLED = 5
     INTERRUPTED = 130
-    """What shells expect of a program that Ctrl-C ended."""
+    """What shells expect from a program that Ctrl-C ended."""
 
     @classmethod
     def of(cls, outcome: Progress | BaseException) -> ExitCode:
@@ -44,20 +44,20 @@ class ExitCode(IntEnum):
 
 
 def original(outcome: object) -> object:
-    """The error itself; of one that crossed Ray its cause, for its own text is a traceback."""
+    """The error itself; its cause where it crossed Ray, whose error text is a traceback."""
     cause = getattr(outcome, "cause", None)
     return cause if isinstance(cause, CollectorError) else outcome
 
 
 def sentence_of(error: BaseException) -> str:
-    """What an expected error says, in one line."""
+    """The text of an expected error, in one line."""
     return (str(original(error)).strip() or type(error).__name__).splitlines()[0]
 
 
 def run_driver(work: Callable[[], Progress]) -> ExitCode:
-    """Do the work of a driver script: the code to exit with, as `candles` would.
+    """Do the work of a driver script; returns the code to exit with, as `candles` would.
 
-    Wrong input and trouble are one sentence on standard error instead of a traceback.
+    Wrong input and expected errors are one sentence on standard error instead of a traceback.
     """
     try:
         return ExitCode.of(work())

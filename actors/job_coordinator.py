@@ -27,10 +27,10 @@ from domain.jobs.status import TOO_MANY_FAILURES, JobStatus
 from domain.limits.cooldown_watch import Cooldown
 
 LOSSES_PER_BATCH = 3
-"""A batch that took so many workers with it stops the job; so do as many that never came to claim one."""
+"""A batch whose workers were lost so often stops the job; so do as many workers lost before their first claim."""
 
 SUPERSEDED = "superseded"
-"""Why a run ends whose job another coordinator has; the recorder refuses every further command."""
+"""Why a run ends when another coordinator owns its job; the recorder refuses every further command."""
 
 log = logging.getLogger(__name__)
 
@@ -42,11 +42,11 @@ class JobMetrics(Protocol):
 
 
 class JobCoordinator:
-    """Hands out a job's batches, records what becomes of them, and answers whoever watches.
+    """Hands out a job's batches, records their reports, and serves its progress.
 
-    `begin` first; `pause`, `resume`, `shutdown` and `cancel` are idempotent, and recorded with who gave them (`by`).
-    Commands without a number get one as they arrive: no clock of a machine decides which was the later. A shutdown
-    has PAUSED persisted within a second, whatever the workers are doing.
+    Call `begin` first; `pause`, `resume`, `shutdown` and `cancel` are idempotent, and recorded with who gave them
+    (`by`). Commands without a number get one as they arrive: no machine's clock decides which is the later one. A
+    shutdown persists PAUSED within a second, whatever the workers are doing.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class JobCoordinator:
         return f"JobCoordinator({self._job_id})"
 
     async def begin(self, retry: bool = False, by: str = "") -> Progress:
-        """Take the job up: start, resume, take over, or (`retry`) go through its failed symbols again.
+        """Start, resume or take over the job, or (`retry`) collect its failed symbols again.
 
         Calling again changes nothing. Raises JobNotFound, IllegalTransition, EventStoreUnavailable.
         """
@@ -103,9 +103,9 @@ class JobCoordinator:
         return self._snapshot()
 
     async def pause(self, now: bool = False, number: int | None = None, by: str = "") -> Progress:
-        """Begin no symbol any more; PAUSED is recorded, and this returns, when none is in flight.
+        """Begin no more symbols; when none is in flight, PAUSED is recorded and this returns.
 
-        `now` stops symbols after the page in hand. No request leaves from then on until `resume`.
+        `now` stops symbols after the current page. No request leaves from then on until `resume`.
         """
         await self._be_begun(commands.take_over)
         number = self._control.next_number if number is None else number
@@ -120,7 +120,7 @@ class JobCoordinator:
         await self._be_begun(commands.take_over)
         number = self._control.next_number if number is None else number
         self._control.resume(number=number)
-        # A resume that a later pause has overtaken changes nothing.
+        # A resume that arrives after a later pause changes nothing.
         if not self._control.is_paused and not self._ending and not self._ended.is_set():
             await self._record(partial(commands.resume, by=by))
             self._notify()
@@ -130,7 +130,7 @@ class JobCoordinator:
     async def shutdown(self, reason: str = "shutdown", by: str = "") -> Progress:
         """Stop everything within a second and persist PAUSED.
 
-        Raises EventStoreUnavailable when that could not be written: the next resume finds the truth.
+        Raises EventStoreUnavailable when that could not be written: a resume then takes the job over.
         """
         await self._be_begun(commands.take_over)
         await self._end(reason, by)
@@ -140,7 +140,7 @@ class JobCoordinator:
         return self._snapshot()
 
     async def cancel(self, by: str = "") -> Progress:
-        """Stop everything and give the job up."""
+        """Stop everything and cancel the job."""
         await self.shutdown(CANCEL, by)
         await self._record(partial(commands.cancel, by=by))
         return self._snapshot()
@@ -159,10 +159,10 @@ class JobCoordinator:
         return None
 
     async def report_batch(self, job_id: str, worker: str, report: BatchReport) -> Progress:
-        """Record a batch, once; StaleEpoch when the claim that it reports no longer stands."""
+        """Record a batch, once; raises StaleEpoch when its claim is no longer valid."""
         if not self._claims.holds(report.batch, worker, report.epoch):
             raise StaleEpoch(self._job_id, report.epoch, self._recorder.job.epoch)
-        whole = self._unrecorded[report.batch] = self._counters.with_left_behind(report)
+        whole = self._unrecorded[report.batch] = self._counters.with_lost_work(report)
         await self._record(lambda job: self._record_batch(job, whole))
         # Progress may have come in while the report was being stored: the report has it.
         self._counters.reported(report.batch)
@@ -180,7 +180,7 @@ class JobCoordinator:
         self._notify()
 
     async def emit(self, event: ProgressEvent) -> None:
-        """A worker tells its progress; what comes after the batch was reported is in the report already."""
+        """Count a worker's progress event; events after a batch's report are ignored, for the report has them."""
         if not self._claims.holds(event.batch, event.worker, event.epoch):
             return
         self._counters.add(event)
@@ -217,7 +217,7 @@ class JobCoordinator:
 
     def _record_batch(self, job: CollectionJob, report: BatchReport) -> None:
         if not job.record_batch(report, timestamp=timestamps.now()):
-            # A save that seemed to fail had stored it.
+            # A save that seemed to fail had stored the report.
             self._counters.reported(report.batch)
 
     def _add_worker(self) -> None:
@@ -241,7 +241,7 @@ class JobCoordinator:
         await self._conclude()
 
     async def _end(self, reason: str, by: str = "") -> None:
-        """Stop the workers for that reason; the first reason stands. `_supervise` then concludes."""
+        """Stop the workers for that reason; the first reason counts. `_supervise` then concludes."""
         if self._ending or self._ended.is_set():
             return
         self._ending, self._ended_by = reason, by
@@ -251,9 +251,9 @@ class JobCoordinator:
         await self._pool.stop()
 
     async def _conclude(self) -> None:
-        # What the store refused when it was reported, and what is known of batches that nobody came to report.
-        told = {report.batch: report for report in self._counters.unreported()}
-        late = list((told | self._unrecorded).values())
+        # Reports that could not be stored, and live counts of batches that no worker has reported.
+        live = {report.batch: report for report in self._counters.unreported()}
+        late = list((live | self._unrecorded).values())
         try:
             await self._recorder.record(lambda job: self._conclude_job(job, late))
             for report in late:

@@ -18,17 +18,17 @@ from domain.limits.ports import PermitLog, PermitRecord
 from domain.limits.rates import AccountLimits
 
 CALL_SECONDS = 1.0
-"""How long a call with a ticket waits here before its caller has to ask again."""
+"""How long a call with a ticket waits here before its caller has to call again."""
 PATIENCE_SECONDS = 5.0
-"""How long a place is kept for a caller that has not asked again."""
+"""How long a place is kept for a caller that has not called again."""
 
 
 class RateLimiter:
     """Grants the permits of one broker account; see `domain.limits.ledger` for the guarantee.
 
     Jobs get their shares, see `domain.limits.fair_shares`. One dispatcher for each pool takes the requests in order.
-    `is_paused`: the operator's switch, see `LimiterOperator`. It is looked at once the account is held: whoever
-    finds the account held tells the limiter, so an order given at any other moment is seen here.
+    `is_paused` reads the operator's switch, see `LimiterOperator`. It is read after the account is taken: an operator
+    who finds the account taken tells the limiter, and an earlier order is seen here.
     """
 
     def __init__(
@@ -55,9 +55,9 @@ class RateLimiter:
     async def acquire(self, request: PermitRequest, completions: Sequence[Completion] = ()) -> PermitBundle | None:
         """Wait for permits.
 
-        With a ticket the wait is bounded: None means ask again with the same ticket, which keeps its
-        place, and a ticket is granted once however often it is asked. `completions` say on the way what
-        became of earlier permits. Raises PermitImpossible, or LimiterUnavailable after a shutdown.
+        With a ticket the wait is bounded: None means call again with the same ticket, which keeps its place, and a
+        ticket is granted once however often the call is repeated. `completions` are those of earlier permits. Raises
+        PermitImpossible, or LimiterUnavailable after a shutdown.
         """
         self._open()
         if self._account.hear(request.job_id):
@@ -71,14 +71,14 @@ class RateLimiter:
         return self._as_bundle(permits, called_at) if permits else None
 
     async def complete(self, completions: Sequence[Completion]) -> None:
-        """Take back permits, when no acquire comes soon enough to carry them."""
+        """Complete permits, when no acquire comes soon enough to carry their completions."""
         self._open()
         self._take_back(completions)
 
     async def cool_down(self, retry_after_seconds: float | None, reason: str) -> float:
         """Grant nothing until the broker takes requests again; returns for how many seconds.
 
-        Without a time given: the shortest window, doubled with every refusal that follows a cooldown.
+        Without a given time this is the shortest window, doubled with every refusal that follows a cooldown.
         """
         self._open()
         self._account.cool_down(retry_after_seconds, reason)
@@ -121,7 +121,7 @@ class RateLimiter:
         self._control.resume(number=number)
 
     async def shutdown(self) -> None:
-        """Refuse everybody, let go of the account; idempotent."""
+        """Refuse every request and release the account; idempotent."""
         self._control.shutdown()
         for dispatcher in self._dispatchers.values():
             dispatcher.queue.refuse(lambda _: self._refusal())
@@ -129,7 +129,7 @@ class RateLimiter:
         self._account.close()
 
     async def status(self) -> LimiterStatus:
-        """The limiter at this moment; opens nothing."""
+        """The limiter at this moment; does not open the account."""
         account = self._account
         queues = [dispatcher.queue for dispatcher in self._dispatchers.values()]
         windows, evidence_wait_seconds = account.windows(), account.evidence_wait_seconds
@@ -201,7 +201,7 @@ class RateLimiter:
         except asyncio.CancelledError:
             self._wake()
             if not knows_its_ticket and not self._control.is_stopping:
-                # Nobody else knows the ticket, so nobody else can give it back.
+                # Nobody else knows the ticket, so nobody else can return it.
                 self._take_back([Completion(waiting.ticket, Outcome.UNUSED)])
             raise
 

@@ -1,4 +1,4 @@
-"""RunControl: what pause, resume and shutdown mean to whatever is going on inside an actor."""
+"""RunControl: how pause, resume and shutdown affect the work inside an actor."""
 
 from __future__ import annotations
 
@@ -11,18 +11,16 @@ Result = TypeVar("Result")
 
 
 class Interrupted(Exception):
-    """A pause at once or a shutdown ended what was going on."""
+    """An immediate pause or a shutdown ended the work."""
 
 
 class RunControl:
     """Pause, resume and shutdown of one run; every command is idempotent and takes effect at once.
 
-    An actor's calls may overtake each other, so commands are numbered by whoever gives them: one that
-    arrives after a later one is ignored. Without a number a command is the latest. Shutdown is final.
-
-    Work comes in three kinds. What must not be cut (a save) is seen through by `shield`. What a
-    shutdown may cut runs under `guard`. What waits there without having begun anything (for a permit,
-    between two attempts) is marked with `waiting`: a pause at once cuts that, too.
+    An actor's calls may overtake each other, so commands are numbered by their sender: one that arrives after a later
+    one is ignored. A command without a number is the latest. Shutdown is final. Work comes in three kinds. Work that
+    must not be cancelled (a save) runs under `shield`. Work that a shutdown may cancel runs under `guard`. A wait there
+    with nothing begun (for a permit, between two tries) is marked with `waiting`: an immediate pause cancels that, too.
     """
 
     def __init__(self) -> None:
@@ -51,23 +49,23 @@ class RunControl:
 
     @property
     def is_busy(self) -> bool:
-        """Whether anything is going on between `busy` and its end."""
+        """Whether anything runs inside `busy`."""
         return self._busy > 0
 
     @property
     def may_begin(self) -> bool:
-        """Whether something new may be begun: a symbol, say."""
+        """Whether new work may begin: a symbol, say."""
         return not (self._is_paused or self._is_stopping)
 
     @property
     def may_continue(self) -> bool:
-        """Whether what was begun may go on with its next step: a page, say."""
+        """Whether work in hand may take its next step: a page, say."""
         return not (self._is_paused_now or self._is_stopping)
 
     def pause(self, now: bool = False, number: int | None = None) -> bool:
-        """Let nothing begin; with `now`, let nothing continue either, and cut what waits.
+        """Let nothing begin; with `now`, let nothing continue either, and cancel waits.
 
-        Returns False, and does nothing, when a later command was there first.
+        Returns False, and does nothing, when a later command has arrived before.
         """
         if not self._is_latest(number):
             return False
@@ -79,7 +77,7 @@ class RunControl:
         return True
 
     def resume(self, number: int | None = None) -> bool:
-        """Open the gate again; False when a later command was there first."""
+        """Let work go on; False when a later command has arrived before."""
         if not self._is_latest(number):
             return False
         self._is_paused = self._is_paused_now = False
@@ -87,7 +85,7 @@ class RunControl:
         return True
 
     def shutdown(self) -> None:
-        """Open the pause gate for good, and cut everything under guard."""
+        """End every pause for good, and cancel everything under `guard`."""
         self._is_stopping = True
         self._cut(self._guarded)
         self._announce()
@@ -99,7 +97,7 @@ class RunControl:
             raise Interrupted
 
     async def idle(self) -> None:
-        """Wait until nothing is going on; returns early when there is no pause to wait for any more."""
+        """Wait until nothing runs inside `busy`; returns early when the pause has ended."""
         await self.until(lambda: not self.is_busy or not self._is_paused or self._is_stopping)
 
     async def until(self, is_so: Callable[[], bool]) -> None:
@@ -137,9 +135,9 @@ class RunControl:
             self._guarded.discard(task)
 
     async def shield(self, work: Coroutine[Any, Any, Result], grace_seconds: float) -> Result:
-        """Do the work to its end, whatever is commanded meanwhile; a shutdown waits `grace_seconds` for it.
+        """Do the work to its end, whatever command arrives; a shutdown waits `grace_seconds` for it.
 
-        Raises Interrupted when that was too short: the work then goes on, and nobody learns how it ends.
+        Raises Interrupted when that was too short: the work then goes on, and its outcome is lost.
         """
         task = asyncio.ensure_future(work)
         task.add_done_callback(lambda _: self._announce())
@@ -151,15 +149,15 @@ class RunControl:
         return task.result()
 
     def check(self) -> None:
-        """Raise Interrupted unless what was begun may go on."""
+        """Raise Interrupted unless work in hand may go on."""
         if not self.may_continue:
             raise Interrupted
 
     @contextmanager
     def waiting(self) -> Iterator[None]:
-        """Mark that the current task, under guard, waits with nothing begun.
+        """Mark that the current task, under `guard`, waits with nothing begun.
 
-        Raises Interrupted at the end if what it waited for came too late.
+        Raises Interrupted at the end if the wait ended after such a command.
         """
         task = asyncio.current_task()
         assert task is not None, "only a task can wait"

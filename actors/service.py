@@ -1,6 +1,6 @@
-"""CollectionService: everything a driver, or the command line, can have done.
+"""CollectionService: everything that a driver, or the command line, can do.
 
-Ray is imported when it is first needed: looking at stored jobs never is.
+Ray is imported when it is first needed: looking at stored jobs does not need it.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ from domain.limits.audit import AuditHistory
 
 
 def candle_proof(root: str | Path, overrides: Sequence[SessionOverride]) -> CandleProof:
-    """What the candles under a folder prove by themselves, with these overrides of their calendars."""
+    """The proof of the candles under a folder, with these overrides of their calendars."""
     candles = wiring.candle_repository(root)
     return CandleProof(candles, candles.quarantined, wiring.calendars_with(overrides).named, now)
 
 
 def limiter_operator(broker: str, account: str, cluster: str | None = None) -> LimiterOperator:
-    """What can be done with an account's limiter; `cluster` is where to look when nothing is known on this machine."""
+    """The operator of an account's limiter; `cluster` is where to look when this machine knows of no limiter."""
     switch = wiring.operator_pause(broker, account)
     search = LimiterSearch(broker, account, lambda: switch.limiter_address() or cluster)
     return LimiterOperator(switch, search, search.close)
@@ -49,7 +49,7 @@ def limiter_operator(broker: str, account: str, cluster: str | None = None) -> L
 class CollectionService(JobService):
     """Collects candles as a settings file says; a context manager.
 
-    `by` says who gives the commands, as the jobs' history tells it; unset: this user, host and program.
+    `by` says who gives the commands, for the jobs' history; unset: this user, host and program.
     """
 
     def __init__(self, settings: Settings, by: str = "") -> None:
@@ -67,11 +67,11 @@ class CollectionService(JobService):
         super().__init__(catalog, runner, self.request, by)
 
     def request(self) -> CollectionRequest:
-        """What the settings ask for, the first job of several; without an end, up to the last bar that has closed."""
+        """The request of the settings' first job; without an end, up to the last closed bar."""
         broker = self._settings.require_broker()
         wiring.limits_for(broker)
         request = request_from(self._settings, wiring.gateway_for(broker), now())
-        # An unknown name is the user's mistake, and said before anything starts.
+        # An unknown name is the user's mistake, and reported before anything starts.
         self._calendars.named(request.calendar, request.span)
         return request
 
@@ -95,7 +95,7 @@ class CollectionService(JobService):
         return mirror.update(datasets, is_whole_store=job is None)
 
     def audit(self, job: str, plot: Path | None = None) -> AuditReport:
-        """What the log of permits proves of a job; see `JobAuditor`."""
+        """What the permit log proves of a job; see `JobAuditor`."""
         ask_server = partial(wiring.ask_server, self._settings)
         return JobAuditor(self._catalog, self._audit_history_of, ask_server, wiring.draw_audit).audit(job, plot)
 
@@ -104,7 +104,7 @@ class CollectionService(JobService):
         return wiring.read_audit_history(limits.broker, limits.account)
 
     def proof(self) -> JobProof:
-        """What is there of a job or a symbol, what is not, and what can be done about it; no request is made."""
+        """Gaps, quarantine, certificates and repair of a job or a symbol; no request is made."""
         self._settings.require_broker()
         proof = candle_proof(self._settings.storage.root, self._overrides)
         return JobProof(self._settings, self._catalog, proof, self._dataset_of)
@@ -119,7 +119,7 @@ class CollectionService(JobService):
         return JobActors(self._part_for(request)).coordinator(job_id, self._calendar_of(request))
 
     def _part_for(self, request: CollectionRequest) -> Settings:
-        """The settings under which a job of that request runs: those of the broker, account and variant it is of."""
+        """The settings for a job of that request: the part with its broker, account and variant."""
         for part in self._settings.jobs:
             broker = part.require_broker()
             if (broker.gateway, broker.account) == (request.broker, request.account):

@@ -1,7 +1,7 @@
 """The composition root: which adapter stands behind which port.
 
-The one module of the running system that imports adapters. Every function makes what it names anew and
-opens nothing: files and connections are opened by who uses them, wherever that is.
+The one module of the running system that imports adapters. Every call makes a new object and opens nothing: files and
+connections are opened where they are used, perhaps on another machine.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def gateway_for(broker: BrokerSettings) -> Gateway:
 
 
 def limit_domain_of(gateway: str) -> str:
-    """Whose limits the requests of a gateway count under; the gateway itself where that depends on its options."""
+    """The limit domain of a gateway; the gateway's own name where that depends on its options."""
     try:
         return gateway_spec(gateway).limit_domain
     except SettingsError:
@@ -81,7 +81,7 @@ def transport_for(broker: BrokerSettings) -> Transport:
     """The connections to the broker of the settings, or to a server that speaks like it."""
     gateway = gateway_for(broker)
     spec, base_url = gateway.spec, broker.base_url or gateway.spec.base_url
-    # Another server need not have the broker's limits: what it counts of them tells nothing.
+    # Another server need not have the broker's limits: its usage headers prove nothing.
     read_usage = gateway.usage if base_url == spec.base_url else partial(_without_limits, gateway)
     secrets = Credentials(spec.name, broker.credentials)
     return HttpTransport(
@@ -105,7 +105,7 @@ def candle_repository(root: str | Path) -> CandleFiles:
 
 
 def bytes_per_bar_under(root: str | Path) -> Callable[[Sequence[Dataset]], float | None]:
-    """Measures what a bar of these datasets takes on disk; None where none of them has one."""
+    """Measures the bytes on disk per bar of these datasets; None where none of them has a bar."""
     return partial(bytes_per_bar, candle_folder(root))
 
 
@@ -136,7 +136,7 @@ def operator_pause(broker: str, account: str, folder: Path | None = None) -> Ope
 
 
 def permit_record(folder: Path, limits: AccountLimits, holder: str, session: str) -> PermitRecord:
-    """The memory of the permits of the limits' account."""
+    """The permit record of the limits' account."""
     return PermitRecordFile(folder, limits, AccountOwnershipFiles(folder), holder, session)
 
 
@@ -151,7 +151,7 @@ def read_audit_history(broker: str, account: str) -> AuditHistory:
 
 
 def ask_server(settings: Settings) -> Mapping[str, Any] | None:
-    """What a simulated exchange has counted; None where the broker of these settings is none."""
+    """What a simulated exchange has counted; None where the broker of these settings is not one."""
     return server_count(settings.broker.base_url if settings.broker else None)
 
 

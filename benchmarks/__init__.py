@@ -1,1 +1,1 @@
-"""What Candle Collector costs and how well it keeps its promises, measured: `python -m benchmarks`."""
+"""Measurements of Candle Collector's cost, speed and guarantees: `python -m benchmarks`."""

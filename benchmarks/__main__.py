@@ -48,7 +48,7 @@ PARTS: dict[str, Callable[[bool], list[Table]]] = {
 
 
 def main() -> None:
-    """Read the command line and run what it names; quick runs are not written down."""
+    """Read the command line and run the named parts; quick runs are not saved."""
     options = _parser().parse_args()
     console = Console(soft_wrap=False, width=max(MIN_WIDTH, Console().width))
     for part in options.parts or PARTS:
@@ -65,7 +65,7 @@ def main() -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("parts", nargs="*", choices=[*PARTS, []], help="only these; default: all")
-    parser.add_argument("--quick", action="store_true", help="a few minutes for all, and nothing is written down")
+    parser.add_argument("--quick", action="store_true", help="a few minutes for all, and nothing is saved")
     return parser
 
 

@@ -45,7 +45,7 @@ def measure(pages_per_symbol: int) -> Table:
         ),
         ("above the ideal", f"{collecting_seconds / ideal_seconds - 1:+.1%}"),
         ("closing (stopping Ray)", f"{closed_at - completed_at:.2f} s"),
-        ("all together", f"{closed_at - began_at:.2f} s"),
+        ("total", f"{closed_at - began_at:.2f} s"),
     ]
     note = f"{SYMBOLS} symbols, {pages_per_symbol} pages each, {LIMIT}, 4 workers, 25 ms each way."
     return Table("A collection job against the ideal", ("", "measured"), rows, note)

@@ -23,7 +23,7 @@ from tests.cluster.crash_mishaps import NotPermitted
 from tests.cluster.crash_scenarios import SCENARIOS
 from tests.cluster.crash_verdict import Verdict
 from tests.cluster.kept_cluster import KeptCluster, kept_cluster
-from tests.interrupts import heed_ctrl_c
+from tests.interrupts import restore_ctrl_c
 
 COLUMNS = (
     "scenario", "trials", "kills", "stops", "requests", "repeats", "allowed", "violations", "candles compared",
@@ -32,15 +32,15 @@ COLUMNS = (
 NOTE = (
     "Each trial: 12 symbols of 5 pages, 30 requests per 3 s, 2 workers with 3 symbols in flight each, resumed until "
     "COMPLETED. stops: runs that ended by themselves before that. allowed: pages in flight at the kills and stops "
-    f"(3 for a worker, 0 for the limiter, {MOST_IN_FLIGHT} for all others) and the answers that the exchange spoilt. "
+    f"(3 for a worker, 0 for the limiter, {MOST_IN_FLIGHT} for all others) and the answers that the exchange damaged. "
     "Every candle is compared with the exchange's own, bit by bit, with its coverage and the events. Counted: by the "
-    "job's own summary, which lacks what a coordinator had been told and not recorded when it was killed."
+    "job's own summary, which lacks live counts that a coordinator had not recorded when it was killed."
 )
 
 
 def main() -> None:
-    """Play the chosen scenarios with the chosen seeds; exit code 1 when any verdict finds a problem."""
-    heed_ctrl_c()
+    """Run the chosen scenarios with the chosen seeds; exit code 1 when any verdict finds a problem."""
+    restore_ctrl_c()
     options = _parser().parse_args()
     console = Console(soft_wrap=False, width=max(150, Console().width))
     lines = [json.loads(line) for line in options.log.read_text().splitlines()] if options.log.exists() else []

@@ -33,7 +33,7 @@ DAY_MS = 86_400_000
 
 
 class JsonDatabase:
-    """The same SQLite file with eventsourcing as it comes: JSON, and no compression."""
+    """The same SQLite file with eventsourcing's defaults: JSON, and no compression."""
 
     def __init__(self, path: Path) -> None:
         self._events = JobEvents(
@@ -46,7 +46,7 @@ class JsonDatabase:
         yield self._events
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self._events.close()
 
 
@@ -89,7 +89,7 @@ def _row(size: int, batch_size: int) -> tuple[str, ...]:
             Store(EventDatabase, Path(folder) / "ours.sqlite", size, batch_size),
             Store(JsonDatabase, Path(folder) / "json.sqlite", size, batch_size),
         ]
-        # In turns, so that a disk that is busy for a while is busy for both.
+        # In turns, so that a busy disk slows both.
         for batch in range(-(-size // batch_size)):
             for store in stores:
                 store.append(batch)

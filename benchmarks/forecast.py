@@ -1,4 +1,4 @@
-"""What `candles plan` foretells against the run that follows."""
+"""The forecast of `candles plan`, compared with the run that follows."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ EACH_WAY_MS = "40"
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """A job whose time is decided by one thing or another."""
+    """A job whose time is bound by one limit, or by its slots."""
 
     limits: Sequence[str]
     symbols: int
@@ -87,12 +87,12 @@ def _run(scenario: Scenario) -> tuple[CollectionForecast, CollectionForecast, fl
             completed_at = time.monotonic()
             arrivals = bench.exchange.arrivals()[earlier:]
     if len(arrivals) != foreseen.requests:
-        raise RuntimeError(f"{len(arrivals)} requests came where {foreseen.requests} were foreseen")
+        raise RuntimeError(f"{len(arrivals)} requests came where the forecast was {foreseen.requests}")
     return untimed, foreseen, completed_at - arrivals[0]["at_seconds"]
 
 
 def _timing(request: CollectionRequest) -> CollectionRequest:
-    """A job of one-page symbols that has nothing in common with the request but how it is run."""
+    """A job of other, one-page symbols that is run like the request."""
     start_ms = request.span.start_ms
     span = TimeSpan(start_ms, start_ms + DAYS_PER_PAGE * DAY_MS)
     return replace(request, symbols=tuple(symbols(TIMED, "TIMED")), span=span)

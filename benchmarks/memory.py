@@ -69,7 +69,7 @@ def measure(sizes: Sequence[int]) -> Table:
         )
         for before, run in zip([None, *runs], runs, strict=False)
     ]
-    columns = ("symbols", "run", "worker", "coordinator", "coordinator, bytes per symbol more than above")
+    columns = ("symbols", "run", "worker", "coordinator", "coordinator, extra bytes per symbol")
     note = (
         f"Largest resident memory of any worker, and of the coordinator, sampled every {SAMPLE_SECONDS} s; {LIMIT}. "
         "Every job has fresh processes: growth between small jobs is mostly their first use of libraries."

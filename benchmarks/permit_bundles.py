@@ -20,7 +20,7 @@ from domain.limits.permit_bundles import BundleTerms
 from domain.limits.rates import AccountLimits, RateLimit
 
 LIMIT = "1000000/1s"
-"""Far more than any limiter grants, so that nothing but the way to the permits is measured."""
+"""Far more than any limiter grants, so that only the calls for permits are measured."""
 CLIENTS = 4
 SLOTS = 100
 ACTOR_OPTIONS: dict[str, Any] = {"num_cpus": 0, "max_concurrency": 10_000}
@@ -28,7 +28,7 @@ ACTOR_OPTIONS: dict[str, Any] = {"num_cpus": 0, "max_concurrency": 10_000}
 
 @dataclass(frozen=True, slots=True)
 class PermitRun:
-    """What one way to take permits came to, over all clients."""
+    """The result of one way to take permits, over all clients."""
 
     name: str
     permits: int
@@ -85,7 +85,7 @@ class _CountedCalls:
 
 
 class PlainActor:
-    """What a call costs when nothing is done in it."""
+    """An actor for measuring the cost of an empty call."""
 
     async def acquire(self) -> None:
         """Nothing."""
@@ -116,7 +116,7 @@ class PlainClient:
 
 
 def measure(seconds: float, repetitions: int) -> Table:
-    """Run the ways by turns, so that what else the machine does meets them alike."""
+    """Run the ways in turns, so that other work of the machine affects them alike."""
     session = RaySession()
     with temporary_state():
         session.connect("embedded")
@@ -128,7 +128,7 @@ def measure(seconds: float, repetitions: int) -> Table:
 
 
 def _table(rounds: list[list[PermitRun]]) -> Table:
-    columns = ("way", "permits/s", "to one a call", "permits a call", "limiter CPU a permit")
+    columns = ("way", "permits/s", "ratio to one a call", "permits a call", "limiter CPU a permit")
     rows = []
     for number, first in enumerate(rounds[0]):
         runs = [each[number] for each in rounds]
@@ -144,7 +144,7 @@ def _table(rounds: list[list[PermitRun]]) -> Table:
         )
     note = (
         f"{CLIENTS} client actors of {SLOTS} slots over Ray, limit {LIMIT}, everything answered at once; completions "
-        f"ride on acquiring, and the limiter writes its record. {len(rounds)} rounds, the ways by turns in each."
+        f"are sent with acquires, and the limiter writes its record. {len(rounds)} rounds, the ways in turns in each."
     )
     return Table("Permits a second", columns, rows, note)
 

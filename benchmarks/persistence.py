@@ -1,4 +1,4 @@
-"""What it costs to remember every permit: the record that the guarantee rests on, and the log that proves a run."""
+"""The cost of persisting every permit: the record that the guarantee rests on, and the log that proves a run."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ ROUNDS = 5
 
 
 class ForgetfulRecord(InMemoryPermitRecord):
-    """Remembers nothing, so that only the ledger's own time is left."""
+    """Stores nothing, so that only the ledger's own time is left."""
 
     def granted(self, permits: object) -> None:
         """Forget it."""
@@ -37,7 +37,7 @@ class ForgetfulRecord(InMemoryPermitRecord):
 
 
 def measure(permits: int) -> Table:
-    """Microseconds from granting a permit to having noted its completion, one by one and in permit bundles."""
+    """Microseconds from granting a permit to storing its completion, one by one and in permit bundles."""
     with tempfile.TemporaryDirectory(prefix="candles-bench-") as name:
         folder = Path(name)
         rows = [
@@ -57,7 +57,7 @@ def measure(permits: int) -> Table:
     packed = f"The log packs a permit into {space / len(history):.1f} bytes" if space else "Nothing was packed yet"
     return Table(
         "What it costs to remember every permit",
-        ("remembered", "us per permit, one by one", f"us per permit, in bundles of {BUNDLE}", "slowest of all, ms"),
+        ("remembered", "us per permit, one by one", f"us per permit, in bundles of {BUNDLE}", "slowest, ms"),
         rows,
         f"Grant, note, complete, note; median of {ROUNDS} rounds of {permits:,} permits. {packed}; reading and "
         f"auditing {len(history):,} of them took {audit_seconds:.2f} s, opening the account again "

@@ -30,7 +30,7 @@ ROW_GROUP = 131_072
 
 
 def measure(rounds: int) -> Table:
-    """Every contender once a round, in turn, so that what slows the machine slows them all."""
+    """Every contender once a round, in turn, so that a slow machine slows them all."""
     with tempfile.TemporaryDirectory(prefix="candles-bench-") as name:
         contenders, sizes = _contenders(Path(name))
         for read in contenders.values():
@@ -59,7 +59,7 @@ def measure(rounds: int) -> Table:
         f"Parquet: zstd, row groups of {ROW_GROUP:,}, one file; plain: dictionaries off; split: byte stream split and "
         "deltas. The last but one column is the median against plain Parquet read into pandas."
     )
-    return Table("Reading a year of minute bars", ("reader", "median", "best", "ratio", "B a bar"), rows, note)
+    return Table("Reading a year of minute bars", ("reader", "median", "best", "ratio", "bytes/bar"), rows, note)
 
 
 def _contenders(folder: Path) -> tuple[dict[str, Callable[[], Any]], dict[str, int]]:
@@ -99,7 +99,7 @@ def _contenders(folder: Path) -> tuple[dict[str, Callable[[], Any]], dict[str, i
 
 
 def a_year() -> Candles:
-    """A pair's year as an exchange has it: prices in cents, volumes with five decimals, what it adds beside them."""
+    """A pair's year as an exchange has it: prices in cents, volumes with five decimals, and its extra columns."""
     numbers = np.random.default_rng(7)
     close = np.round(40_000 + np.cumsum(numbers.normal(0, 8, YEAR)), 2)
     opens = np.concatenate((close[:1], close[:-1]))

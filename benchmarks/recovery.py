@@ -1,4 +1,4 @@
-"""How long a broker hears nothing when the limiter is killed -9 in the middle of a run."""
+"""How long a broker gets no request when the limiter is killed -9 in the middle of a run."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from domain.limits.rates import RateLimit
 LIMITS = ("15/1s", "60/6s")
 SYMBOLS = 150
 KILL_AT = (40, 90)
-"""How many requests have arrived when the limiter is killed, once and again."""
+"""How many requests have arrived at each of the two kills of the limiter."""
 
 LIMITER = "RateLimiter"
 
 
 def measure(quick: bool) -> Table:
-    """A job of 4 workers under each limit; its limiter is killed on the way."""
+    """A job of 4 workers under each limit, whose limiter is killed while it runs."""
     rows = [_row(RateLimit.parse(limit)) for limit in LIMITS[: 1 if quick else None]]
     columns = ("limit", "kills", "process back after", "silence", "longest pause without a kill", "violations")
     note = (
@@ -56,7 +56,7 @@ def _row(limit: RateLimit) -> tuple[str, ...]:
 
 
 def _kill_limiter() -> tuple[float, float]:
-    """When it was killed, and how long after that there was another."""
+    """Kill it; returns when, and how long after that there was another."""
     (limiter,) = actor_processes(LIMITER)
     at = time.monotonic()
     limiter.kill()

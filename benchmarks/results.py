@@ -1,4 +1,4 @@
-"""results.md: what was measured last, one section for each part of the benchmarks."""
+"""results.md: the latest results, one section for each part of the benchmarks."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _PART = re.compile(r"<!-- part: (\w+) -->\n(.*?)(?=<!-- part: |\Z)", re.DOTALL)
 def write(
     path: Path, part: str, tables: Sequence[Table], seconds: float, order: Iterable[str], picture: str = ""
 ) -> None:
-    """Put the part's section in place of its last one; the others stay as they were measured."""
+    """Replace the part's section; the others stay as they are."""
     sections = dict(_PART.findall(path.read_text(encoding="utf-8"))) if path.exists() else {}
     sections[part] = _section(part, tables, seconds, picture)
     texts = (f"<!-- part: {name} -->\n{sections[name]}" for name in order if name in sections)

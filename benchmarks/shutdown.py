@@ -25,7 +25,7 @@ FAST = "2000/1s"
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """A state to be shut down in: how the exchange and the job are set up, and how the state is reached."""
+    """A state in which a job is shut down: how the exchange and the job are set up, and how the state is reached."""
 
     name: str
     limit: str
@@ -47,7 +47,7 @@ def _pause(handle: JobHandle) -> None:
 
 
 def _freeze_worker(handle: JobHandle) -> None:
-    # Of this job: one that was frozen in an earlier job stays as it is until Ray ends.
+    # Only of this job: a worker frozen in an earlier job stays frozen until Ray ends.
     actor_processes(WORKER, handle.job_id)[0].send_signal(signal.SIGSTOP)
 
 
@@ -100,7 +100,7 @@ def _shut_down_once(service: CollectionService, bench: Workbench, state: State, 
     seen = bench.exchange.report()["requests"]
     request = replace(service.request(), symbols=tuple(symbols(state.symbols, f"JOB{number}X")))
     handle = service.submit(request)
-    # Not above: Ray reads its environment when it is imported, and the service has set it by now.
+    # Imported here: Ray reads its environment at import, and the service has set it by now.
     from actors.cluster.handles import JobHandle
 
     assert isinstance(handle, JobHandle), "a fresh folder holds no finished job"

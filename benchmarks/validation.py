@@ -1,4 +1,4 @@
-"""How many candles a second are judged: clean pages, as nearly all are, and pages with something wrong in them."""
+"""How many candles a second are validated: clean pages, as nearly all are, and pages with a bad bar."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ FAR_FUTURE_MS = 2**53
 
 
 def measure(seconds: float) -> Table:
-    """Each kind of page for so long, in rounds by turns."""
+    """Validate each kind of page for so long, in turns."""
     clean = {bars: _page(bars) for bars in (1_000, 100_000)}
     one_bad = _page(1_000)
     one_bad.volume[500] = -1.0
@@ -32,7 +32,7 @@ def measure(seconds: float) -> Table:
         "clean page of 1,000": (1_000, lambda: _judge(clean[1_000])),
         "clean page of 100,000": (100_000, lambda: _judge(clean[100_000])),
         "page of 1,000 with one bad bar": (1_000, lambda: _judge(one_bad)),
-        "clean page of 1,000, held against a calendar": (1_000, lambda: _judge_and_check(clean[1_000])),
+        "clean page of 1,000, compared with a calendar": (1_000, lambda: _judge_and_check(clean[1_000])),
     }
     rows = [
         (name, f"{1e6 * median:.0f} µs", f"{bars / median / 1e6:.1f}")
@@ -67,7 +67,7 @@ def _judge_and_check(page: RawCandles) -> dict[str, int]:
 
 
 async def _never(_: TimeSpan) -> ValidatedCandles:
-    raise AssertionError("a clean page is not asked for again")
+    raise AssertionError("a clean page is not requested again")
 
 
 _SPAN = TimeSpan(0, 1_000 * MINUTE_MS)

@@ -21,12 +21,12 @@ from adapters.simulator import SimulatorProcess
 FIRST_DAY = datetime(2015, 1, 1, tzinfo=UTC)
 
 WORKER = "worker-"
-"""How the process of a worker that runs begins its name: Ray shows the name of the task there."""
+"""The beginning of a running worker's process title: Ray shows the name of the task there."""
 
 
 @dataclass(frozen=True, slots=True)
 class Workbench:
-    """Where one measurement happens."""
+    """The folder, exchange and settings of one measurement."""
 
     folder: Path
     exchange: SimulatorProcess
@@ -70,13 +70,13 @@ def symbols(count: int, prefix: str = "BENCH") -> list[str]:
 
 
 def actor_processes(actor: str, job_id: str = "") -> list[psutil.Process]:
-    """The processes of this driver's actors whose name, as Ray shows it, begins so; those of one job, or of all."""
+    """The processes of this driver's actors whose title begins with `actor`; those of one job, or of all."""
     titles = [(process, _title(process)) for process in psutil.Process().children(recursive=True)]
     return [process for process, title in titles if title.startswith(f"ray::{actor}") and job_id in title]
 
 
 def wait_until(is_so: Callable[[], bool], what: str, timeout_seconds: float = 30.0) -> None:
-    """Look every 50 ms until it is so; TimeoutError after the timeout."""
+    """Poll every 50 ms until it is so; raises TimeoutError after the timeout."""
     give_up_at = time.monotonic() + timeout_seconds
     while not is_so():
         if time.monotonic() > give_up_at:

@@ -1,8 +1,8 @@
 """Candle Collector for programs: everything that a driver, a notebook or a test of yours imports.
 
-Each name is imported when it is first used, so reading candles needs no HTTP client; and none of them imports
-Ray, which wants to be set up first: a service does both once a job is to run.
-What is not named here is the project's own, and may change from one version to the next.
+Each name is imported when it is first used, so reading candles needs no HTTP client. None of them imports Ray, which
+has to be configured before its import: a service does both when a job is about to run. Names that are not listed here
+are internal and may change in any version.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ _MODULES = {
     "domain.jobs.status": ("JobStatus",),
     "domain.spans.time_span": ("TimeSpan",),
 }
-"""Where each name is defined: the same as the imports above, which only type checkers carry out."""
+"""Where each name is defined: the same as the imports above, which only type checkers execute."""
 
 
 def __getattr__(name: str) -> Any:

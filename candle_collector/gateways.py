@@ -1,4 +1,4 @@
-"""What a gateway is written with: the port to a broker's candle API, and all that passes through it."""
+"""What you need to write a gateway: the port to a broker's candle API, and the values that pass through it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a gateway is held to: subclass `GatewayConformance` in a test file, and let pytest run it."""
+"""The conformance suite for gateways: subclass `GatewayConformance` in a test file, and run pytest."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """What `candles collect candles.toml` does, as a driver script: python examples/collect_candles.py [FILE].
 
-It ends with the command's exit codes. Ctrl-C ends it at once, and the next run goes on from what is stored;
-nightly.py shows how to pause instead.
+It exits with the command's codes. Ctrl-C ends it at once, and the next run continues from what is stored; nightly.py
+shows how to pause instead.
 """
 
 import sys

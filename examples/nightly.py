@@ -1,7 +1,7 @@
 """A nightly job without a settings file, for cron or a systemd timer: python examples/nightly.py ROOT SYMBOL...
 
-It collects up to the last bar that has closed: each night only what is new. Stopped by Ctrl-C or SIGTERM, it
-pauses within a second (exit code 3), and the next run goes on from there.
+It collects up to the last bar that has closed: each night only what is new. On Ctrl-C or SIGTERM it pauses within a
+second (exit code 3), and the next run continues from there.
 """
 
 import signal
@@ -21,7 +21,7 @@ def collect() -> Progress:
     )
     with CollectionService(settings) as service:
         job = service.submit()
-        # Only now: Ray puts a handler of its own in place when it starts.
+        # Only now: Ray installs a handler of its own when it starts.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         try:
             progress = job.wait()

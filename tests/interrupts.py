@@ -5,8 +5,8 @@ from __future__ import annotations
 import signal
 
 
-def heed_ctrl_c() -> None:
-    """Have SIGINT interrupt this process, and the processes that it starts.
+def restore_ctrl_c() -> None:
+    """Make SIGINT interrupt this process and its children.
 
     A script's shell starts background jobs with SIGINT ignored, and their children inherit that.
     """

@@ -37,9 +37,9 @@ from domain.limits.audit import JobAudit, WindowAudit
 def audit(ctx: click.Context, job: str, plot: Path | None, settings_path: str | None, as_json: bool) -> None:
     """Prove that JOB kept the limits, from when each permit was granted and each request was over.
 
-    Shows for every limit the most that any window of its length could have held, whenever the requests really
-    arrived. Where the broker is the simulated exchange, its own count is shown, too. Exit code 1 when a window
-    could have held more, or when the record is not whole.
+    Shows for every limit the most that any window of its length could have held, whenever the requests really arrived.
+    Where the broker is the simulated exchange, its own count is shown, too. Exit code 1 when a window could have held
+    more, or when the log has evidence gaps.
     """
     app: App = ctx.obj
     with app.open_service(load_settings(settings_path)) as service:
@@ -59,12 +59,12 @@ def _write(report: AuditReport) -> None:
     click.echo(
         f"  permits  {verdict.permits:,} from {timestamp_text(_moment(verdict.first_seconds))} "
         f"on, over {duration_text(verdict.last_seconds - verdict.first_seconds)}: {verdict.answered:,} answered, "
-        f"{verdict.abandoned:,} given up, {verdict.unheard:,} never heard of again"
+        f"{verdict.abandoned:,} abandoned, {verdict.unheard:,} with no completion known"
     )
     if verdict.of_other_jobs:
         click.echo(f"  others   {verdict.of_other_jobs:,} permits of other jobs on the account count as well")
     for gap in verdict.evidence_gaps:
-        click.echo(f"  doubt    {gap}")
+        click.echo(f"  gap      {gap}")
     write_table(
         ("  LIMIT", "MOST IN A WINDOW", "OF THIS JOB", "WHEN"),
         [_row(window, verdict.first_seconds) for window in verdict.windows],
@@ -77,7 +77,7 @@ def _sentence(verdict: JobAudit) -> str:
     if any(window.excesses for window in verdict.windows):
         return "NOT PROVEN: a window could have held more than its limit"
     if verdict.evidence_gaps:
-        return "NOT PROVEN: no window of which is known held more than its limit, but the record is not whole"
+        return "NOT PROVEN: no window is known to have held more than its limit, but the log has evidence gaps"
     return "proven: no window can have held more than its limit"
 
 
@@ -89,8 +89,8 @@ def _row(window: WindowAudit, first_seconds: float) -> tuple[str, ...]:
 
 def _write_server(server: Any) -> None:
     most = ", ".join(f"{count:,} of {limit}" for limit, count in server["most_in_window"].items())
-    click.echo("the exchange's own count, of all that it has seen")
-    click.echo(f"  requests {server['requests']:,}, of which {server['violations']:,} were too many")
+    click.echo("the exchange's own count of all its requests")
+    click.echo(f"  requests {server['requests']:,}; {server['violations']:,} of them were too many")
     click.echo(f"  most     {most} in any window")
 
 

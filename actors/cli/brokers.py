@@ -1,4 +1,4 @@
-"""The command that tells which brokers can be asked, and what each can do."""
+"""The command that lists the brokers and shows what each of their gateways can do."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 @click.argument("name", required=False)
 @json_option
 def brokers(name: str | None, as_json: bool) -> None:
-    """List the brokers that settings may name, or tell what the gateway NAME can do.
+    """List the brokers that settings may name, or show what the gateway NAME can do.
 
-    Gateways are built in, or installed beside Candle Collector. Nothing is asked of a broker.
+    Gateways are built in, or installed beside Candle Collector. No request is made.
     """
     if name is not None:
         _show(name, as_json)
@@ -45,7 +45,7 @@ def _show(name: str, as_json: bool) -> None:
 
 
 def _all() -> tuple[list[GatewaySpec], list[str]]:
-    """What can be told of every gateway, and what is wrong with those of which nothing can."""
+    """Every gateway's row, and a sentence for each gateway that cannot be loaded."""
     from actors.wiring import gateway_names, gateway_spec
 
     specs, broken = [], []

@@ -25,8 +25,8 @@ from domain.jobs.status import JobStatus
 def collect(ctx: click.Context, file: str | None, settings_path: str | None, as_json: bool) -> None:
     """Collect what settings FILE names, one job after the other where it has several.
 
-    On the same file again a paused job is resumed, a running one watched, and a finished one asks nothing.
-    Ctrl-C pauses it and says how to go on.
+    Run again on the same file, it resumes a paused job, watches a running one, and makes no request for a finished one.
+    Ctrl-C pauses the job and shows how to go on.
     """
     if file and settings_path:
         raise SettingsError(f"name one settings file, not both {file} and {settings_path}")
@@ -38,7 +38,7 @@ def collect(ctx: click.Context, file: str | None, settings_path: str | None, as_
 
 
 def _collect_all(app: App, jobs: Sequence[Settings], as_json: bool) -> int:
-    """Collect one job after the other, until one is stopped; the code of the one that ended worst."""
+    """Collect one job after the other, until one is stopped; returns the worst of their exit codes."""
     codes = []
     for one in jobs:
         code = run_in_foreground(app, one, lambda service: service.submit(), as_json)
@@ -55,7 +55,7 @@ def _collect_all(app: App, jobs: Sequence[Settings], as_json: bool) -> int:
 @json_option
 @click.pass_context
 def resume(ctx: click.Context, job: str, settings_path: str | None, as_json: bool) -> None:
-    """Go on with JOB, here and now; one that is running is watched."""
+    """Resume JOB in this terminal; a running job is watched."""
     ctx.exit(run_in_foreground(ctx.obj, load_settings(settings_path), lambda service: service.resume(job), as_json))
 
 
@@ -65,7 +65,7 @@ def resume(ctx: click.Context, job: str, settings_path: str | None, as_json: boo
 @json_option
 @click.pass_context
 def retry(ctx: click.Context, job: str, settings_path: str | None, as_json: bool) -> None:
-    """Ask once more for the symbols of JOB that failed."""
+    """Collect the failed symbols of JOB once more."""
     ctx.exit(run_in_foreground(ctx.obj, load_settings(settings_path), lambda service: service.retry(job), as_json))
 
 

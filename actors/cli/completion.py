@@ -10,7 +10,7 @@ from domain.errors import CollectorError
 
 PROGRAM = "candles"
 VARIABLE = "_CANDLES_COMPLETE"
-"""Set by the scripts when they ask this program what may come next."""
+"""Set by the scripts when they ask this program for completions."""
 
 
 @click.command()
@@ -35,11 +35,11 @@ def job_argument(command: Command) -> Command:
 
 
 def complete_job(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
-    """The ids that begin so, of the jobs in the store that the line's settings name."""
+    """The ids of stored jobs that begin with `incomplete`; the store is that of the line's settings."""
     app = ctx.find_object(App) or App()
     try:
         with ctx.scope(cleanup=False), app.open_service(load_settings(ctx.params.get("settings_path"))) as service:
             return [job_id for job_id in service.job_ids() if job_id.startswith(incomplete)]
     except CollectorError:
-        # While a line is being typed there is nowhere to say why.
+        # There is nowhere to show an error while a line is being typed.
         return []

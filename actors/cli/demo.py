@@ -1,4 +1,4 @@
-"""The demonstration: a whole job against the bundled exchange, judged by the exchange's own count."""
+"""The demonstration: a whole job against the bundled exchange, checked by the exchange's own count."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from actors.settings.model import Settings
 LIMIT = "15/1s"
 SYMBOLS = 100
 RECORDED = ("AAPL", "FB", "GOOG", "IBM", "MSFT")
-"""The symbols of which the exchange serves recorded candles; it tells which they are, and the summary says so."""
+"""The symbols for which the exchange serves recorded candles; the summary shows how many they are."""
 
 
 @click.command()
 @click.option("--keep", type=click.Path(file_okay=False, path_type=Path), help="Keep what it collects in this folder.")
 @click.pass_context
 def demo(ctx: click.Context, keep: Path | None) -> None:
-    """Collect 100 symbols from a bundled simulated exchange, and judge it by the exchange's own count."""
+    """Collect 100 symbols from a bundled simulated exchange, and show the exchange's own count."""
     ctx.exit(run_demo(ctx.obj, keep))
 
 

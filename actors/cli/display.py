@@ -21,7 +21,7 @@ from domain.jobs.progress import Progress
 from domain.jobs.status import JobStatus
 
 SILENCE_SECONDS = 1.8
-"""Something is written at least this often, with room left of the two seconds that are promised."""
+"""Something is written at least this often, a little more often than the promised two seconds."""
 SHORTEST_SECONDS = 1.0
 REFRESHES_PER_SECOND = 4
 _COLOURS = {
@@ -59,8 +59,8 @@ def display_for(stream: TextIO, as_json: bool = False) -> Display:
 class LineDisplay:
     """One line a change, at most one a second, and at least one every two seconds, changed or not.
 
-    A thread of its own keeps the promise while the caller is busy, e.g. with starting Ray; `waiting`
-    is what it then says before there is any progress, None for nothing.
+    A thread of its own keeps the promise while the caller is busy, e.g. with starting Ray; `waiting` is what it writes
+    before there is any progress, None for nothing.
     """
 
     def __init__(
@@ -92,7 +92,7 @@ class LineDisplay:
                 self._write()
 
     def show(self, progress: Progress) -> None:
-        """Take in the newest snapshot; it is written now if the last line is old enough."""
+        """Show the newest snapshot; it is written now if the last line is old enough."""
         with self._lock:
             is_first = self._progress is None
             self._is_written = self._is_written and progress == self._progress
@@ -101,7 +101,7 @@ class LineDisplay:
                 self._write()
 
     def tick(self) -> None:
-        """Write again what is known, if nothing was written for long."""
+        """Write the latest snapshot again, if nothing was written for long."""
         with self._lock:
             if self._silent_seconds() >= SILENCE_SECONDS:
                 self._write()
@@ -161,7 +161,7 @@ class LiveDisplay:
 
 
 def picture(progress: Progress) -> RenderableType:
-    """The bar by the work done, and below it symbols, candles, rate and the time that is left."""
+    """The bar of the work done, and below it symbols, candles, rate and the time left."""
     bar = Table.grid(padding=(0, 1), expand=False)
     bar.add_row(
         "  ",

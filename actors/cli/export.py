@@ -60,7 +60,7 @@ def mirror(ctx: click.Context, job: str | None, out: Path, settings_path: str | 
     else:
         click.echo(f"{len(report.written):,} written, {report.unchanged:,} unchanged, {len(report.removed):,} removed")
     for path in report.left_alone:
-        click.echo(f"candles: {path} is no file of this mirror: left alone", err=True)
+        click.echo(f"candles: {path} is not a file of this mirror: left alone", err=True)
     for problem in report.damaged.values():
         click.echo(f"candles: {problem}", err=True)
     if report.damaged or report.left_alone:

@@ -1,4 +1,4 @@
-"""Seeing a job through in the foreground: the display, Ctrl-C and SIGTERM, the summary, the exit code."""
+"""Follows a job to its end in the foreground: the display, Ctrl-C and SIGTERM, the summary, the exit code."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from actors.use_cases.finished_job import FinishedJob
 
 POLL_SECONDS = 0.2
-"""A signal is noticed this late at most: PAUSED within a second has to hold for it, too."""
+"""The latest time after a signal at which it is noticed, well inside the second in which PAUSED is promised."""
 
 STANDARD_ERROR = 2
 _NAMES: dict[int, str] = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
@@ -34,11 +34,11 @@ STOPPING = b"\nstopping; once more ends it at once\n"
 
 
 class StopSignals:
-    """Ctrl-C and SIGTERM ask to stop, once; the second time they interrupt at once. `name` tells which it was.
+    """The first Ctrl-C or SIGTERM asks to stop; the second interrupts at once.
 
-    A signal that was ignored before stays ignored: a shell starts background jobs so, and Ctrl-C is for the
-    program in its foreground. `install` again after a library has put handlers of its own in place, as Ray
-    does when it starts.
+    `name` tells which it was. A signal that was ignored before stays ignored: a shell starts background jobs that way,
+    and Ctrl-C is for the foreground program. Call `install` again after a library has installed its own handlers, as
+    Ray does when it starts.
     """
 
     def __init__(self) -> None:
@@ -73,10 +73,9 @@ class StopSignals:
 def run_in_foreground(
     app: App, chosen: Settings, begin: Callable[[CollectionService], JobHandle | FinishedJob], as_json: bool
 ) -> int:
-    """Begin a job, or join it, and see it to its end; the exit code.
+    """Begin a job, or join it, and follow it to its end; returns the exit code.
 
-    The first Ctrl-C or SIGTERM shuts the job down gracefully, or only stops watching where another
-    process runs it.
+    The first Ctrl-C or SIGTERM shuts the job down gracefully, or only stops watching where another process runs it.
     """
     with StopSignals() as signals, app.open_service(chosen) as service:
         with display_for(sys.stdout, as_json) as display:
@@ -97,9 +96,9 @@ def run_in_foreground(
 
 
 def follow(handle: JobHandle | FinishedJob, display: Display, must_stop: Callable[[], bool]) -> Progress:
-    """Show a job until nobody runs it any more, or `must_stop`; how it stands then.
+    """Show a job until no process runs it, or until `must_stop`; returns its last progress.
 
-    A job that is paused but still in its runner's hands may go on any moment: it is waited for.
+    A job that is paused but attended may go on at any moment: it is waited for.
     """
     for progress in handle.watch(POLL_SECONDS):
         display.show(progress)
@@ -114,7 +113,7 @@ def _begin(
     try:
         return begin(service)
     except SystemExit as error:
-        # While Ray starts, SIGTERM is its own: it leaves with the signal's number as the exit code.
+        # While Ray starts, it handles SIGTERM itself and exits with the signal's number as the code.
         raise KeyboardInterrupt from error
 
 
@@ -124,14 +123,14 @@ def _shut_down(service: CollectionService, progress: Progress, by: str) -> Progr
 
 
 def conclude(app: App, chosen: Settings, progress: Progress, as_json: bool) -> None:
-    """Write the summary and the line that goes on from here; with `as_json` only that line, on stderr."""
+    """Write the summary and the command that goes on from here; with `as_json` only that command, on stderr."""
     if not as_json:
         for line in summary(progress):
             click.echo(line)
     command = _next_command(progress)
     if command:
         line = app.command_line(command, progress.job_id, chosen)
-        what = "goes on" if command == "resume" else "asks only for the failed symbols again"
+        what = "goes on" if command == "resume" else "collects only the failed symbols again"
         click.echo(f"{what}: {line}", err=as_json)
 
 

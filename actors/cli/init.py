@@ -13,7 +13,7 @@ from domain.errors import SettingsError
 
 @click.command()
 @click.argument("file", required=False)
-@click.option("--force", is_flag=True, help="Write over a file that is there.")
+@click.option("--force", is_flag=True, help="Overwrite an existing file.")
 @click.option("--settings", "settings_path", metavar="FILE", help="The same as FILE.")
 def init(file: str | None, force: bool, settings_path: str | None) -> None:
     """Write a commented settings FILE [default: candles.toml] that is ready to run."""
@@ -22,7 +22,7 @@ def init(file: str | None, force: bool, settings_path: str | None) -> None:
         with path.open("w" if force else "x", encoding="utf-8") as out:
             out.write(TEMPLATE)
     except FileExistsError as error:
-        raise SettingsError(f"{path} is there already: --force writes over it") from error
+        raise SettingsError(f"{path} exists already: --force overwrites it") from error
     except OSError as error:
         raise SettingsError(f"{path} cannot be written: {error.strerror}") from error
     click.echo(f"wrote {path}: `candles collect {path}` runs it")

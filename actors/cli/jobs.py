@@ -1,4 +1,4 @@
-"""The commands that look at jobs, and those that steer a job which another process runs."""
+"""The commands that show jobs, and those that steer a job which another process runs."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def jobs(app: App, settings_path: str | None, as_json: bool) -> None:
 @json_option
 @click.pass_obj
 def status(app: App, job: str, settings_path: str | None, as_json: bool) -> None:
-    """Show how JOB stands."""
+    """Show the state of JOB."""
     with app.open_service(load_settings(settings_path)) as service:
         _show(service.progress(job), as_json)
 
@@ -83,7 +83,7 @@ def history(app: App, job: str, at: datetime | None, settings_path: str | None, 
 
 @click.command()
 @job_argument
-@click.option("--now", is_flag=True, help="Stop after the page in hand instead of after the symbol.")
+@click.option("--now", is_flag=True, help="Stop after the current page instead of after the symbol.")
 @settings_option
 @json_option
 @click.pass_obj
@@ -108,7 +108,7 @@ def shutdown(app: App, job: str, settings_path: str | None, as_json: bool) -> No
 @json_option
 @click.pass_obj
 def cancel(app: App, job: str, settings_path: str | None, as_json: bool) -> None:
-    """Give JOB up; what it has collected is kept."""
+    """Cancel JOB; what it has collected is kept."""
     with app.open_service(load_settings(settings_path)) as service:
         _show(service.cancel(job), as_json)
 

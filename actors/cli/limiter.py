@@ -1,4 +1,4 @@
-"""The commands with which an operator steers a broker account, whoever runs jobs on it."""
+"""The commands with which an operator steers a broker account, whichever process runs jobs on it."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Account:
         return f"{self.broker}/{self.name}"
 
     def opened(self, app: App) -> LimiterOperator:
-        """What can be done with it."""
+        """The account's operator."""
         return app.open_limiter(self.broker, self.name, self.cluster)
 
 
@@ -56,11 +56,11 @@ def account_arguments(command: Callable[..., None]) -> Callable[..., None]:
 @account_arguments
 @click.pass_obj
 def pause(app: App, broker: str, account: str | None, settings_path: str | None) -> None:
-    """Send nothing more to BROKER until it is resumed, whatever is restarted meanwhile."""
+    """Send nothing more to BROKER until it is resumed, even after a restart."""
     chosen = _account(broker, account, settings_path)
     with chosen.opened(app) as operator:
         heard = operator.pause()
-    said = f"{chosen} is paused" if heard else f"no limiter of {chosen} runs: the pause holds for those to come"
+    said = f"{chosen} is paused" if heard else f"no limiter of {chosen} runs: the next one starts paused"
     click.echo(f"{said}; `{app.program} limiter resume {broker} --account {chosen.name}` ends it")
 
 
@@ -68,11 +68,11 @@ def pause(app: App, broker: str, account: str | None, settings_path: str | None)
 @account_arguments
 @click.pass_obj
 def resume(app: App, broker: str, account: str | None, settings_path: str | None) -> None:
-    """Let requests to BROKER be sent again after a pause."""
+    """Allow requests to BROKER again after a pause."""
     chosen = _account(broker, account, settings_path)
     with chosen.opened(app) as operator:
         heard = operator.resume()
-    click.echo(f"{chosen} goes on" if heard else f"no limiter of {chosen} runs: those to come are not paused")
+    click.echo(f"{chosen} goes on" if heard else f"no limiter of {chosen} runs: the next one starts unpaused")
 
 
 @limiter.command("end-cooldown")
@@ -133,7 +133,7 @@ def _account(broker: str, account: str | None, settings_path: str | None) -> Acc
 
     names = gateway_names()
     if broker not in names:
-        raise SettingsError(f"{broker!r} is no broker: there are {', '.join(names)}")
+        raise SettingsError(f"{broker!r} is not a broker: there are {', '.join(names)}")
     chosen = _settings(settings_path)
     for one in chosen.jobs if chosen else ():
         if one.broker is not None and one.broker.gateway == broker:
@@ -144,7 +144,7 @@ def _account(broker: str, account: str | None, settings_path: str | None) -> Acc
 
 
 def _settings(settings_path: str | None) -> Settings | None:
-    """The settings file, if there is one: an account can be steered without."""
+    """The settings, if there is a file: an account can be steered without one."""
     try:
         find_settings_file(settings_path)
     except SettingsError:

@@ -1,4 +1,4 @@
-"""The command `candles`: collect candles, and look after the jobs that do."""
+"""The command `candles`: collects candles and steers the jobs that do."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command that tells what a job will take before it takes it."""
+"""The command that forecasts a job."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 def plan(app: App, file: str | None, settings_path: str | None, as_json: bool) -> None:
     """Show what collecting settings FILE would take: requests, weight, time and bytes on disk.
 
-    Nothing is asked of the broker. Time counts from the first request; starting Ray takes some seconds more.
+    No request is made. Time counts from the first request; starting Ray takes some seconds more.
     """
     if file and settings_path:
         raise SettingsError(f"name one settings file, not both {file} and {settings_path}")
@@ -52,7 +52,7 @@ def plan_lines(planned: JobPlan) -> list[str]:
         f"{foreseen.bars_expected:,} to come",
     ]
     if not foreseen.requests:
-        return [*lines, "requests  0: all of it is there"]
+        return [*lines, "requests  0: everything is stored"]
     return [
         *lines,
         f"requests  {foreseen.requests:,} (weight {foreseen.weight:,})",
@@ -68,20 +68,20 @@ def _job_text(planned: JobPlan) -> str:
     if job is None:
         return "a new one"
     if job.status.is_final and planned.forecast.requests:
-        return f"{job.job_id}, {job.status}: `collect` asks nothing more, `retry` asks for what is missing"
+        return f"{job.job_id}, {job.status}: `collect` makes no request, `retry` collects what is missing"
     return f"{job.job_id}, {job.status}"
 
 
 def _time_text(foreseen: CollectionForecast) -> str:
     if foreseen.is_lower_bound:
-        return f"at least {duration_text(foreseen.seconds)}: no earlier job tells how long a call takes"
+        return f"at least {duration_text(foreseen.seconds)}: no earlier job has timed a call"
     call_ms = 1000 * foreseen.timings.mean_call_seconds
     calls = f"calls of {call_ms:.0f} ms ({foreseen.timings.requests:,} timed)"
     return f"{duration_text(foreseen.seconds)}, bound by {foreseen.bound_by}, with {calls}"
 
 
 def _bounds(foreseen: CollectionForecast, planned: JobPlan) -> list[str]:
-    """What each limit alone would take, where there is more than one."""
+    """The time that each limit alone would take, where there is more than one."""
     bounds = dict(foreseen.seconds_by_limit)
     if not foreseen.is_lower_bound:
         request = planned.request

@@ -1,4 +1,4 @@
-"""The commands that tell what is there and what is not: gaps, quarantine, verify."""
+"""The commands that show what is stored and what is not: gaps, quarantine, verify."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 @click.argument("target", metavar="SYMBOL|JOB", shell_complete=complete_job)
 @click.option("--interval", help='Only this interval of the symbol, like "1d".')
 @click.option("--all", "show_all", is_flag=True, help="List what is closed and what is provisional, too.")
-@click.option("--repair", is_flag=True, help="Fetch what is missing, ask for gaps once more, replace damaged files.")
+@click.option("--repair", is_flag=True, help="Fetch what is missing, request gaps once more, replace damaged files.")
 @settings_option
 @json_option
 @click.pass_context
@@ -61,10 +61,10 @@ def gaps(
     settings_path: str | None,
     as_json: bool,
 ) -> None:
-    """List what is missing of a symbol or a job; exits with 0 when nothing is, else with 1.
+    """List what is missing of a symbol or a job; exits with 0 when nothing is missing, else with 1.
 
-    A gap is an answer: the calendar expected bars, and the broker, asked again, had none. What is listed
-    is told from what the files say of themselves; `verify` and --repair read all that is in them.
+    A gap is an answer: the calendar expected bars, and the broker denied them twice. This reads only the headers of the
+    files; `verify` and --repair read them in full.
     """
     app: App = ctx.obj
     chosen = load_settings(settings_path)
@@ -130,16 +130,16 @@ def verify(
 
 
 def _repair(app: App, chosen: Settings, target: str, interval: str | None, as_json: bool) -> tuple[str, int]:
-    """Repair, and tell what was repaired, by its full name, and the exit code."""
+    """Repair; returns the full name of what was repaired, and the exit code."""
     with app.open_service(chosen) as service:
         repair: Repair = service.proof().repair(target, interval)
     for damage in repair.set_aside:
-        click.echo(f"moved aside: {damage.path}: {damage.reason}", err=as_json)
-    codes = [run_in_foreground(app, chosen, partial(_submit_anew, request), as_json) for request in repair.requests]
+        click.echo(f"set aside: {damage.path}: {damage.reason}", err=as_json)
+    codes = [run_in_foreground(app, chosen, partial(_submit_new, request), as_json) for request in repair.requests]
     return repair.target, max(codes, default=ExitCode.COMPLETED)
 
 
-def _submit_anew(request: CollectionRequest, service: CollectionService) -> JobHandle | FinishedJob:
+def _submit_new(request: CollectionRequest, service: CollectionService) -> JobHandle | FinishedJob:
     return service.submit(request, force_new=True)
 
 
@@ -149,7 +149,7 @@ def _show_gaps(judged: Sequence[Completeness], show_all: bool) -> None:
 
 def _verify_job(app: App, job: str, ignored: object, settings_path: str | None) -> list[Certificate]:
     if ignored:
-        raise SettingsError(f"{job} is no folder: a job brings its calendar and its overrides along")
+        raise SettingsError(f"{job} is not a folder: a job has its own calendar and overrides")
     with app.open_service(load_settings(settings_path)) as service:
         return service.proof().certificates(job)
 

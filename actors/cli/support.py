@@ -1,4 +1,4 @@
-"""What every command shares: the way to the service, the options, and how output and errors look."""
+"""What every command shares: the service, the options, and how output and errors look."""
 
 from __future__ import annotations
 
@@ -40,21 +40,21 @@ def open_service(chosen: Settings) -> CollectionService:
 
 
 def open_store(root: Path, overrides: Sequence[SessionOverride]) -> CandleProof:
-    """What the candles under a folder prove by themselves; no settings, no job and no broker are needed."""
+    """The proof of the candles under a folder; it needs no settings, no job and no broker."""
     from actors.service import candle_proof
 
     return candle_proof(root, overrides)
 
 
 def open_limiter(broker: str, account: str, cluster: str | None = None) -> LimiterOperator:
-    """The real way to an account's limiter; imported only now as well."""
+    """The real operator of an account's limiter; imported only now as well."""
     from actors.service import limiter_operator
 
     return limiter_operator(broker, account, cluster)
 
 
 def program_name() -> str:
-    """How this program can be called again from the same place."""
+    """The command line that calls this program again from the same folder."""
     called = Path(sys.argv[0])
     if called.name != "candles":
         return "python -m actors"
@@ -63,7 +63,7 @@ def program_name() -> str:
 
 @dataclass(frozen=True)
 class App:
-    """What a command works with; tests put in a service of their own."""
+    """What a command works with; tests inject a service of their own."""
 
     open_service: Callable[[Settings], CollectionService] = open_service
     open_store: Callable[[Path, Sequence[SessionOverride]], CandleProof] = open_store
@@ -92,7 +92,7 @@ class SentenceGroup(click.Group):
 
 
 def read_timestamp(ctx: click.Context, parameter: click.Parameter, value: str | None) -> datetime | None:
-    """An option's callback: a moment in ISO 8601 with its zone; anything else raises SettingsError."""
+    """An option's callback: a timestamp in ISO 8601 with its zone; anything else raises SettingsError."""
     try:
         return None if value is None else timestamp_from_text(value)
     except ValueError as error:
@@ -120,7 +120,7 @@ def load_settings(settings_path: str | None) -> Settings:
 
 
 def nobody_runs(app: App, progress: Progress, chosen: Settings) -> SettingsError:
-    """The error of a command that needs a runner, with what can be done instead."""
+    """The error of a command that needs a runner, with the commands that start one."""
     advice = {JobStatus.FAILED: "retry", JobStatus.COMPLETED: "", JobStatus.CANCELLED: ""}
     command = advice.get(progress.status, "resume")
     line = f": `{app.command_line(command, progress.job_id, chosen)}` takes it up" if command else ""
@@ -128,7 +128,7 @@ def nobody_runs(app: App, progress: Progress, chosen: Settings) -> SettingsError
 
 
 def write_json(value: object) -> None:
-    """Write a value as JSON; moments and paths as text."""
+    """Write a value as JSON; timestamps and paths as text."""
     click.echo(json.dumps(value, indent=2, default=str))
 
 

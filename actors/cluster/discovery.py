@@ -9,7 +9,7 @@ from domain.limits.operator_pause import RunningLimiter
 
 
 class LimiterSearch:
-    """Looks in the cluster where the account's limiter is said to run, which this process then joins."""
+    """Joins the cluster where the account's limiter was last published, and looks there."""
 
     def __init__(self, broker: str, account: str, address: Callable[[], str | None]) -> None:
         self._broker, self._account = broker, account

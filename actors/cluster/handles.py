@@ -20,7 +20,7 @@ from domain.limits.operator_pause import OperatorPause, sync_pause_state
 from domain.limits.rates import AccountLimits
 
 CONTROL_SECONDS = 30.0
-"""How long a driver waits for an order to be carried out before it says that nothing answers."""
+"""How long a driver waits for an order to be carried out before it reports that nothing answers."""
 
 
 class RemoteRateLimiter:
@@ -61,7 +61,7 @@ async def _unless_gone(call: Any) -> Any:
     except RayActorError as error:
         raise LimiterUnavailable("the rate limiter has ended") from error
     except RayTaskError as error:
-        # As it was raised: its own text is a traceback.
+        # Raise the cause: the text of Ray's own error is a traceback.
         raise error.cause from None
 
 
@@ -139,7 +139,7 @@ class JobHandle:
         return f"JobHandle({self.job_id})"
 
     def begin(self, retry: bool) -> Progress:
-        """Have the coordinator take the job up; raises what hinders it."""
+        """Have the coordinator take up the job; raises the error that prevents it."""
         return self._ask(self._actor.begin, retry, self._by)
 
     def progress(self) -> Progress:
@@ -151,7 +151,7 @@ class JobHandle:
         return self._ask(self._actor.wait_for, seen_version, timeout_seconds)
 
     def watch(self, timeout_seconds: float = 1.0) -> Iterator[Progress]:
-        """The job's progress, at least every `timeout_seconds`, until nobody works on it any more."""
+        """The job's progress, at least every `timeout_seconds`, until nothing works on it any more."""
         progress = self.progress()
         yield progress
         while progress.is_attended:
@@ -159,12 +159,12 @@ class JobHandle:
             yield progress
 
     def wait(self) -> Progress:
-        """Wait until nobody works on the job any more."""
+        """Wait until nothing works on the job any more."""
         *_, last = self.watch(timeout_seconds=10.0)
         return last
 
     def pause(self, now: bool = False) -> Progress:
-        """Begin no symbol any more; returns when all that was begun is finished and PAUSED recorded."""
+        """Begin no more symbols; returns when those in flight have finished and PAUSED is recorded."""
         return self._ask(self._actor.pause, now, None, self._by, patience_seconds=None)
 
     def resume(self) -> Progress:
@@ -172,15 +172,15 @@ class JobHandle:
         return self._ask(self._actor.resume, None, self._by)
 
     def shutdown(self, by: str = "") -> Progress:
-        """Stop within a second, with the state saved; `by` where something else than this process gave the command."""
+        """Stop within a second, with the state saved; `by` names who gave the command if not this process."""
         return self._ask(self._actor.shutdown, "shutdown", by or self._by)
 
     def cancel(self) -> Progress:
-        """Stop, and give the job up."""
+        """Stop and cancel the job."""
         return self._ask(self._actor.cancel, self._by)
 
     def dismiss(self) -> None:
-        """End the coordinator of a job that nobody works on any more."""
+        """End the coordinator of a job that nothing works on any more."""
         ray.kill(self._actor)
 
     def _ask(self, method: Any, *arguments: Any, patience_seconds: float | None = CONTROL_SECONDS) -> Progress:
@@ -227,9 +227,9 @@ class LimiterHandle:
         return cast("LimiterStatus", self._ask(self._actor.status))
 
     def shutdown(self) -> None:
-        """Refuse everybody, let go of the account and end the actor, so that a later run begins another.
+        """Refuse every request, release the account and end the actor; a later run starts another.
 
-        One that does not answer is ended all the same: what it granted is in its record.
+        An actor that does not answer is ended too: its permits are in its record.
         """
         with suppress(LimiterUnavailable):
             self._ask(self._actor.shutdown)

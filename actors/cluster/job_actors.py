@@ -22,7 +22,7 @@ from domain.candles.ports import TradingCalendar
 
 @dataclass(frozen=True)
 class JobActors:
-    """Starts actors under these settings; a limiter that runs already is joined."""
+    """Starts actors under these settings; a limiter that is already running is joined."""
 
     settings: Settings
 

@@ -20,7 +20,7 @@ class RayLimiterMetrics:
         self._cooldowns = Counter("candles_cooldowns", "Times the broker refused the account", keys)
         of_window = (*keys, "limit")
         self._counted = Gauge("candles_tokens_counted", "Tokens that a window counts", of_window)
-        self._others = Gauge("candles_tokens_of_others", "Tokens of it that other programs used", of_window)
+        self._others = Gauge("candles_tokens_of_others", "Tokens in a window that other programs used", of_window)
 
     def granted(self, tokens: int, waited_seconds: float) -> None:
         """A permit was handed out."""
@@ -54,7 +54,7 @@ class RayJobMetrics:
         self._failures = Counter("candles_failures", "Symbols given up", ("job",))
 
     def collected(self, requests: int, candles: int, failures: int) -> None:
-        """What a worker told."""
+        """Show what a worker emitted."""
         for counter, amount in ((self._requests, requests), (self._candles, candles), (self._failures, failures)):
             if amount > 0:
                 counter.inc(amount, self._tags)

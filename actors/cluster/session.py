@@ -15,18 +15,18 @@ CONNECT_SECONDS = 5.0
 _MIB = 1024 * 1024
 _AUTHENTICATED = {"RAY_AUTH_MODE": "token"}
 _LOOPBACK_ONLY = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
-"""Ray's switch for machines that are no cluster: every port is bound to loopback then, on Linux too."""
+"""Ray's switch for a single machine: it binds every port to loopback, on Linux too."""
 
 
 class RaySession:
-    """This process's connection to Ray, made at most once; one that the driver already has is used and left alone."""
+    """This process's connection to Ray, made at most once; one that the driver already has is used and left open."""
 
     def __init__(self) -> None:
         self._address = ""
         self._is_ours = False
 
     def connect(self, address: str) -> str:
-        """Join the cluster there, or start an "embedded" one; returns the address others find it by.
+        """Join the cluster at `address`, or start an "embedded" one; returns the address where others find it.
 
         Raises ConnectionError when nothing answers there, SettingsError when ray was imported too early.
         """
@@ -89,7 +89,7 @@ def find_limiter(broker: str, account: str) -> Any:
 
 
 def on_this_node() -> dict[str, Any]:
-    """The options that keep an actor on the node of this process: the one that has its storage."""
+    """The options that keep an actor on the node of this process, which has its storage."""
     import ray
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 

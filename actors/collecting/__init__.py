@@ -1,1 +1,1 @@
-"""How a worker collects one symbol: its pages, their checks, the counters."""
+"""How a worker collects a group of symbols: queries, checks, permits, counters."""

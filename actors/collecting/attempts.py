@@ -10,10 +10,7 @@ from domain.jobs.retries import RetryPolicy
 
 
 class Attempts:
-    """The tries at one thing under a RetryPolicy; `number` is the one under way, from 1.
-
-    Tries that count against nobody (a throttled request) do not raise the number.
-    """
+    """Counts tries under a RetryPolicy; `number` is the current one, from 1. A throttled request does not count."""
 
     def __init__(self, policy: RetryPolicy, random01: Callable[[], float]) -> None:
         self.number = 1
@@ -21,7 +18,7 @@ class Attempts:
         self._random01 = random01
 
     def retrying(self, sleep: Callable[[float], Awaitable[None]]) -> AsyncRetrying:
-        """Iterate over it and do each try inside `with attempt:`; the last error comes out as it is."""
+        """Iterate over this and make each try inside `with attempt:`; the last error is raised unchanged."""
         return AsyncRetrying(
             retry=retry_if_exception(lambda error: self._policy.should_retry(error, self.number)),
             wait=self._delay_seconds,

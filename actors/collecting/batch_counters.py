@@ -1,4 +1,4 @@
-"""BatchCounters: what one claim of a batch has come to, told as it happens and reported at the end."""
+"""BatchCounters: counts what one claim of a batch has done, for live progress and for its report."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from domain.jobs.timings import Timings
 
 
 class BatchCounters:
-    """Counts, tells each increase once as a ProgressEvent, and makes the report.
+    """Counts, emits each increase once as a ProgressEvent, and makes the report.
 
-    Queries, candles and requests are told as they come; symbols with the batch, just before its report.
+    Queries, candles and requests are emitted as they happen; symbols with the batch, just before its report.
     """
 
     def __init__(
         self, work: BatchWork, worker: str, emitter: EventEmitter, permits: GuardedPermits, turnaround: Timings
     ) -> None:
-        """`turnaround` is what went by between the worker's last batch and this one, pauses left out."""
+        """`turnaround` is the time between the worker's last batch and this one, without pauses."""
         self._claim = work
         self._worker = worker
         self._emitter = emitter
@@ -39,7 +39,7 @@ class BatchCounters:
         self._turnaround = turnaround
 
     def saved(self, candles: int, quarantined: int, findings: Mapping[str, int]) -> None:
-        """An answer is on disk. It is told with the next one, or with the end of its query."""
+        """An answer is on disk. Its counts are emitted with the next one, or at the end of its query."""
         self._tell_saved()
         self._candles += candles
         self._quarantined += quarantined
@@ -47,19 +47,19 @@ class BatchCounters:
         self._untold = {"candles": candles, "quarantined": quarantined, "findings": added(findings, {})}
 
     def query_done(self, work: float) -> None:
-        """All that a query asked for is on disk: so much of the batch's symbols."""
+        """A query's bars are all on disk; `work` is its share of the batch, in symbols."""
         self._queries += 1
         self._work += work
         self._tell_saved(queries=1, work=work)
 
     def skipped(self, work: float) -> None:
-        """So much of the batch's symbols needs no request: it is stored already, or given up."""
+        """Work that needs no request, in symbols: it is stored already, or given up."""
         if work > 0:
             self._work += work
             self._tell("symbol", work=work)
 
     def worked(self, seconds: float) -> None:
-        """A slot had its hands full for so long, waits for permits included."""
+        """A slot was busy for so long, waits for permits included."""
         self._slot_seconds += seconds
 
     def completed(self, symbol: str) -> None:
@@ -71,7 +71,7 @@ class BatchCounters:
         self._failed.append(failure)
 
     def close(self) -> BatchReport:
-        """Tell what the batch has come to, and report it."""
+        """Emit what is left of the batch's counts, and report it."""
         self._tell_saved()
         self._tell("batch", symbols_done=len(self._completed), symbols_failed=len(self._failed))
         slot_seconds = self._slot_seconds - self._permits.waited_seconds

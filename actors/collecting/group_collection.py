@@ -1,4 +1,4 @@
-"""GroupCollection: symbols that are asked for together, from what is missing of them to proof that nothing is."""
+"""GroupCollection: collects symbols that share queries, until nothing of them is missing."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import ExitStack, asynccontextmanager
 from functools import partial
 
-from actors.collecting.asking import Asking
 from actors.collecting.attempts import Attempts
 from actors.collecting.batch_counters import BatchCounters
+from actors.collecting.broker_queries import BrokerQueries
 from actors.collecting.job_scope import JobScope
 from actors.collecting.symbol_work import SymbolWork
 from actors.collecting.tools import CollectionTools
@@ -32,10 +32,10 @@ from domain.spans.span_set import NO_SPANS, SpanSet
 from domain.spans.time_span import TimeSpan
 
 SAVE_GRACE_SECONDS = 0.4
-"""How long a shutdown waits for a save that has begun; below the grace a coordinator gives its workers."""
+"""How long a shutdown waits for a save that has begun; shorter than a coordinator's grace for its workers."""
 
 CLAIM_POLL_SECONDS = 0.05
-"""How long to wait before trying again for a dataset that another collector has in hand."""
+"""How long to wait before trying again to claim a dataset that another collector has claimed."""
 
 Left = dict[Instrument, SpanSet]
 
@@ -43,20 +43,20 @@ Left = dict[Instrument, SpanSet]
 class GroupCollection:
     """Collects what is missing of a group of symbols, query by query, in order.
 
-    A symbol that fails is noted in its SymbolWork; the others go on. `work_left` is what is still to come of
-    the group, in symbols.
+    A symbol that fails is noted in its SymbolWork; the others go on. `work_left` is what the group still has to
+    collect, in symbols.
     """
 
     def __init__(
         self,
         tools: CollectionTools,
-        asking: Asking,
+        broker: BrokerQueries,
         scope: JobScope,
         datasets: Sequence[Dataset],
         counters: BatchCounters,
     ) -> None:
         self._tools = tools
-        self._asking = asking
+        self._broker = broker
         self._scope = scope
         self._counters = counters
         self.works = [SymbolWork(Instrument.of(dataset)) for dataset in datasets]
@@ -66,10 +66,10 @@ class GroupCollection:
         self._work_of_a_query = 0.0
 
     async def collect(self) -> None:
-        """Ask and save until coverage is complete of every symbol that has not failed.
+        """Query and save until the coverage of every symbol that has not failed is complete.
 
-        Raises Interrupted on shutdown, or after the query in hand on a pause at once; a CollectorError that is no
-        symbol's. What was saved by then is not asked again.
+        Raises Interrupted on shutdown, or after the current query if a pause is immediate. Raises the CollectorErrors
+        that are no symbol's fault. What was saved by then is not requested again.
         """
         await self._resolve()
         wanted = await self._wanted()
@@ -84,7 +84,7 @@ class GroupCollection:
 
     async def _resolve(self) -> None:
         """Learn how the broker knows the symbols."""
-        known = await self._asking.resolve([work.dataset for work in self.works])
+        known = await self._broker.resolve([work.dataset for work in self.works])
         for work in self.works:
             if instrument := known.get(work.dataset):
                 work.instrument = instrument
@@ -93,19 +93,19 @@ class GroupCollection:
                 work.fail(work.rejected("the broker does not list this symbol"))
 
     async def _wanted(self) -> Left:
-        """What has to be asked of each symbol; each knows then what its answers are checked against."""
+        """The spans to request of each symbol; prepares the check of its answers."""
         wanted: Left = {}
         reach_ms = max((query.span.duration_ms for query in self._from_nothing), default=0)
         for instrument, work in self._of.items():
             coverage = await self._coverage(work, self._scope.span)
             if coverage is not None and (spans := self._scope.to_ask(coverage)):
                 wanted[instrument] = spans
-                fetch = partial(self._asking.about, instrument)
+                fetch = partial(self._broker.fetch, instrument)
                 work.expect(self._tools.calendar, coverage, spans, reach_ms, fetch)
         return wanted
 
     async def _coverage(self, work: SymbolWork, span: TimeSpan) -> Coverage | None:
-        """What is stored of a symbol; None where that cannot be read, and the symbol has failed."""
+        """What is stored of a symbol; None where that cannot be read: the symbol has then failed."""
         reading = self._tools.run_blocking(self._tools.candles.coverage, work.dataset, span)
         try:
             return await self._tools.control.guard(reading)
@@ -120,7 +120,7 @@ class GroupCollection:
                 work.fail(work.malformed(f"incomplete: {coverage.missing[0]} was never answered in full"))
 
     async def _collect_query(self, query: Query) -> None:
-        """Ask until nothing is left of it; the symbols of which something is after the last try have failed."""
+        """Try the query until nothing is left of it; symbols that are incomplete after the last try have failed."""
         attempts = Attempts(self._tools.retry_policy, self._tools.random01)
         left = {one: SpanSet([query.span]) for one in query.instruments if self._of[one].error is None}
         if not left:
@@ -130,7 +130,7 @@ class GroupCollection:
                 with attempt:
                     for instrument in left:
                         self._of[instrument].attempts = attempts.number
-                    await self._ask_once(query, left)
+                    await self._query_once(query, left)
         except SymbolRejected as error:
             await self._refused(query, left, error)
         except CredentialsRefused:
@@ -143,7 +143,7 @@ class GroupCollection:
                     work.fail(error)
 
     async def _refused(self, query: Query, left: Left, error: SymbolRejected) -> None:
-        """A refusal that names some of many fails those; one that names none is halved until it does."""
+        """Fail the symbols that a refusal names; where it names none, halve the query until it does."""
         if len(left) == 1:
             self._fail(left, error)
             return
@@ -163,11 +163,11 @@ class GroupCollection:
         for instrument in instruments:
             self._of[instrument].fail(error)
 
-    async def _ask_once(self, query: Query, left: Left) -> None:
-        """Ask for what of the query nobody else has asked for by now.
+    async def _query_once(self, query: Query, left: Left) -> None:
+        """Request what is still missing of the query.
 
-        Two collectors of one dataset take turns, query by query: the second finds what the first has saved.
-        Raises BrokerUnavailable where something is still to come because it has not closed yet.
+        Two collectors of one dataset take turns, query by query: the second finds what the first has saved. Raises
+        BrokerUnavailable where a bar has not closed yet.
         """
         async with self._claimed(left):
             wanted: Left = {}
@@ -185,7 +185,7 @@ class GroupCollection:
             waiting = deque((part, _within(wanted, part)) for part in queries)
             while waiting:
                 # Where the broker cut its answer, the rest of it comes next.
-                rest = await self._ask(*waiting.popleft(), not_closed)
+                rest = await self._run_query(*waiting.popleft(), not_closed)
                 waiting.extendleft((part, _within(rest, part)) for part in reversed(self._scope.queries(rest)))
             for instrument, spans in not_closed.items():
                 dataset = instrument.dataset
@@ -193,11 +193,11 @@ class GroupCollection:
             self.work_left -= self._work_of_a_query
             self._counters.query_done(self._work_of_a_query)
 
-    async def _ask(self, query: Query, wanted: Left, not_closed: Left) -> Left:
+    async def _run_query(self, query: Query, wanted: Left, not_closed: Left) -> Left:
         """Save what comes of the query; returns what the broker cut off, and notes what has not closed yet."""
         still_open, unclosed = dict(wanted), dict.fromkeys(wanted, NO_SPANS)
-        async for answer in self._asking.answers(query):
-            await self._take_in(query, answer, still_open, unclosed)
+        async for answer in self._broker.answers(query):
+            await self._save_answer(query, answer, still_open, unclosed)
         left = {one: spans for one in wanted if (spans := still_open[one] - unclosed[one])}
         if left and left == {one: spans for one, spans in wanted.items() if spans}:
             instrument, spans = next(iter(left.items()))
@@ -209,15 +209,15 @@ class GroupCollection:
         self.work_left -= work
         self._counters.skipped(work)
 
-    async def _take_in(self, query: Query, answer: Answer, still_open: Left, unclosed: Left) -> None:
-        """Save an answer, part by part; what of it is doubtful is asked once more, for all parts together."""
+    async def _save_answer(self, query: Query, answer: Answer, still_open: Left, unclosed: Left) -> None:
+        """Save an answer, part by part; the doubtful spans of all its parts are requested once more together."""
         pieces = [
             (part.instrument, piece, self._of[part.instrument].check.doubtful(piece))
             for part in answer.parts
-            for piece in self._asking.judged(part, query, answer.closed_before_ms)
+            for piece in self._broker.judged(part, query, answer.closed_before_ms)
         ]
         doubtful = {instrument: span for instrument, _, span in pieces if span}
-        again = await self._asking.again(query, doubtful) if doubtful else {}
+        again = await self._broker.second_answers(query, doubtful) if doubtful else {}
         errors = []
         for instrument, piece, span in pieces:
             try:
@@ -254,7 +254,7 @@ class GroupCollection:
             self._counters.saved(len(checked.candles), len(checked.quarantined), work.check.findings(checked))
 
     async def _save_out_of_reach(self, part: Part) -> None:
-        """Remember what the broker does not serve: it is neither empty nor asked for again."""
+        """Record spans that the broker does not serve: they are neither empty nor requested again."""
         for span in part.out_of_reach:
             states = SpanStates(out_of_reach=SpanSet([span]))
             saving = self._tools.run_blocking(
@@ -277,7 +277,7 @@ class GroupCollection:
 
     @asynccontextmanager
     async def _claimed(self, instruments: Iterable[Instrument]) -> AsyncIterator[None]:
-        """Every one of the datasets in hand; all are let go of between two tries, so that nobody waits in a circle."""
+        """Claim all of the datasets, or none: all are released between two tries, so that no deadlock is possible."""
         in_order = sorted(instruments, key=lambda one: one.dataset.symbol)
         while True:
             with ExitStack() as stack:

@@ -1,4 +1,4 @@
-"""GuardedPermits: a permit source that counts what is sent, and that a pause at once cuts short."""
+"""GuardedPermits: a permit source that counts requests and obeys pause and shutdown."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from domain.limits.usage import BrokerUsage
 class GuardedPermits:
     """Another source's permits under a RunControl; implements `domain.limits.ports.PermitSource`.
 
-    Whoever waits for a permit when it is no longer wanted gets Interrupted, and a permit that comes
-    late goes back unused. `requests` counts what went on the wire, `waited_seconds` adds up the waits that
-    limits caused, and `pace` how long the answers took that came.
+    An immediate pause or a shutdown raises Interrupted where a permit is waited for; a permit that comes later is
+    released. `requests` counts what went on the wire, `waited_seconds` adds up the waits that limits caused, and
+    `timings` how long answered calls took.
     """
 
     def __init__(self, source: PermitSource, control: RunControl) -> None:
@@ -29,7 +29,7 @@ class GuardedPermits:
 
     @asynccontextmanager
     async def acquire(self, tokens: int = 1, pool: str = "") -> AsyncIterator[Permit]:
-        """Wait for a permit of the source."""
+        """Wait for a permit."""
         async with AsyncExitStack() as stack:
             asked_at = asyncio.get_running_loop().time()
             with self._control.waiting():
@@ -39,7 +39,7 @@ class GuardedPermits:
             yield _CountedPermit(permit, self, held_since)
 
     async def cool_down(self, retry_after_seconds: float | None, reason: str) -> None:
-        """Cooldown the source."""
+        """Start a cooldown of the source."""
         await self._source.cool_down(retry_after_seconds, reason)
 
 

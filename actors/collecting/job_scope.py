@@ -13,7 +13,7 @@ from domain.spans.span_set import SpanSet
 
 
 class JobScope:
-    """A job's span on its broker's grid, the bars expected in it, and what is to be asked of a symbol."""
+    """A job's span on its broker's grid, the bars expected in it, and what has to be requested."""
 
     def __init__(self, tools: CollectionTools, request: CollectionRequest, dataset: Dataset) -> None:
         """`dataset` may be that of any of the job's symbols: all have the same grid."""
@@ -25,7 +25,7 @@ class JobScope:
         self._from_nothing: dict[int, list[Query]] = {}
 
     def queries(self, wanted: Mapping[Instrument, SpanSet]) -> list[Query]:
-        """What is to be asked; gaps that are checked once more may be many and short, and lie close together."""
+        """The queries for these spans; rechecked gaps, often many and short, are bridged."""
         bridges = self.request.recheck_gaps
         return self._tools.gateway.queries(
             {instrument: Wanted(spans, self._expected, bridges) for instrument, spans in wanted.items() if spans},
@@ -33,19 +33,19 @@ class JobScope:
         )
 
     def queries_from_nothing(self, instruments: Sequence[Instrument]) -> list[Query]:
-        """What so many instruments take of which nothing is stored; the instruments in it may be others."""
+        """The queries for so many instruments with nothing stored; they may name other instruments."""
         if len(instruments) not in self._from_nothing:
             whole = {instrument: SpanSet([self.span]) for instrument in instruments}
             self._from_nothing[len(instruments)] = self.queries(whole)
         return self._from_nothing[len(instruments)]
 
     def to_ask(self, coverage: Coverage) -> SpanSet:
-        """What is missing, or was answered too early and has settled since, or denied and is to be asked again."""
+        """What is missing, or due, or denied where gaps are to be rechecked."""
         to_ask = coverage.to_ask(self.settled_before_ms(self._tools.now_ms()))
         if not self.request.recheck_gaps:
             return to_ask
         return to_ask | (coverage.denied & self._expected)
 
     def settled_before_ms(self, moment_ms: int) -> int:
-        """Bars that open before it had closed `settle_seconds` before the moment, by which they count as final."""
+        """The time before which bars had settled at `moment_ms`: those that open earlier are final."""
         return self._dataset.closed_by(moment_ms - self.request.settle_seconds * 1000)

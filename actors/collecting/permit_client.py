@@ -18,7 +18,7 @@ from domain.limits.usage import BrokerUsage
 
 
 class LimiterCalls(Protocol):
-    """What of `RateLimiter` its clients call; a proxy may carry the calls over Ray."""
+    """The calls of `RateLimiter` that a client makes; a proxy may carry them over Ray."""
 
     async def acquire(self, request: PermitRequest, completions: Sequence[Completion] = ()) -> PermitBundle | None: ...
 
@@ -28,7 +28,7 @@ class LimiterCalls(Protocol):
 
 
 class HeldPermit:
-    """A permit in the hands of a gateway; implements `domain.limits.ports.Permit`."""
+    """A permit that a gateway may use; implements `domain.limits.ports.Permit`."""
 
     def __init__(
         self, permit_id: str, tokens: int, usable_until: float, travel_seconds: float, clock: Callable[[], float]
@@ -72,7 +72,7 @@ class HeldPermit:
         self._usage = tuple(usage)
 
     def completion(self, now: float) -> tuple[Completion, float]:
-        """What became of it, and the moment: now, or when it was answered. From here on it cannot be used."""
+        """The permit's completion and its time: now, or when it was answered. It cannot be used any more."""
         self._is_given_back = True
         completed_at = now if self._completed_at is None else self._completed_at
         call_seconds = None if self._sent_at is None else completed_at - self._sent_at
@@ -80,7 +80,7 @@ class HeldPermit:
 
 
 class PermitClient:
-    """Takes permits from a limiter and gives them back; implements `domain.limits.ports.IRateLimiter`.
+    """Takes permits from a limiter and completes them; implements `domain.limits.ports.IRateLimiter`.
 
     What became of a permit rides on the next acquire, or goes alone when none follows within
     `flush_seconds` (half the shortest window is a good choice). `clock` has to go on while the machine sleeps: by it
@@ -113,7 +113,7 @@ class PermitClient:
 
     @asynccontextmanager
     async def acquire_for(self, request: PermitRequest) -> AsyncIterator[Permit]:
-        """The same, in the name of the request's job: the account's jobs take turns."""
+        """The same, for the request's job: the account's jobs take turns."""
         permit = await self._next(request)
         try:
             yield permit
@@ -156,10 +156,10 @@ class PermitClient:
         try:
             while bundle is None:
                 asked_at = self._clock()
-                with self._riding() as completions:
+                with self._completions_to_send() as completions:
                     bundle = await self._calls.acquire(replace(request, ticket=ticket), completions)
         except BaseException:
-            # A grant may be on its way: the limiter has to know that nobody will use it.
+            # A grant may be on its way: the limiter must learn that it will not be used.
             self._give_back(Completion(ticket, Outcome.UNUSED), self._clock())
             raise
         usable_until = asked_at + bundle.granted_after_seconds + bundle.valid_seconds
@@ -169,7 +169,7 @@ class PermitClient:
         ]
 
     def _give_back_spares(self, permits: Sequence[HeldPermit]) -> None:
-        """At once: what nobody here needs may be what somebody elsewhere waits for."""
+        """Release permits at once: another process may be waiting for them."""
         for permit in permits:
             self._give_back(*permit.completion(self._clock()))
         self._start_flush()
@@ -181,14 +181,14 @@ class PermitClient:
             self._flush_timer = loop.call_later(self._flush_seconds, self._start_flush)
 
     @contextmanager
-    def _riding(self) -> Iterator[list[Completion]]:
-        """What is to be settled, as it travels; kept here after all if the call fails."""
-        riding, self._unreported = self._unreported, []
+    def _completions_to_send(self) -> Iterator[list[Completion]]:
+        """The completions to send with a call; kept for the next one if the call fails."""
+        sending, self._unreported = self._unreported, []
         now = self._clock()
         try:
-            yield [completion.sent_after(now - completed_at) for completion, completed_at in riding]
+            yield [completion.sent_after(now - completed_at) for completion, completed_at in sending]
         except BaseException:
-            self._unreported = [*riding, *self._unreported]
+            self._unreported = [*sending, *self._unreported]
             raise
 
     def _start_flush(self) -> None:
@@ -201,15 +201,15 @@ class PermitClient:
         if not self._unreported:
             return
         try:
-            with self._riding() as completions:
+            with self._completions_to_send() as completions:
                 await self._calls.complete(completions)
         except LimiterUnavailable:
-            # Shut down: its record keeps these counted to their bound, which is longer, never shorter.
+            # The limiter is shut down: its record counts these permits until their bound, longer but never shorter.
             self._unreported.clear()
 
 
 class _JobPermits:
-    """A client's permits in the name of one job; implements `domain.limits.ports.PermitSource`."""
+    """A client's permits for one job; implements `domain.limits.ports.PermitSource`."""
 
     def __init__(self, client: PermitClient, job_id: str, priority: Priority) -> None:
         self._client, self._job_id, self._priority = client, job_id, priority

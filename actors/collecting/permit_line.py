@@ -1,4 +1,4 @@
-"""PermitLine: those of one process who wait for permits of one kind, where permits are taken several at a time."""
+"""PermitLine: the callers of one process that wait for permits of one kind, where permits come in bundles."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import Generic, Protocol, TypeVar
 
 CALLS_AT_ONCE = 2
-"""One is answered while the other waits in the limiter's line, so that the job does not lose its turn meanwhile."""
+"""One is answered while the other waits in the limiter's queue, so that the job keeps its turn."""
 
 
 class Spendable(Protocol):
@@ -22,10 +22,10 @@ Held = TypeVar("Held", bound=Spendable)
 
 
 class PermitLine(Generic[Held]):
-    """Gathers those who wait into calls for several permits, which they get in the order they came.
+    """Gathers waiting callers into calls for several permits, and serves them first come, first served.
 
-    `take_bundle(n)` brings 1 to n permits. When permits were used faster than calls bring them, a
-    call asks for as many as the last `spare_seconds` used; what then lies unused that long goes to `give_back`.
+    `take_bundle(n)` returns 1 to n permits. When permits are used faster than calls bring them, a call takes as many as
+    the last `spare_seconds` used; permits that stay unused that long go to `give_back`.
     """
 
     def __init__(
@@ -86,7 +86,7 @@ class PermitLine(Generic[Held]):
         self._return_spares(float("inf"))
 
     def _ask_soon(self) -> None:
-        """At the end of this turn of the loop, so that all who begin to wait in it are asked for in one call."""
+        """Call at the end of this turn of the loop, so that all who begin to wait in it share one call."""
         if not self._asks_soon:
             self._asks_soon = True
             asyncio.get_running_loop().call_soon(self._ask)

@@ -1,4 +1,4 @@
-"""SymbolWork: one symbol of a group, and what has become of it."""
+"""SymbolWork: one symbol of a group, its tries and its outcome."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from domain.spans.time_span import TimeSpan
 
 
 class SymbolWork:
-    """The check of a symbol's answers, its tries at the query in hand, and the error that ended it, if any did."""
+    """The check of a symbol's answers, its tries at the current query, and the error that ended it, if any."""
 
     def __init__(self, instrument: Instrument) -> None:
         self.instrument = instrument
@@ -31,8 +31,8 @@ class SymbolWork:
 
     @property
     def check(self) -> TruncationCheck:
-        """The check of its answers; `expect` first."""
-        assert self._check is not None, "what a symbol's answers are checked against is known before any is asked for"
+        """The check of its answers; call `expect` first."""
+        assert self._check is not None, "what a symbol's answers are checked against is known before any is requested"
         return self._check
 
     def expect(
@@ -43,7 +43,7 @@ class SymbolWork:
         reach_ms: int,
         fetch: Callable[[TimeSpan], Awaitable[ValidatedCandles]],
     ) -> None:
-        """Begin to check answers against what is known and expected."""
+        """Prepare the check of its answers from what is stored and what is expected."""
         self._check = TruncationCheck(calendar, self.dataset, known, to_ask, reach_ms, fetch)
 
     def fail(self, error: CollectorError) -> None:
@@ -51,11 +51,11 @@ class SymbolWork:
         self.error = self.error or error
 
     def malformed(self, message: str) -> MalformedResponse:
-        """The error of an answer about it that cannot be used."""
+        """The error for an answer that cannot be used."""
         return MalformedResponse(self.dataset.broker, self.dataset.symbol, message)
 
     def rejected(self, message: str) -> SymbolRejected:
-        """The error of a symbol that the broker does not serve."""
+        """The error for a symbol that the broker does not serve."""
         return SymbolRejected(self.dataset.broker, self.dataset.symbol, message)
 
     def failure(self) -> SymbolFailure:

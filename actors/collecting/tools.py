@@ -20,7 +20,7 @@ Result = TypeVar("Result")
 
 
 class RunBlocking(Protocol):
-    """Runs a blocking call where it does not hold up the event loop, like `asyncio.to_thread`."""
+    """Runs a blocking call without blocking the event loop, like `asyncio.to_thread`."""
 
     def __call__(
         self, call: Callable[Parameters, Result], /, *args: Parameters.args, **kwargs: Parameters.kwargs
@@ -42,11 +42,11 @@ class CollectionTools:
     calendar: TradingCalendar = field(default_factory=AlwaysOpen)
 
     def now_ms(self) -> int:
-        """This moment by our own clock."""
+        """The present time by our own clock."""
         return int(self.clock() * 1000)
 
     async def back_off(self, seconds: float) -> None:
-        """Wait, unless a pause at once or a shutdown cuts it short: Interrupted then."""
+        """Wait; raises Interrupted on an immediate pause or a shutdown."""
         await self.control.guard(self._wait(seconds))
 
     async def _wait(self, seconds: float) -> None:

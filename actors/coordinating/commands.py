@@ -1,6 +1,6 @@
-"""What a coordinator has its job do: each command looks at the job first, so that it can safely be repeated.
+"""A coordinator's commands to its job: each looks at the job first, so it can safely be repeated.
 
-`by` says who gave it, as the job's history tells it; "" where nobody did.
+`by` says who gave the command, for the job's history; "" where nobody did.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def take_up(job: CollectionJob, by: str = "") -> None:
 
 
 def take_over(job: CollectionJob, by: str = "") -> None:
-    """What a coordinator does that Ray has put in the place of one that died: a paused job stays paused."""
+    """Take over a job from a coordinator that died; a paused job stays paused."""
     if job.status is JobStatus.RUNNING:
         job.take_over(reason="its coordinator was gone", by=by, timestamp=now())
 
@@ -50,18 +50,18 @@ def note_cooldown(job: CollectionJob, cool_down: Cooldown) -> None:
 
 
 def cancel(job: CollectionJob, by: str = "") -> None:
-    """Give up, unless ended."""
+    """Cancel, unless ended."""
     if not job.status.is_final:
         job.cancel(reason=CANCEL, by=by, timestamp=now())
 
 
 def retry(job: CollectionJob, by: str = "") -> None:
-    """Go through the failed symbols again."""
+    """Collect the failed symbols again."""
     job.retry(reason="retry", by=by, timestamp=now())
 
 
 def conclude(job: CollectionJob, reason: str, on_too_many_failures: OnTooManyFailures, by: str = "") -> None:
-    """Bring a job whose workers are gone to where it belongs; `reason` says why they are, "" when all is done."""
+    """Complete, fail or pause a job whose workers are gone; `reason` says why they are, "" when all is done."""
     if reason == CANCEL:
         cancel(job, by)
     if job.status is not JobStatus.RUNNING:

@@ -22,8 +22,8 @@ Answer = TypeVar("Answer")
 class JobRecorder:
     """Carries out commands on the job one after the other, each saved before the next.
 
-    `job` never runs ahead of the store: a command changes a draft of it, whose events reach `job` when they are saved.
-    The store is used from one thread of its own, so that a slow disk holds up nobody else.
+    `job` is never ahead of the store: a command changes a draft, whose events reach `job` when they are saved. The
+    store is used from one thread of its own, so that a slow disk blocks nothing else.
     """
 
     def __init__(self, job_id: str, store: JobStore, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
@@ -36,12 +36,12 @@ class JobRecorder:
         self._draft: CollectionJob | None = None
         self._epoch = 0
         self.is_hurried = False
-        """Whether a command is given up at the first failed save."""
+        """Whether a command fails at its first failed save."""
 
     @property
     def job(self) -> CollectionJob:
         """The job as it is known to be stored; `load` first."""
-        assert self._job is not None, "the job is loaded before anything is asked of it"
+        assert self._job is not None, "the job is loaded before it is used"
         return self._job
 
     async def load(self) -> CollectionPlan:
@@ -54,10 +54,10 @@ class JobRecorder:
     async def record(self, command: Callable[[CollectionJob], object]) -> None:
         """Carry out a command and save what it did.
 
-        After a failed save the draft is thrown away, the store's truth reloaded and the command
-        tried again: it has to look at the job before it does anything. Raises EventStoreUnavailable
-        when that keeps failing, and StaleEpoch when another coordinator has the job now. Nothing else runs
-        between the moment at which `job` has what was saved and the return to the caller.
+        After a failed save the draft is dropped, the job is loaded again, and the command is tried again: it has to
+        look at the job before it does anything. Raises EventStoreUnavailable when that keeps failing, and StaleEpoch
+        when another coordinator owns the job now. Nothing else runs between the update of `job` and the return to the
+        caller.
         """
         async with self._writing:
             for attempt in range(1, SAVE_ATTEMPTS + 1):
@@ -72,7 +72,7 @@ class JobRecorder:
     async def _carry_out(self, command: Callable[[CollectionJob], object]) -> None:
         draft = self._draft if self._draft else await self._reload()
         self._draft = None
-        # A later epoch than any this recorder has tried to begin is another coordinator's.
+        # An epoch later than any that this recorder has tried to begin belongs to another coordinator.
         if draft.epoch > self._epoch:
             raise StaleEpoch(self._job_id, self._epoch, draft.epoch)
         command(draft)

@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 
 class WorkerHandle(Protocol):
-    """A worker as its coordinator holds it; every call raises WorkerLost once its process is gone."""
+    """A worker as its coordinator sees it; every call raises WorkerLost once its process is gone."""
 
     async def run(self, job_id: str) -> WorkerOutcome: ...
 
@@ -63,7 +63,7 @@ class WorkerPool:
                 raise answer
 
     async def stop(self) -> None:
-        """Have every worker stop; kill those that do not within the grace."""
+        """Stop every worker; kill those that are still running after the grace."""
         await self.tell(_stop)
 
     async def all_gone(self) -> None:

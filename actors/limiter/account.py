@@ -18,7 +18,7 @@ from domain.limits.rates import AccountLimits
 
 
 class PermitAccount:
-    """What holds for the account now. Whatever cannot be noted raises LimiterUnavailable and is not granted."""
+    """Grants, completes and releases permits. A permit that cannot be recorded raises LimiterUnavailable instead."""
 
     def __init__(
         self, limits: AccountLimits, record: PermitRecord, clock: Callable[[], float], log: PermitLog | None = None
@@ -55,11 +55,11 @@ class PermitAccount:
 
     @property
     def cooldown_length_seconds(self) -> float:
-        """How long the latest cooldown of the broker is, or was, from its beginning to its end; 0 if there was none."""
+        """The length of the latest cooldown, from its beginning to its end; 0 if there was none."""
         return self._refused_until - self._refused_at if self.cooldowns else 0.0
 
     def open(self) -> None:
-        """Take the account if that was not done; raises LimiterUnavailable when another process has it."""
+        """Take the account, once; raises LimiterUnavailable when another process has it."""
         if not self._is_open:
             known = self._journal.open()
             self.note = known.note
@@ -70,7 +70,7 @@ class PermitAccount:
             self._is_open = True
 
     def close(self) -> None:
-        """Let go of the account; idempotent."""
+        """Release the account; idempotent."""
         self._is_open = False
         self._journal.close()
 
@@ -123,7 +123,7 @@ class PermitAccount:
         return tuple(permit for permit in numbered if permit)
 
     def grant(self, ticket: str, request: PermitRequest, permits: int) -> tuple[GrantedPermit, ...]:
-        """Grant permits to a ticket, noted before they are handed out."""
+        """Grant permits to a ticket; they are recorded before they are handed out."""
         now = self._clock()
         complete_by = now + self.limits.longest_flight_seconds
         granted = self.ledger.grant_all(permit_ids(ticket, permits), request.tokens, now, complete_by, request.pool)
@@ -147,7 +147,7 @@ class PermitAccount:
     def complete(self, completion: Completion) -> GrantedPermit | None:
         """Complete a permit that was used; None if it is unknown, or was completed or released before.
 
-        What the broker said of its own counts is used first: it can only delay what is granted.
+        The broker's own counts are considered first: they can only delay grants.
         """
         granted = self.ledger.outstanding(completion.permit_id)
         if granted is None:
@@ -180,7 +180,7 @@ class PermitAccount:
         sent_at = ended_at - (completion.call_seconds or 0.0)
         completed_at = ended_at
         if completion.outcome is Outcome.ABANDONED:
-            # The network does not know when its client gave up: one cancelled at once travels as long as any other.
+            # A client that gives up does not stop its request: one cancelled at once travels as long as any other.
             completed_at = sent_at + limits.timeout_seconds + limits.abandoned_seconds
         if limits.uplink_seconds is None or completion.call_seconds is None:
             return completed_at
@@ -200,7 +200,7 @@ class PermitAccount:
         now = self._clock()
         self._terms.change(self.limits, now)
         self._streak = _streak_of(self.limits)
-        # Waiting requests are judged again: what they ask for may have become impossible.
+        # Waiting requests are checked again: they may have become impossible.
         self.turns = PoolTurns(lambda: self.ledger, self._clock)
         predecessor, self.ledger = self.ledger, PermitLedger(self.limits.limits)
         counted_since = now - self.ledger.longest_window_seconds

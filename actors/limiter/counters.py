@@ -12,7 +12,7 @@ class LimiterMetrics(Protocol):
     """Where a limiter's figures are shown."""
 
     def granted(self, tokens: int, waited_seconds: float) -> None:
-        """A permit was granted to somebody who had waited that long."""
+        """A permit was granted to a caller that had waited that long."""
 
     def state(self, waiting: int, cooldown_seconds: float, evidence_wait_seconds: float) -> None:
         """How many wait now, and for how long nothing is granted: the broker refused, or evidence is lost."""
@@ -21,7 +21,7 @@ class LimiterMetrics(Protocol):
         """The broker refused the account."""
 
     def window(self, limit: str, counted: int, others: int) -> None:
-        """What a window counts now, and what of it other programs are known to have used."""
+        """What a window counts now, and how much of that other programs are known to have used."""
 
 
 class LimiterCounters:
@@ -38,16 +38,16 @@ class LimiterCounters:
 
     @property
     def mean_wait_seconds(self) -> float:
-        """From when permits were asked for to their grant, whatever they weigh."""
+        """The mean time from a call for permits to their grant, whatever they weigh."""
         return self.waited_seconds / self._grants if self._grants else 0.0
 
     @property
     def mean_call_seconds(self) -> float:
-        """From the grant to the answer, over the calls that were answered."""
+        """The mean time from a grant to its answer, over the requests that were answered."""
         return self._calls_seconds / self._calls_ended if self._calls_ended else 0.0
 
     def grant(self, tokens: int, waited_seconds: float) -> None:
-        """Count what one call asked for."""
+        """Count the permits that one call was granted."""
         self._grants += 1
         self.tokens_granted += tokens
         self.waited_seconds += waited_seconds
@@ -73,7 +73,7 @@ class LimiterCounters:
                 self._metrics.window(window.limit, window.counted, window.others)
 
     def cool_down(self, cooldowns: int) -> None:
-        """Pass on that the broker refused the account, if it has not done so before: these are all cooldowns so far."""
+        """Pass on that the broker refused the account; `cooldowns` counts all so far, and each is passed on once."""
         if self._metrics and cooldowns > self._cooldowns:
             self._metrics.cooled_down()
         self._cooldowns = cooldowns

@@ -1,4 +1,4 @@
-"""PermitDispatcher: serves those who wait for permits of one pool, in order and as fast as its limits allow."""
+"""PermitDispatcher: serves the requests for permits of one pool, in order and as fast as its limits allow."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from domain.limits.permit_bundles import BundleTerms
 class PermitDispatcher:
     """Takes the requests one at a time: shapes them, then asks the ledger and grants in one step of the loop.
 
-    A request for several permits gets them all at once, or as many as a permit bundle may have. Whoever waits in
-    another pool is not held up.
+    A request for several permits gets them all at once, or as many as a permit bundle may have. Requests in other pools
+    are not delayed.
     """
 
     def __init__(
@@ -39,33 +39,33 @@ class PermitDispatcher:
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Start serving, if nobody does; idempotent."""
+        """Start serving, unless it has started; idempotent."""
         if self._task is None:
             self._task = asyncio.get_running_loop().create_task(self._dispatch())
             self._task.add_done_callback(self._ended)
 
     def stop(self) -> None:
-        """Serve nobody any more."""
+        """Stop serving."""
         if self._task:
             self._task.cancel()
 
     def wake(self) -> None:
-        """Something has changed: look again who is next and what may be granted."""
+        """Check again who is next and what may be granted: something has changed."""
         self._changed.set()
 
     def limits_changed(self) -> None:
-        """The account's limits are others now; refuse those who wait for what has become impossible."""
+        """The account's limits have changed: refuse requests that have become impossible."""
         self._shaper = PermitShaper(self._account.limits, self._pool)
         self._bundles = BundleTerms.of(self._account.limits)
         self.queue.refuse(self._impossibility)
         self.wake()
 
     def give_back(self, tokens: int) -> None:
-        """A permit that was granted here was released: what was shaped for it goes to another."""
+        """A permit of this pool was released: another request may use its shaped tokens."""
         self._shaper.give_back(tokens)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
-        """Refuse those who wait for a dispatcher that failed; the next call starts another."""
+        """Refuse the waiting requests of a dispatcher that failed; the next call starts another."""
         self._task = None
         self._account.turns.leave(self._pool)
         error = None if task.cancelled() else task.exception()
@@ -92,7 +92,7 @@ class PermitDispatcher:
             permits = min(head.request.permits, self._bundles.permits(tokens, self._pool))
             evenly = self.queue.has_rival(head, self._shaper.window_seconds)
             if not self._shaper.is_ready(tokens, permits, evenly):
-                # Whoever is head by then uses what was shaped.
+                # The request that is the head by then uses what was shaped.
                 await self._shaper.shape(tokens, permits, evenly, self._changed)
                 continue
             delay_seconds = self._account.turns.wait_seconds(head.request, permits, head.asked_at)

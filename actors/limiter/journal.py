@@ -1,4 +1,4 @@
-"""PermitJournal: the two memories of an account's permits, kept in step."""
+"""PermitJournal: an account's permit record and permit log, written together."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from domain.limits.rates import AccountLimits, RateLimit
 class PermitJournal:
     """Writes the record, on which the guarantee rests, and the log, if there is one, which proves it afterwards.
 
-    What the record cannot note raises LimiterUnavailable; the log never does. The log is told first. So after a
-    crash between the two, once it has compared itself with the record, it knows no permit that was not granted,
-    and no completion later than it was.
+    A failed write of the record raises LimiterUnavailable; one of the log never does. The log is written first. After a
+    crash between the two it compares itself with the record: it then has no permit that was not granted, and no
+    completion later than the real one.
     """
 
     def __init__(self, record: PermitRecord, log: PermitLog | None, clock: Callable[[], float]) -> None:
@@ -31,11 +31,11 @@ class PermitJournal:
         return known
 
     def known(self) -> RecordedPermits:
-        """What the record knows."""
+        """The permits that the record has."""
         return self._record.known()
 
     def note_limits(self, limits: Sequence[RateLimit]) -> None:
-        """The limits by which grants are to be judged from now on."""
+        """Note the limits that grants are audited by from now on."""
         if self._log:
             self._log.note_limits(limits, self._clock())
 
@@ -45,7 +45,7 @@ class PermitJournal:
             self._record.agree(limits)
 
     def granted(self, job_id: str, permits: Sequence[GrantedPermit]) -> None:
-        """Permits of a job, noted before they are handed out."""
+        """Note a job's permits, before they are handed out."""
         if self._log:
             self._log.granted(job_id, permits)
         try:
@@ -58,21 +58,21 @@ class PermitJournal:
             raise
 
     def completed(self, permit: GrantedPermit, outcome: Outcome) -> None:
-        """A permit's request is complete."""
+        """Note that a permit's request is complete."""
         if self._log:
             self._log.completed(permit, outcome, self._clock())
         with _noting():
             self._record.completed(permit)
 
     def release(self, permit_id: str) -> None:
-        """A permit was never used."""
+        """Note that a permit was never used."""
         if self._log:
             self._log.release(permit_id, self._clock())
         with _noting():
             self._record.release(permit_id)
 
     def cool_down(self, until: float) -> None:
-        """Nothing may be granted before that moment."""
+        """Note that nothing may be granted before `until`."""
         with _noting():
             self._record.cool_down(until)
 
@@ -82,7 +82,7 @@ class PermitJournal:
             self._record.end_cooldown(now)
 
     def close(self) -> None:
-        """Let go of the account; idempotent."""
+        """Release the account; idempotent."""
         if self._log:
             self._log.close()
         self._record.close()

@@ -1,4 +1,4 @@
-"""PermitQueue: who waits for a permit, in which order."""
+"""PermitQueue: the requests that wait for permits, in the order they are served."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from domain.limits.ledger import GrantedPermit
 from domain.limits.messages import JobWaiting, PermitRequest, Priority
 
 RETURN_SECONDS = 0.1
-"""How long a call that was told to ask again may take to come back before others are served first."""
+"""How long a caller that was told to call again may take before others are served first."""
 
 
 @dataclass(slots=True)
 class Waiting:
-    """One request for permits. It is served while a call attends it, or is just about to come back."""
+    """One request for permits. It is served while a call waits for it, or is about to come back."""
 
     ticket: str
     request: PermitRequest
@@ -29,16 +29,16 @@ class Waiting:
 
     @property
     def job(self) -> tuple[str, Priority]:
-        """Whose share it is served from."""
+        """The job and priority whose share it is served from."""
         return self.request.job_id, self.request.priority
 
     def is_there(self, now: float) -> bool:
-        """Whether somebody is there to be served, or is just about to come back."""
+        """Whether a call waits for it, or is about to come back."""
         return self.attended > 0 or now < self.expected_until
 
 
 class ReturnedTickets:
-    """Tickets that were given back, known for `patience_seconds`: the news may arrive before the ticket's own call."""
+    """Returned tickets, remembered for `patience_seconds`: a return may arrive before the ticket's own call."""
 
     def __init__(self, clock: Callable[[], float], patience_seconds: float) -> None:
         self._clock = clock
@@ -49,7 +49,7 @@ class ReturnedTickets:
         return ticket in self._known_until
 
     def add(self, ticket: str) -> None:
-        """Nobody needs the ticket any more."""
+        """Remember a ticket that is not needed any more."""
         now = self._clock()
         self._known_until[ticket] = now + self._patience_seconds
         while next(iter(self._known_until.values())) <= now:
@@ -59,7 +59,7 @@ class ReturnedTickets:
 class PermitQueue:
     """Jobs get their shares, see `JobShares`; inside a job it is first come, first served, by ticket.
 
-    Asking again with the same ticket keeps the place. A place nobody attends is skipped, and given up
+    Calling again with the same ticket keeps the place. A place without a call is skipped, and removed
     `patience_seconds` after its last call ended.
     """
 
@@ -106,7 +106,7 @@ class PermitQueue:
         self._unattended[waiting.ticket] = waiting
 
     def head(self) -> Waiting | None:
-        """The first place of the job whose turn it is that somebody attends, or is about to."""
+        """The first place with a call, or with one about to come back, of the job whose turn it is."""
         now = self._clock()
         self._forget_deserted(now)
         for job in self._shares.in_turn():
@@ -116,7 +116,7 @@ class PermitQueue:
         return None
 
     def has_rival(self, waiting: Waiting, within_seconds: float) -> bool:
-        """Whether a job of no lower priority than this one's waits too, or has asked lately."""
+        """Whether another job of at least this priority waits too, or has called lately."""
         lately = self._clock() - within_seconds
         while self._asked_last and next(iter(self._asked_last.values())) < lately:
             self._asked_last.popitem(last=False)
@@ -125,14 +125,14 @@ class PermitQueue:
         return any(PRIORITY_WEIGHTS[priority] >= weight for _, priority in others)
 
     def jobs(self) -> tuple[JobWaiting, ...]:
-        """The jobs that wait, and what they get of all tokens."""
+        """The jobs that wait, and their shares of all tokens."""
         return tuple(
             JobWaiting(job_id, priority, len(self._lines[job_id, priority]), self._shares.share(priority))
             for job_id, priority in self._shares.in_turn()
         )
 
     def give_back(self, ticket: str) -> None:
-        """Nobody needs the ticket: a call that still attends it is answered with nothing."""
+        """Drop a ticket that is not needed: a call that still waits for it gets nothing."""
         if waiting := self._places.get(ticket):
             self._remove(waiting)
             waiting.answer.set_result(())
@@ -144,7 +144,7 @@ class PermitQueue:
         waiting.answer.set_result(permits)
 
     def refuse(self, verdict: Callable[[Waiting], Exception | None]) -> None:
-        """Answer with an error each for whom the verdict is one."""
+        """Answer each request for which `verdict` returns an error with that error."""
         for waiting in list(self._places.values()):
             error = verdict(waiting)
             if error is None:

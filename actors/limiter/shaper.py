@@ -9,18 +9,18 @@ from aiolimiter import AsyncLimiter
 from domain.limits.rates import AccountLimits
 
 EVEN_BURST_SHARE = 0.05
-"""While jobs share a pool, so much of the shortest window may go at once."""
+"""While jobs share a pool, this part of the shortest window may be granted at once."""
 LEAST_EVEN_BURST = 2.0
-"""A bucket of one would lose the time by which each wake-up is late."""
+"""A bucket of one token would lose the time by which each wake-up is late."""
 
 
 class PermitShaper:
-    """Two `AsyncLimiter`s that serve one request of a pool at a time, in whose order others come.
+    """Two `AsyncLimiter`s that serve one request of a pool at a time, in the queue's order.
 
-    One holds a whole window and gives way to any burst that the ledger allows. The other, used while
-    jobs share the pool, spreads the same rate evenly: else what comes back in one burst would go
-    to whoever has most requests waiting then, and a job with few in flight would miss its share.
-    What was shaped for a request that went away, or came back unused, goes to the next.
+    One holds a whole window and lets any burst through that the ledger allows. The other, used while jobs share the
+    pool, spreads the same rate evenly: otherwise tokens that return in one burst would go to the job with most requests
+    waiting, and a job with few in flight would miss its share. Tokens shaped for a request that went away, or was never
+    sent, go to the next.
     """
 
     def __init__(self, limits: AccountLimits, pool: str = "") -> None:
@@ -38,7 +38,7 @@ class PermitShaper:
         return self._limit.window_seconds
 
     def is_ready(self, tokens: int, permits: int = 1, evenly: bool = False) -> bool:
-        """Whether so many requests of that weight need no more shaping."""
+        """Whether so many requests of that weight can go ahead now."""
         cost = self._cost(tokens, permits)
         return self._burst.ready >= cost and (not evenly or self._even.ready >= cost)
 
@@ -48,12 +48,12 @@ class PermitShaper:
         self._even.ready = max(0, self._even.ready - self._cost(tokens, permits))
 
     def give_back(self, tokens: int) -> None:
-        """A request went nowhere after all."""
+        """A request was never sent: the next may use its tokens."""
         for bucket in (self._burst, self._even):
             bucket.ready = min(bucket.ready + self._cost(tokens, 1), bucket.capacity)
 
     async def shape(self, tokens: int, permits: int, evenly: bool, changed: asyncio.Event) -> None:
-        """Wait until such requests are ready, or until something has changed: others may be the next then."""
+        """Wait until such requests are ready, or until something has changed: others may be next then."""
         cost = self._cost(tokens, permits)
         buckets = [self._burst, self._even] if evenly else [self._burst]
         if all(bucket.has(cost) for bucket in buckets):
@@ -73,7 +73,7 @@ class PermitShaper:
 
 
 class _Bucket:
-    """A limiter, and what was taken from it and not used yet."""
+    """A limiter, and the tokens that were taken from it and not used yet."""
 
     def __init__(self, limiter: AsyncLimiter) -> None:
         self._limiter = limiter

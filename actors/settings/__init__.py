@@ -1,1 +1,1 @@
-"""The settings file: its sections, its values, and what is wrong with it."""
+"""The settings file: its sections, its values, and its mistakes."""

@@ -1,4 +1,4 @@
-"""What the settings allow a broker account, checked against what its gateway asks for."""
+"""The limits of a broker account by the settings, checked against its gateway's requests."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from domain.errors import PermitImpossible, SettingsError
 from domain.limits.rates import AccountLimits, RateLimit
 
 ADDRESS_ACCOUNT = "default"
-"""The account of all who share an IP address, where the broker counts by it."""
+"""The account of everyone behind one IP address, where the broker counts by address."""
 
 
 def account_limits(broker: BrokerSettings, gateway: Gateway) -> AccountLimits:
-    """The limits of the settings, or what the broker documents.
+    """The limits of the settings, or those that the broker documents.
 
-    Raises SettingsError for a limit into which no request of the gateway fits, for one of a pool that the gateway
-    never draws on, which would limit nothing, and where there is no limit at all.
+    Raises SettingsError for a limit that no request of the gateway fits into, for a limit of a pool that the gateway
+    never uses, and where there is no limit at all.
     """
     limits = broker.limits or gateway.spec.limits
     if not limits:
@@ -43,8 +43,8 @@ def account_limits(broker: BrokerSettings, gateway: Gateway) -> AccountLimits:
 def limiter_account(broker: BrokerSettings, gateway: Gateway) -> tuple[str, str]:
     """The limit domain and the account whose limiter counts the requests.
 
-    Brokers of one limit domain share it. Where the broker counts by IP address, so do all accounts; a server
-    elsewhere that speaks like the broker counts for itself.
+    Brokers of one limit domain share it. Where the broker counts by IP address, all accounts share it; a server
+    elsewhere that speaks like the broker has one of its own.
     """
     spec = gateway.spec
     is_the_brokers_own = broker.base_url in (None, spec.base_url)

@@ -1,4 +1,4 @@
-"""What the values of settings must look like: parsers that raise ValueError with a sentence."""
+"""The parsers of settings' values; they raise ValueError with a sentence."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def base_url(value: object) -> str:
 
 
 def credentials(value: object) -> dict[str, CredentialReference]:
-    """Where each secret is."""
+    """References to secrets, by name."""
     if not isinstance(value, dict) or not all(isinstance(where, str) for where in value.values()):
         raise ValueError('write lines like key = "env:NAME" or key = "file:/path"')
     return {name: _reference(name, where) for name, where in value.items()}
@@ -68,7 +68,7 @@ def symbols(value: object) -> tuple[str, ...]:
     seen: set[str] = set()
     for item in value:
         if not isinstance(item, str) or not _SYMBOL.match(item):
-            raise ValueError(f"{item!r} is no symbol: write texts without spaces, like {'BTCUSDT'!r}")
+            raise ValueError(f"{item!r} is not a symbol: write texts without spaces, like {'BTCUSDT'!r}")
         if item in seen:
             raise ValueError(f"{item!r} is named twice: name each symbol once")
         seen.add(item)
@@ -76,7 +76,7 @@ def symbols(value: object) -> tuple[str, ...]:
 
 
 def file_symbols(path: Path) -> tuple[str, ...]:
-    """The symbols in a file: one a line; blank lines and what follows a # are left out."""
+    """The symbols in a file, one a line; blank lines and comments after a # are ignored."""
     try:
         content = path.read_text(encoding="utf-8")
     except OSError as error:
@@ -89,7 +89,7 @@ def file_symbols(path: Path) -> tuple[str, ...]:
         if not symbol:
             continue
         if not _SYMBOL.match(symbol):
-            raise ValueError(f"{path}, line {number}: {symbol!r} is no symbol: write one symbol a line")
+            raise ValueError(f"{path}, line {number}: {symbol!r} is not a symbol: write one symbol a line")
         if symbol in first_lines:
             raise ValueError(f"{path}, line {number}: {symbol!r} is already named in line {first_lines[symbol]}")
         first_lines[symbol] = number
@@ -118,7 +118,7 @@ def on_too_many_failures(value: object) -> OnTooManyFailures:
 
 
 def priority(value: object) -> Priority:
-    """How soon the job is served beside others of its account."""
+    """How the job is served beside others of its account."""
     if not isinstance(value, str) or value not in tuple(Priority):
         raise ValueError('write "interactive" or "bulk"')
     return Priority(value)

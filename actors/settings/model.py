@@ -1,4 +1,4 @@
-"""Settings: what to collect, from whom, how fast, and where to, as a TOML file or plain values say it."""
+"""Settings: what to collect, from which broker, how fast, and where to, from a TOML file or plain values."""
 
 from __future__ import annotations
 
@@ -33,20 +33,20 @@ AtLeastOne = Annotated[int, Field(ge=1, description="a whole number, at least 1"
 
 
 class Section(BaseModel):
-    """A table of the file: nothing unknown in it, no value bent into another type, never changed."""
+    """A section of the file: no unknown keys, no conversion of values to other types, immutable."""
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
 class BrokerSettings(Section):
-    """Who is asked, in whose name, and how fast at most.
+    """The broker to query, the account, and its limits.
 
-    Without `base_url` and `limits`, the gateway's own: what the broker documents. `uplink_seconds` is the user's
-    word that no request is counted by the broker later than this after it was sent; nobody else can give it.
-    `audit_days` is how long the log of permits is kept, from which `candles audit` proves a run.
+    Without `base_url` and `limits` the gateway's own apply, as the broker documents them. `uplink_seconds` is the
+    user's word that the broker counts no request later than this after it was sent; only a person can know this.
+    `audit_days` is how long the permit log is kept, from which `candles audit` proves a run.
     """
 
-    name: Text = Field(default="", description="a name by which [[job]] sections mean this broker")
+    name: Text = Field(default="", description="the name by which [[job]] sections refer to this broker")
     gateway: Text = Field(description='the name of a gateway, like "binance": `candles brokers` lists them')
     credentials: Annotated[dict[str, CredentialReference], PlainValidator(fields.credentials)] = Field(
         default_factory=dict, description='a section [broker.credentials] with lines like key = "env:NAME"'
@@ -65,18 +65,17 @@ class BrokerSettings(Section):
 
 
 class JobSettings(Section):
-    """Which candles, and how the work is spread; `symbols` holds what `symbols_file` names, too.
+    """Which candles, and how the work is spread; `symbols` includes those of `symbols_file`.
 
-    `calendar_overrides` names a file; what it says is held here.
-
-    Without `end`: up to the last bar that has closed.
+    `calendar_overrides` names a file and holds its content. Without `end` the job goes up to the last bar that has
+    closed.
     """
 
     name: Text = Field(default="", description="what a person calls the job")
     symbols: Annotated[tuple[str, ...], PlainValidator(fields.symbols)] = ()
     symbols_file: BesideFile | None = None
     interval: Annotated[Interval, PlainValidator(fields.interval)] = Field(description='the length of a bar, like "1m"')
-    start: Moment = Field(description="a moment like 2024-03-01T00:00:00Z")
+    start: Moment = Field(description="a timestamp like 2024-03-01T00:00:00Z")
     end: Moment | None = None
     batch_size: AtLeastOne | None = Field(default=None, description="a whole number, at least 1")
     workers: AtLeastOne = DEFAULT_OPTIONS.workers
@@ -107,7 +106,7 @@ class JobSettings(Section):
 
 
 class StorageSettings(Section):
-    """Where candles and the events of jobs are kept: an absolute path, or URLs; `wiring` says which there can be."""
+    """Where candles and the events of jobs are kept: an absolute path, or URLs that `wiring` knows."""
 
     root: Annotated[str, PlainValidator(fields.candle_address)] = Field(
         description='a folder for candles and events, like "/data/candles"'
@@ -122,10 +121,11 @@ class ClusterSettings(Section):
 
 
 class Settings(Section):
-    """What a settings file says, checked whole. `broker` and `job` may be left out by who only reads storage.
+    """The content of a settings file, checked as a whole.
 
-    `path` is the file's; None where there is none. Where the file has several jobs, `parts` are the settings of each
-    by itself, and these here are those of the first.
+    `broker` and `job` may be missing for programs that only read storage. `path` is the file's; None where there is
+    none. Where the file has several jobs, `parts` are the settings of each, and the sections here are those of the
+    first.
     """
 
     path: Path | None = None
@@ -137,7 +137,7 @@ class Settings(Section):
 
     @classmethod
     def load(cls, path: Path | str) -> Settings:
-        """Read and check the file. Every mistake in it raises SettingsError: one sentence that says where."""
+        """Read and check the file. A mistake in it raises SettingsError: one sentence that says where."""
         path = Path(path)
         try:
             values = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -153,14 +153,14 @@ class Settings(Section):
     def from_values(cls, values: Mapping[str, Any], path: Path | str | None = None) -> Settings:
         """The same from a mapping of each section to its keys, for programs; raises SettingsError.
 
-        Moments may be dates, datetimes or ISO 8601 texts, and paths may be Path objects; a relative path
-        counts from the folder of `path`, without one from the working directory.
+        Timestamps may be dates, datetimes or ISO 8601 texts, and paths may be Path objects; a relative path starts at
+        the folder of `path`, or without it at the working directory.
         """
         path = None if path is None else Path(path)
         source = _source(path)
         for name in ("path", "parts"):
             if name in values:
-                raise SettingsError(f"{source}: {name} is no section of settings")
+                raise SettingsError(f"{source}: {name} is not a section of settings")
         try:
             jobs = one_job_each(values)
         except ValueError as error:
@@ -188,12 +188,12 @@ class Settings(Section):
 
     @property
     def source(self) -> str:
-        """Where they come from, as a sentence about them begins: the file's path, or "settings"."""
+        """The beginning of a sentence about these settings: the file's path, or "settings"."""
         return _source(self.path)
 
     @property
     def jobs(self) -> tuple[Settings, ...]:
-        """The settings of each job by itself: these, or those of each of several."""
+        """The settings of each job: these, or the parts where there are several."""
         return self.parts or (self,)
 
     def require_broker(self) -> BrokerSettings:

@@ -25,7 +25,7 @@ _EXAMPLE = 'write "closed", "09:30-13:00", or a list of such hours'
 
 
 def overrides_in(path: Path) -> tuple[SessionOverride, ...]:
-    """Every override in the file; ValueError with a sentence that says what is wrong, and where."""
+    """Every override in the file; raises ValueError with a sentence that says what is wrong, and where."""
     try:
         tables = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -48,7 +48,7 @@ def _date(written: str, where: str) -> date:
     try:
         return date.fromisoformat(written)
     except ValueError:
-        raise ValueError(f"{where}: this is no date: write one like 2024-07-03") from None
+        raise ValueError(f"{where}: this is not a date: write one like 2024-07-03") from None
 
 
 def _hours(value: Any, where: str) -> tuple[tuple[int, int], ...]:
@@ -59,7 +59,7 @@ def _hours(value: Any, where: str) -> tuple[tuple[int, int], ...]:
         raise ValueError(f"{where} is {value!r}: {_EXAMPLE}")
     hours = tuple(_minutes(one, where) for one in written)
     if any(later[0] < earlier[1] for earlier, later in pairwise(hours)):
-        raise ValueError(f"{where} is {value!r}: write its parts in order, none into the next")
+        raise ValueError(f"{where} is {value!r}: write its parts in order, without overlaps")
     return hours
 
 

@@ -1,4 +1,4 @@
-"""From pydantic's list of errors to the one sentence that helps the person who wrote the settings."""
+"""Turns pydantic's list of errors into one sentence for the person who wrote the settings."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def _sentence(problem: ErrorDetails, model: type[BaseModel]) -> str:
 
 
 def _names(sentence: str, value: str) -> bool:
-    """Whether the sentence shows the value, and not merely another one that contains it."""
+    """Whether the sentence shows the value itself, and not a longer one that contains it."""
     return bool(re.search(rf"(?<![\w-]){re.escape(value)}(?![\w-])", sentence))
 
 

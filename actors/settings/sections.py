@@ -1,4 +1,4 @@
-"""Sections that may stand several times: [[broker]] and [[job]], and a job's several intervals."""
+"""Sections that may occur several times, [[broker]] and [[job]], and jobs with several intervals."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Any
 
 
 def one_job_each(values: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The settings of each job and interval by themselves, with the broker that is asked for it.
+    """The settings of each job and interval, with its broker.
 
-    Raises ValueError with a sentence about sections that do not go together; what is in them is not looked at.
+    Raises ValueError with a sentence for sections that do not fit together; it does not check their values.
     """
     brokers, jobs = _tables(values, "broker"), _tables(values, "job")
     shared = {name: table for name, table in values.items() if name not in ("broker", "job")}
@@ -35,7 +35,7 @@ def _tables(values: Mapping[str, Any], name: str) -> list[Any]:
 
 
 def _named(brokers: list[Any]) -> dict[str, Any]:
-    """The brokers by their names; one without a name has that of its gateway."""
+    """The brokers by name; a broker without a name has that of its gateway."""
     by_name: dict[str, Any] = {}
     for broker in brokers:
         name = str(broker.get("name", broker.get("gateway", ""))) if isinstance(broker, Mapping) else ""
@@ -58,7 +58,7 @@ def _broker_of(job: Any, by_name: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _intervals(job: Any) -> Iterator[Any]:
-    """The job once for each of its intervals; the keys that only this module reads are left out."""
+    """The job once for each of its intervals, without the keys that only this module reads."""
     if not isinstance(job, Mapping):
         yield job
         return

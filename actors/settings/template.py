@@ -23,7 +23,7 @@ end = 2024-04-01T00:00:00Z               # exclusive. Left out: up to the last b
 # on_too_many_failures = "pause"         # or "fail", for runs that nobody watches
 # priority = "bulk"                      # or "interactive": served first beside other jobs of the account
 # calendar = "24/7"                      # sessions in which bars are expected, like "XNYS"; more: calendar_overrides
-# settle_seconds = 0                     # bars younger than this are asked for again once they are older
+# settle_seconds = 0                     # younger bars are provisional: requested again once they are older
 
 [storage]
 root = "candle-data"                     # absolute, or relative to this file

@@ -1,4 +1,4 @@
-"""Timestamps: the present one, and those that people write: a date-time, a bare date, or ISO 8601 text."""
+"""Timestamps: the present one, and those that people write as a date-time, a bare date, or ISO 8601 text."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from domain.spans.time_span import from_milliseconds, to_milliseconds
 
 
 def now() -> datetime:
-    """This moment by the machine's clock, which may be set back at any time: for people to read."""
+    """The present time by the machine's clock, for people to read: it may be set back at any time."""
     return datetime.fromtimestamp(time.time(), UTC)
 
 
 def utc_timestamp(value: object) -> datetime:
     """A date-time, or the ISO 8601 text of one, in UTC; a bare date is its midnight in UTC.
 
-    Raises ValueError for anything else: a time without a zone could mean two different moments.
+    Raises ValueError for anything else: a time without a zone would be ambiguous.
     """
     if isinstance(value, str):
         return timestamp_from_text(value)
@@ -28,7 +28,7 @@ def utc_timestamp(value: object) -> datetime:
         return from_milliseconds(to_milliseconds(value))
     if isinstance(value, date):
         return datetime(value.year, value.month, value.day, tzinfo=UTC)
-    raise ValueError("write a moment like 2024-03-01T00:00:00Z, or a bare date")
+    raise ValueError("write a timestamp like 2024-03-01T00:00:00Z, or a bare date")
 
 
 def timestamp_from_text(text: str) -> datetime:
@@ -39,4 +39,4 @@ def timestamp_from_text(text: str) -> datetime:
         except ValueError:
             continue
         return utc_timestamp(value)
-    raise ValueError(f"{text!r} is no moment: write one like 2024-03-01T12:00:00Z")
+    raise ValueError(f"{text!r} is not a timestamp: write one like 2024-03-01T12:00:00Z")

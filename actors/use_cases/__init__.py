@@ -1,1 +1,1 @@
-"""What can be asked for from outside: collect, plan, look, prove, audit, steer an account."""
+"""What a user can do: collect, plan, look, prove, audit, steer an account."""

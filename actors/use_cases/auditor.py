@@ -1,4 +1,4 @@
-"""JobAuditor: what the log of permits proves of a job, beside what the server itself has counted."""
+"""JobAuditor: what the permit log proves of a job, beside the server's own count."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from domain.limits.audit import AuditHistory, JobAudit, audit
 
 @dataclass(frozen=True, slots=True)
 class AuditReport:
-    """The audit of a job. `server` is the count of a simulated exchange of all that it has seen; None: not asked."""
+    """The audit of a job. `server` is a simulated exchange's count of all its requests; None for other brokers."""
 
     audit: JobAudit
     server: Mapping[str, Any] | None = None
@@ -30,8 +30,8 @@ class AuditReport:
 class JobAuditor:
     """Audits the jobs of a store by the permits of their accounts.
 
-    `read_audit_history` reads the log of a request's account, `ask_server` the count of a simulated exchange (None
-    where the broker is none), and `draw` makes a picture.
+    `read_audit_history` reads the permit log of a request's account, `ask_server` the count of a simulated exchange
+    (None for other brokers), and `draw` makes a picture.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class JobAuditor:
         if not history.of(job_id).any():
             raise SettingsError(
                 f"no permit of job {job_id} is in the log of account {request.account!r} of {request.broker}: "
-                "it asked nothing yet, or its log lies in another state folder"
+                "it has made no request yet, or its log lies in another state folder"
             )
         verdict = audit(history, job_id, _seconds(self._catalog.progress(job_id).started_at))
         if plot is not None:

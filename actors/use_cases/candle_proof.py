@@ -18,21 +18,21 @@ from domain.spans.span_set import SpanSet
 from domain.spans.time_span import TimeSpan
 
 EVERYTHING = TimeSpan(-(2**62), 2**62)
-LONGEST_TOLD_MS = EVERYTHING.duration_ms // 4
-"""A damaged file that may have held any span at all is told to have held a longer one."""
+LONGEST_KNOWN_MS = EVERYTHING.duration_ms // 4
+"""A damaged file whose span is longer than this may have held any span at all."""
 
 BLOCKS_READ = 16
 """Blocks of 65,536 bars in memory at a time: about 80 MiB."""
 
 NOT_JUDGED = "none"
-"""The calendar's name where none is given: what the broker has denied is then taken at its word."""
+"""The calendar's name where none is given: every denial of the broker is then believed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """A dataset to look at, the span that should be there, and what is expected of it.
+    """A dataset to check, its span, and its calendar.
 
-    Without a span: from the first to the last moment that was ever answered.
+    Without a span, everything from the first to the last answer is checked.
     """
 
     dataset: Dataset
@@ -42,7 +42,7 @@ class Scope:
 
 
 class CandleProof:
-    """Judges datasets by what is on disk; by the `clock` bars count as settled."""
+    """Judges datasets by what is on disk; `clock` decides which bars have settled."""
 
     def __init__(
         self,
@@ -57,14 +57,14 @@ class CandleProof:
         self._clock = clock
 
     def completeness(self, scope: Scope) -> Completeness:
-        """What is there and what is not, from the headers alone; damage further back goes unnoticed."""
+        """What is stored and what is not, from the files' headers alone; other damage goes unnoticed."""
         try:
             return self._judged(scope, self._coverage(scope))
         except CorruptSegment:
             return self._damaged(scope)
 
     def certificate(self, scope: Scope) -> Certificate:
-        """Everything of the dataset's span read, checked and fingerprinted."""
+        """Read, check and hash everything in the dataset's span."""
         dataset = scope.dataset
         refused, unreadable = self._refused(dataset)
         try:
@@ -85,7 +85,7 @@ class CandleProof:
         return Certificate(completeness, dataset.count(found), refused, content.text(), (*problems, *unreadable))
 
     def _refused(self, dataset: Dataset) -> tuple[int, list[str]]:
-        """How many bars were refused, and what is wrong with the list of them."""
+        """How many bars were refused, and the damage of the quarantine file."""
         try:
             return len(self.quarantined(dataset)), []
         except CorruptSegment as error:
@@ -96,7 +96,7 @@ class CandleProof:
         return [Scope(dataset, None, calendar) for dataset in self.candles.datasets()]
 
     def past(self, dataset: Dataset, span: TimeSpan) -> TimeSpan:
-        """The bars of a span that have closed by now: of a ruined file nothing but its period is known."""
+        """The part of a span that has closed by now: all that is known of a damaged file is its period."""
         closed_ms = dataset.closed_by(int(self._clock().timestamp() * 1000))
         return span.intersect(TimeSpan(min(span.start_ms, closed_ms), closed_ms))
 
@@ -115,11 +115,11 @@ class CandleProof:
         return Completeness.of(scope.dataset, coverage, scope.calendar, expected, settled_before_ms)
 
     def _damaged(self, scope: Scope) -> Completeness:
-        """What can be said of a dataset with a file that cannot be read: which it is, and what went with it."""
+        """The completeness of a dataset with damaged files: which they are, and what was lost with them."""
         damaged = tuple(self.candles.damaged(scope.dataset))
-        # A file whose header is gone, too, may have held anything: that is no span to talk about.
+        # A file whose header is damaged, too, may have held anything: no span can be given.
         lost = SpanSet(
-            self.past(scope.dataset, damage.lost) for damage in damaged if damage.lost.duration_ms < LONGEST_TOLD_MS
+            self.past(scope.dataset, damage.lost) for damage in damaged if damage.lost.duration_ms < LONGEST_KNOWN_MS
         )
         span = lost.extent
         if scope.span is not None:
@@ -133,4 +133,4 @@ class CandleProof:
 def _mismatch(coverage: Coverage, found: SpanSet) -> str:
     if found - coverage.provisional == coverage.stored:
         return ""
-    return "the bars that are there are not those that the files say are there"
+    return "the stored bars are not those that the files' headers name"

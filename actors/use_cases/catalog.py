@@ -1,4 +1,4 @@
-"""JobCatalog: what can be asked of the stored jobs, and done to them, without running any."""
+"""JobCatalog: finds, reads and cancels stored jobs without running any."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from domain.jobs.status import TRANSITIONS, JobStatus
 from domain.jobs.timings import Timings, last_calls, typical_timings
 
 ORPHANED = {JobStatus.PENDING, JobStatus.RUNNING}
-"""How a job looks whose runner died: `resume` takes it up like a paused one."""
+"""The statuses of a job that nobody runs and `resume` can take up; RUNNING is that of a job whose runner died."""
 
 MOST_TIMED_JOBS = 100
-"""Jobs that are read for the times of their calls, however few they made."""
+"""The most jobs that are read for their timings, however few calls they made."""
 
 
 class JobCatalog:
@@ -30,20 +30,20 @@ class JobCatalog:
         self._store = store
 
     def find(self, prefix: str) -> str:
-        """The one job whose id begins so."""
+        """The id of the one job that begins with `prefix`."""
         return self._store.find(prefix)
 
     def find_or_submit(self, request: CollectionRequest, force_new: bool = False) -> str:
-        """The job of that request; a new one if there is none that still counts.
+        """The job of that request; a new one if there is none that is current.
 
-        One that was cancelled does not, nor one that finished before the open end moved on or more of its
-        bars have settled, nor, with `anew`, any that has finished.
+        A cancelled job is not; nor is a finished one whose open end has moved on or whose bars have settled since, nor,
+        with `force_new`, any finished one.
         """
         current = None if force_new else self._current_id(request)
         return current or self._store.submit(request, now(), force_new=True)
 
     def current(self, request: CollectionRequest) -> Progress | None:
-        """The job that `find_or_submit` would find; None where it would submit a new one."""
+        """The job that `find_or_submit` would return; None where it would submit a new one."""
         job_id = self._current_id(request)
         return self.progress(job_id) if job_id else None
 
@@ -56,14 +56,14 @@ class JobCatalog:
         return self._store.job(job_id).status.is_final
 
     def check_may(self, command: str, job_id: str) -> None:
-        """Raise IllegalTransition where a job that nobody runs cannot be resumed or retried."""
+        """Raise IllegalTransition unless a job that nobody runs may be resumed or retried."""
         status = self._store.job(job_id).status
         allowed = TRANSITIONS[command].keys() | (ORPHANED if command == "resume" else set())
         if status not in allowed:
             raise IllegalTransition(job_id, str(status), command)
 
     def cancel(self, job_id: str, by: str = "") -> Progress:
-        """Give up a job that nobody runs; `by` says who gave the command."""
+        """Cancel a job that nobody runs; `by` says who gave the command."""
         job = self._store.job(job_id)
         job.cancel(reason="cancel", by=by, timestamp=now())
         self._store.save(job)
@@ -87,15 +87,15 @@ class JobCatalog:
         return self._store.history(job_id, until)
 
     def timings(self, broker: str, account: str) -> Timings:
-        """How long the account's last calls took, of one job or of several; nothing when none were timed."""
+        """The timings of the account's last calls, from one job or several; empty when none were timed."""
         return typical_timings(last_calls(self._timings(broker, account)))
 
     def close(self) -> None:
-        """Let go of the store."""
+        """Close the store."""
         self._store.close()
 
     def _timings(self, broker: str, account: str) -> Iterator[Timings]:
-        """Of the account's batches, the newest first, of the last `MOST_TIMED_JOBS` that made calls."""
+        """The timings of the account's batches, newest first, from the last `MOST_TIMED_JOBS` jobs that made calls."""
         requests = ((job_id, self.request(job_id)) for job_id in reversed(self._store.job_ids()))
         of_account = (job_id for job_id, one in requests if (one.broker, one.account) == (broker, account))
         of_jobs = (self._store.job(job_id).timings for job_id in of_account)
@@ -109,7 +109,7 @@ class JobCatalog:
     def _is_stale(self, job_id: str, request: CollectionRequest) -> bool:
         job, collected = self._store.job(job_id), self.request(job_id)
         has_grown = collected.span.end_ms < request.span.end_ms
-        # Counted from the job's beginning: an answer may have come that early, and be provisional since.
+        # Counted from the job's start: an answer may be that old, and provisional since then.
         has_settled = collected.settle_seconds > 0 and (
             collected.settled_bars(job.created_on) < request.settled_bars(now())
         )

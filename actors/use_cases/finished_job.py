@@ -1,4 +1,4 @@
-"""FinishedJob: a job that has ended, to be looked at like one that runs."""
+"""FinishedJob: a job that has ended, with the interface of a running one."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from domain.jobs.progress import Progress
 
 
 class FinishedJob:
-    """A job that has ended: the same as the handle of a running job, with nobody behind it."""
+    """A job that has ended, with the methods of a running job's handle."""
 
     def __init__(self, progress: Progress) -> None:
         self.job_id = progress.job_id
@@ -22,7 +22,7 @@ class FinishedJob:
         return self._progress
 
     def watch(self, timeout_seconds: float = 1.0) -> Iterator[Progress]:
-        """The one thing there is to see."""
+        """The job as it ended, once."""
         yield self._progress
 
     def shutdown(self) -> Progress:

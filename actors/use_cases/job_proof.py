@@ -1,4 +1,4 @@
-"""JobProof: gaps, quarantine, proof and repair of what a job, a symbol or a settings file is about."""
+"""JobProof: gaps, quarantine, certificates and repair of the datasets of a job, a symbol or a settings file."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from actors.settings.model import Settings
-from actors.use_cases.candle_proof import LONGEST_TOLD_MS, CandleProof, Scope
+from actors.use_cases.candle_proof import LONGEST_KNOWN_MS, CandleProof, Scope
 from actors.use_cases.catalog import JobCatalog
 from domain.candles.certificates import Certificate
 from domain.candles.completeness import Completeness
@@ -22,9 +22,9 @@ from domain.spans.time_span import TimeSpan
 
 @dataclass(frozen=True, slots=True)
 class Repair:
-    """What a repair has moved out of the way, and the jobs that will fetch what is missing.
+    """The damaged files that a repair has set aside, and the requests that will fetch what is missing.
 
-    `target` is what was repaired, by its full name: those jobs may make a beginning of it ambiguous.
+    `target` is the full name of what was repaired: the new jobs may make its beginning ambiguous.
     """
 
     target: str
@@ -33,10 +33,10 @@ class Repair:
 
 
 class JobProof:
-    """Answers for a target: a job, by any unique beginning of its id, or a symbol that is stored.
+    """Answers for a target: a job, by any unique beginning of its id, or a stored symbol.
 
-    `dataset_of` tells which dataset a symbol's bars of an interval are, of a job's broker if one is named. A
-    target that is neither raises SettingsError.
+    `dataset_of` gives the dataset of a symbol and an interval, of a job's broker if a job is named. A target that is
+    neither raises SettingsError.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class JobProof:
         self._dataset_of = dataset_of
 
     def gaps(self, target: str, interval: str | None = None) -> list[Completeness]:
-        """What of each of the target's datasets is there and what is not."""
+        """What is stored of each of the target's datasets, and what is not."""
         return [self._proof.completeness(scope) for scope in self._scopes(target, interval)]
 
     def certificates(self, job: str) -> list[Certificate]:
@@ -60,14 +60,14 @@ class JobProof:
         return [self._proof.certificate(scope) for scope in self._scopes_of_job(self._catalog.find(job))]
 
     def quarantine(self, job: str) -> list[tuple[Dataset, QuarantinedCandle]]:
-        """Every bar of a job's datasets that was refused, inside the job's span or not."""
+        """Every refused bar of a job's datasets, inside the job's span or not."""
         scopes = self._scopes_of_job(self._catalog.find(job))
         return [(scope.dataset, refused) for scope in scopes for refused in self._proof.quarantined(scope.dataset)]
 
     def repair(self, target: str, interval: str | None = None) -> Repair:
-        """Move what is damaged aside, and say which jobs ask again for all that is missing or was denied.
+        """Set damaged files aside, and return the requests for all that is missing or was denied.
 
-        Raises SettingsError, before anything is moved, for what this settings file could not fetch anew.
+        Raises SettingsError, before anything is set aside, for what this settings file could not fetch again.
         """
         scopes = self._scopes(target, interval)
         for scope in scopes:
@@ -77,7 +77,7 @@ class JobProof:
         for scope in scopes:
             before = self._proof.completeness(scope).span
             moved = self._proof.candles.set_aside(scope.dataset)
-            # What is moved aside no longer says how far the store went.
+            # A file that is set aside no longer shows how far the store went.
             spanned = scope if scope.span or not moved else replace(scope, span=self._extent(scope, before, moved))
             completeness = self._proof.completeness(spanned)
             set_aside += moved
@@ -93,13 +93,13 @@ class JobProof:
         if self._dataset_of(dataset.symbol, dataset.interval, None) != dataset:
             raise SettingsError(f"{dataset.symbol} is not what [broker] in {self._settings.source} would collect")
         if scope.span is None and not self._extent(scope, before.span, damaged):
-            what = f"how much of {dataset.symbol} {dataset.interval} was stored cannot be told any more"
+            what = f"it is unknown how much of {dataset.symbol} {dataset.interval} was stored"
             raise SettingsError(f"{what}: repair the job that collected it")
 
     def _extent(self, scope: Scope, before: TimeSpan, damaged: Iterable[DamagedSegment]) -> TimeSpan:
-        """From the first to the last moment that was answered, or may have been; empty where that can't be told."""
-        told = (damage.lost for damage in damaged if damage.lost.duration_ms < LONGEST_TOLD_MS)
-        lost = [self._proof.past(scope.dataset, span) for span in told]
+        """From the first to the last time that was answered, or may have been; empty where that is unknown."""
+        known = (damage.lost for damage in damaged if damage.lost.duration_ms < LONGEST_KNOWN_MS)
+        lost = [self._proof.past(scope.dataset, span) for span in known]
         return SpanSet([before, self._proof.completeness(scope).span, *lost]).extent
 
     def _full_name(self, target: str) -> str:
@@ -143,7 +143,7 @@ class JobProof:
         return found
 
     def _requests(self, to_repair: Iterable[tuple[Scope, Completeness]]) -> Iterable[CollectionRequest]:
-        """One job for each span and interval: all of a job's symbols have the same."""
+        """One request for each span and interval, which all symbols of a job share."""
         broker, job = self._settings.require_broker(), self._settings.job
         together: dict[tuple[Interval, TimeSpan], list[Scope]] = {}
         for scope, one in to_repair:

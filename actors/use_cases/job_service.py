@@ -1,4 +1,4 @@
-"""JobService: what a driver, or the command line, can have done with jobs."""
+"""JobService: what a driver, or the command line, can do with jobs."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 
 class JobService:
-    """Submits jobs, steers those that run and looks at those that are stored; a context manager.
+    """Submits jobs, steers running ones and reads stored ones; a context manager.
 
-    Ray is started, or joined, by the first call that needs a runner. Everywhere a job may be named by a
-    unique beginning of its id; JobNotFound otherwise. `request` is what a submit without one asks for, and `by`
-    says who gives the commands.
+    The first call that needs a runner starts Ray, or joins it. A job may be named by any unique beginning of its id;
+    anything else raises JobNotFound. `request` makes the request of a submit without one, and `by` says who gives the
+    commands.
     """
 
     def __init__(
@@ -43,8 +43,8 @@ class JobService:
     def submit(self, request: CollectionRequest | None = None, force_new: bool = False) -> JobHandle | FinishedJob:
         """Collect: a new job is started, a paused or orphaned one resumed, a running one joined.
 
-        A finished one is answered from the store, without a request, unless its open end has moved on;
-        `anew` makes a new job of the same request then.
+        A finished one is answered from the store, unless it is stale; `force_new` makes a new job of the same request
+        instead.
         """
         job_id = self._catalog.find_or_submit(request or self._request(), force_new)
         if self._catalog.is_finished(job_id):
@@ -58,7 +58,7 @@ class JobService:
         return handle
 
     def resume(self, job: str) -> JobHandle:
-        """Go on with a paused or orphaned job; one that is paused but attended goes on where it is."""
+        """Resume a paused or orphaned job; an attended one resumes where it runs."""
         job_id = self._catalog.find(job)
         attached = self._runner.attach(job_id)
         if attached is not None:
@@ -74,21 +74,21 @@ class JobService:
         return self._runner.take_up(job_id, retry=True)
 
     def cancel(self, job: str) -> Progress:
-        """Give the job up, whether or not anybody runs it."""
+        """Cancel the job, whether or not a process runs it."""
         job_id = self._catalog.find(job)
         attached = self._runner.attach(job_id)
         return attached.cancel() if attached else self._catalog.cancel(job_id, self._by)
 
     def attach(self, job: str) -> JobHandle | None:
-        """The job in the hands of whoever runs it; None when nobody does."""
+        """The handle of the running job; None when no process runs it."""
         return self._runner.attach(self._catalog.find(job))
 
     def runs(self, job_id: str) -> bool:
-        """Whether it is this process that runs the job."""
+        """Whether this process runs the job."""
         return self._runner.runs(job_id)
 
     def progress(self, job: str, at: datetime | None = None) -> Progress:
-        """The job as it is, or as it was at a moment."""
+        """The job as it is, or as it was at a time."""
         job_id = self._catalog.find(job)
         attached = self._runner.attach(job_id) if at is None else None
         return attached.progress() if attached else self._catalog.progress(job_id, at)
@@ -110,6 +110,6 @@ class JobService:
         return self._catalog.history(self._catalog.find(job), until)
 
     def close(self) -> None:
-        """Let go of the jobs, the store and Ray; an embedded cluster ends with its driver."""
+        """Release the jobs, the store and Ray; an embedded cluster ends with its driver."""
         self._runner.close()
         self._catalog.close()

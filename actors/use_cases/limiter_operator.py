@@ -1,4 +1,4 @@
-"""LimiterOperator: what an operator can have done with a broker account, from any terminal of the machine."""
+"""LimiterOperator: what an operator can do with a broker account, from any terminal of the machine."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from domain.limits.operator_pause import OperatorPause, RunningLimiter
 
 
 class LimiterOperator:
-    """Steers one account: its switch, which holds for every limiter to come, and the limiter that runs, if any does.
+    """Steers one account: its switch, which every later limiter obeys, and the running limiter, if there is one.
 
-    The switch is set before the limiter is told, a limiter heeds it when it starts, and whoever starts one
-    looks again after that: in no order of events does a pause get lost. A context manager.
+    The switch is set before the limiter is told, a limiter reads it when it starts, and the run that starts one reads
+    it again after that: no order of events loses a pause. A context manager.
     """
 
     def __init__(
@@ -34,11 +34,11 @@ class LimiterOperator:
 
     @property
     def is_paused(self) -> bool:
-        """Whether the account is paused, whoever runs or does not."""
+        """Whether the account is paused, with or without a running limiter."""
         return self._switch.is_paused()
 
     def pause(self) -> bool:
-        """Let nothing be granted until `resume`; whether a limiter runs that heard of it."""
+        """Grant nothing until `resume`; returns whether a running limiter was told."""
         self._switch.pause()
         limiter = self._find_limiter()
         if limiter:
@@ -46,7 +46,7 @@ class LimiterOperator:
         return limiter is not None
 
     def resume(self) -> bool:
-        """Let permits be granted again; whether a limiter runs that heard of it."""
+        """Grant permits again; returns whether a running limiter was told."""
         self._switch.resume()
         limiter = self._find_limiter()
         if limiter:
@@ -62,7 +62,7 @@ class LimiterOperator:
         return limiter.end_cooldown() if limiter else None
 
     def shutdown(self) -> bool:
-        """End the limiter; False when none runs. Its jobs pause, for `limiter_unavailable`."""
+        """End the limiter; False when none runs. Its jobs pause with the reason `limiter_unavailable`."""
         limiter = self._find_limiter()
         if limiter:
             limiter.shutdown()

@@ -1,4 +1,4 @@
-"""JobPlanner: what collecting would ask of the broker, told without asking anybody anything."""
+"""JobPlanner: forecasts what collecting would take, without any request."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from domain.jobs.simulation import Slots
 from domain.limits.rates import AccountLimits
 
 MOST_MEASURED = 32
-"""Datasets whose size on disk is looked at, to tell what a bar takes."""
+"""The most datasets whose size on disk is measured, to estimate the bytes per bar."""
 
 
 @dataclass(frozen=True, slots=True)
 class JobPlan:
-    """What a request would take now. `job` is the one that `collect` would go on with; None for a new one."""
+    """What a request would take now. `job` is the one that `collect` would continue; None for a new one."""
 
     request: CollectionRequest
     forecast: CollectionForecast
@@ -61,7 +61,7 @@ class JobPlanner:
     clock: Callable[[], float] = time.time
 
     def plan(self, request: CollectionRequest) -> JobPlan:
-        """What `collect` would have to do for this request. Raises CorruptSegment, PermitImpossible."""
+        """Forecast what `collect` would do for this request. Raises CorruptSegment, PermitImpossible."""
         job = self.catalog.current(request)
         if job is not None:
             request = self.catalog.request(job.job_id)
@@ -83,7 +83,7 @@ class JobPlanner:
     def _stored(
         self, request: CollectionRequest, coverages: Mapping[Dataset, Coverage]
     ) -> tuple[StoredSymbols, set[Charge]]:
-        """What is there, and the kinds of requests that bring the rest: cut just as a worker does it."""
+        """What is stored, and the charges of the requests for the rest, cut as a worker cuts them."""
         datasets, now_ms = list(coverages), int(self.clock() * 1000)
         expected = self.calendar(request).expected(datasets[0], datasets[0].align(request.span))
         settled_before_ms = datasets[0].closed_by(now_ms - request.settle_seconds * 1000)
@@ -109,7 +109,7 @@ class JobPlanner:
         return held, set(charges) or set(self.gateway.spec.charges)
 
     def _bytes_per_bar(self, datasets: Sequence[Dataset], coverages: Sequence[Coverage]) -> float | None:
-        """As measured on the job's own symbols, or else on others of the same interval."""
+        """The bytes per bar of the job's own symbols, or else of others of the same interval."""
         own = (dataset for dataset, coverage in zip(datasets, coverages, strict=True) if coverage.stored)
         measured = self.bytes_per_bar(list(islice(own, MOST_MEASURED)))
         if measured is None:

@@ -1,4 +1,4 @@
-"""From settings to the request it makes at a moment."""
+"""Makes a job's request from settings."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from domain.spans.time_span import TimeSpan, to_milliseconds
 
 
 def request_from(settings: Settings, gateway: Gateway, now: datetime) -> CollectionRequest:
-    """What the settings ask for at that moment: never a bar that has not closed yet.
+    """The request of the settings at that time: it never includes a bar that has not closed yet.
 
-    Raises SettingsError for an interval the broker lacks, and where not one bar has closed.
+    Raises SettingsError for an interval that the broker lacks, and where not one bar has closed.
     """
     broker, job = settings.require_broker(), settings.require_job()
     dataset = gateway.dataset(job.symbols[0], job.interval)

@@ -1,4 +1,4 @@
-"""JobRunner: how one process comes by running jobs, its own or those of another process."""
+"""JobRunner: runs jobs in this process, or joins those of another process."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class JobRunner:
         self._session = RaySession()
 
     def attach(self, job_id: str) -> JobHandle | None:
-        """The job in the hands of whoever runs it; None when nobody does."""
+        """The handle of the running job; None when no process runs it."""
         self._let_go_if_ended(job_id)
         if job_id not in self._coordinators:
             owner = self._owners.find(job_id)
@@ -53,7 +53,7 @@ class JobRunner:
         return self._handle(job_id)
 
     def take_up(self, job_id: str, retry: bool = False) -> JobHandle:
-        """Run the job here, or join the process that does."""
+        """Run the job here, or join the process that runs it."""
         self._let_go_if_ended(job_id)
         ownership = self._owners.claim(job_id)
         if ownership is None:
@@ -73,11 +73,11 @@ class JobRunner:
         return handle
 
     def runs(self, job_id: str) -> bool:
-        """Whether it is this process that runs the job."""
+        """Whether this process runs the job."""
         return job_id in self._ownerships
 
     def close(self) -> None:
-        """Let go of every job, and of Ray: an embedded cluster ends with its driver."""
+        """Release every job, and Ray: an embedded cluster ends with its driver."""
         self._coordinators.clear()
         self._session.close()
         for ownership in self._ownerships.values():

@@ -12,7 +12,7 @@ from domain.spans.time_span import TimeSpan
 
 
 class DatasetSelection:
-    """Finds datasets; `dataset` makes one of a symbol, `request` is what the settings file asks for."""
+    """Finds datasets; `dataset` makes one of a symbol, `request` makes the settings file's request."""
 
     def __init__(
         self,
@@ -32,7 +32,7 @@ class DatasetSelection:
     ) -> tuple[list[Dataset], TimeSpan]:
         """The datasets of a job, or of the settings file, all or the named symbols; and their span.
 
-        Raises SettingsError for a named symbol of which nothing is stored.
+        Raises SettingsError for a named symbol without stored candles.
         """
         request = self._catalog.request(self._catalog.find(job)) if job else self._request()
         datasets = [self._dataset(symbol, request.interval, request) for symbol in symbols or request.symbols]

@@ -1,4 +1,4 @@
-"""Credentials: an account's secrets, read where a request is signed and nowhere else."""
+"""Credentials: an account's secrets, read only where a request is signed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _MOST_BYTES = 64 * 1024
 
 
 class Credentials:
-    """The secrets of one account by name; never shown, and not to be pickled: references travel instead."""
+    """The secrets of one account by name; never shown and never pickled: references travel instead."""
 
     def __init__(self, broker: str, references: Mapping[str, CredentialReference]) -> None:
         self._broker = broker
@@ -32,7 +32,7 @@ class Credentials:
     def filled_in(self, templates: Mapping[str, str]) -> dict[str, str]:
         """The templates with each {name} replaced by its secret.
 
-        Raises CredentialsRefused, naming the reference and this node, for one that cannot be had.
+        Raises CredentialsRefused, naming the reference and this node, for a secret that cannot be read.
         """
         names = self._references.keys() if templates else ()
         secrets = {name: self._secret(name) for name in names}
@@ -44,7 +44,7 @@ class Credentials:
             ) from None
 
     def have_changed(self) -> bool:
-        """Forget what was read; whether any secret is another one now than when it was used."""
+        """Read the secrets again; returns whether any has changed since it was used."""
         used, self._known = self._known, {}
         return any(self._secret(name) != secret for name, secret in used.items())
 
@@ -63,9 +63,9 @@ class Credentials:
             with path.open("rb") as file:
                 status = os.fstat(file.fileno())
                 if not stat.S_ISREG(status.st_mode):
-                    raise self._refused(reference, "is no regular file")
+                    raise self._refused(reference, "is not a regular file")
                 if status.st_uid != os.getuid() or status.st_mode & _OTHERS_MAY:
-                    raise self._refused(reference, "is not this user's alone: make it 0600")
+                    raise self._refused(reference, "must belong to this user alone: make it 0600")
                 secret = file.read(_MOST_BYTES).decode().strip()
         except OSError as error:
             raise self._refused(reference, f"cannot be read ({error.strerror})") from error

@@ -1,4 +1,4 @@
-"""GatewayRegistry: the gateways there are, built in or installed beside us, by name."""
+"""The registry of gateways by name, built in or installed beside us."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def gateway_names(installed: Iterable[EntryPoint] | None = None) -> list[str]:
 def make_gateway(name: str, options: Mapping[str, Any], installed: Iterable[EntryPoint] | None = None) -> Gateway:
     """The gateway of that name with these options.
 
-    Raises SettingsError for a name there is not, options it does not take, and a package that cannot be loaded or
+    Raises SettingsError for an unknown name, options that it does not take, and a package that cannot be loaded or
     whose gateway has another name.
     """
     factory = _BUILT_IN.get(name) or _load(name, _installed(installed))
@@ -37,7 +37,7 @@ def make_gateway(name: str, options: Mapping[str, Any], installed: Iterable[Entr
     except ValueError as error:
         raise SettingsError(f"broker.options: {error}") from error
     if gateway.spec.name != name:
-        # Jobs and limits go by the one name, candles by the other: they would never find each other.
+        # Jobs and limits use the one name, candles the other: they would never find each other.
         own = gateway.spec.name
         raise SettingsError(f'broker.gateway: "{name}" calls itself "{own}": its package has to offer it as that')
     return gateway

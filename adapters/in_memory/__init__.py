@@ -1,4 +1,4 @@
-"""A shipped fake of every port: quick, honest, and free of files, sockets and clocks."""
+"""A shipped fake of every port: fast, faithful, and without files, sockets or clocks."""
 
 from __future__ import annotations
 

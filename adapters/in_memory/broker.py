@@ -23,18 +23,18 @@ from domain.spans.span_set import SpanSet
 from domain.spans.time_span import TimeSpan
 
 Mishap: TypeAlias = BrokerError | asyncio.Event
-"""An error to raise after the request was answered, or an event that leaves it hanging until set."""
+"""An error to raise instead of an answer, or an event until which the request hangs."""
 
 FAR_FUTURE_MS = 2**53
 UNKNOWN_SYMBOL = 404
 
 
 class InMemoryExchange:
-    """Serves `market`: the candles of a symbol that open in a span; implements `domain.brokers.wire.Transport`.
+    """Serves `market`, the candles of each symbol; implements `domain.brokers.wire.Transport`.
 
-    `mishaps` scripts what goes wrong: the first requests of a symbol meet them in turn. A symbol without
-    a market is rejected. Raise or lower `closed_before_ms` to play with the bar that is still forming;
-    what lies behind it is served as well, as real brokers do. `asked` keeps the symbol and span of every request.
+    `mishaps` scripts failures: the first requests of a symbol meet them in turn. A symbol without a market is rejected.
+    Raise or lower `closed_before_ms` to choose the forming bar; bars after it are served as well, as real brokers do.
+    `asked` keeps the symbol and span of every request.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class InMemoryExchange:
         self.closed = True
 
     async def respond(self, request: WireRequest) -> WireResponse:
-        """Answer, late or never; raises the mishap whose turn it is."""
+        """Answer, late or never; raises the next mishap."""
         symbol = str(request.params["symbol"])
         span = TimeSpan(int(request.params["start"]), int(request.params["end"]))
         self.asked.append((symbol, span))
@@ -79,12 +79,12 @@ class InMemoryExchange:
         return WireResponse(200, {}, body, self.closed_before_ms)
 
     def serve(self, symbol: str, span: TimeSpan) -> Candles:
-        """What is sent: the truth."""
+        """The true candles of the span."""
         return self.market[symbol].within(span)
 
 
 class Responder(Protocol):
-    """An exchange at the other end of an InMemoryWire."""
+    """An exchange that answers the requests of an InMemoryWire."""
 
     in_flight: int
 
@@ -99,7 +99,7 @@ class InMemoryWire:
         self._exchange, self._permits, self._broker = exchange, permits, broker
 
     async def fetch(self, request: WireRequest, judge: Judge, symbols: str) -> WireResponse:
-        """Ask the exchange; see the port."""
+        """Send the request to the exchange; see the port."""
         error: BrokerError | None = None
         async with self._permits.acquire(request.charge.tokens, request.charge.pool) as permit:
             permit.sent()
@@ -121,7 +121,7 @@ class InMemoryWire:
 
 
 class InMemoryGateway:
-    """Asks an InMemoryExchange: one symbol a query, `most_rows` bars at most."""
+    """A gateway to an InMemoryExchange: one symbol a query, `most_rows` bars at most."""
 
     def __init__(self, name: str = "memory", most_rows: int = 1000, tokens: int = 1) -> None:
         self._spec = GatewaySpec(name, "memory:", name, (), (), (Charge(tokens),), most_rows=most_rows)
@@ -130,7 +130,7 @@ class InMemoryGateway:
     def from_options(cls, options: Mapping[str, Any]) -> InMemoryGateway:
         """The gateway, as the registry makes it; it takes no options."""
         if options:
-            raise ValueError(f"memory takes no options, and {min(options)} is one: leave it out")
+            raise ValueError(f"memory takes no options: leave {min(options)} out")
         return cls()
 
     @property
@@ -155,7 +155,7 @@ class InMemoryGateway:
         ]
 
     def another_way(self, query: Query, doubtful: Mapping[Instrument, SpanSet]) -> list[Query]:
-        """The doubtful stretch by itself."""
+        """The doubtful stretch in a query of its own."""
         return [self._query(instrument, spans.extent) for instrument, spans in doubtful.items() if spans]
 
     async def answers(self, query: Query, wire: Wire) -> AsyncGenerator[Answer]:
@@ -172,7 +172,7 @@ class InMemoryGateway:
         yield Answer((part,), response.asked_at_ms)
 
     def usage(self, headers: Mapping[str, str]) -> tuple[BrokerUsage, ...]:
-        """It tells nothing."""
+        """Nothing: its headers have no counts."""
         return ()
 
     def _query(self, instrument: Instrument, span: TimeSpan) -> Query:

@@ -20,7 +20,7 @@ from domain.spans.time_span import TimeSpan
 
 
 class InMemoryClaim:
-    """The claim to collect a dataset, among those who share the repository."""
+    """The claim to collect a dataset, among the users of one repository."""
 
     def __init__(self, taken: set[Dataset], lock: Lock, dataset: Dataset) -> None:
         self._taken = taken
@@ -29,7 +29,7 @@ class InMemoryClaim:
         self._is_mine = False
 
     def try_take(self) -> bool:
-        """Take it if nobody has it."""
+        """Take the claim if it is free."""
         with self._lock:
             if not self._is_mine and self._dataset not in self._taken:
                 self._taken.add(self._dataset)
@@ -46,9 +46,9 @@ class InMemoryClaim:
 
 
 class InMemoryCandleRepository:
-    """Candles and what is known of them in dictionaries; may be called from several threads.
+    """Candle histories in dictionaries; may be called from several threads.
 
-    Errors put into `failures` are raised by the next saves, first come first raised: nothing is saved then.
+    Errors in `failures` are raised by the next saves, in order: nothing is saved then.
     """
 
     def __init__(self) -> None:
@@ -77,7 +77,7 @@ class InMemoryCandleRepository:
     ) -> SaveResult:
         """Add candles and note that `asked` was answered; ValueError for a candle outside of it."""
         if len(candles.within(asked)) != len(candles):
-            raise ValueError(f"{dataset.symbol}: candles outside of the span asked for, {asked}")
+            raise ValueError(f"{dataset.symbol}: candles outside of the span {asked}")
         with self._lock:
             if self.failures:
                 raise self.failures.pop(0)
@@ -90,14 +90,14 @@ class InMemoryCandleRepository:
         return after.compared_to(before)
 
     def quarantine(self, dataset: Dataset, bad: Sequence[QuarantinedCandle]) -> None:
-        """Keep refused candles; the same one is kept once."""
+        """Keep refused candles, each once."""
         with self._lock:
             kept = self.quarantined.setdefault(dataset, [])
             known = {repr(candle) for candle in kept}
             kept.extend({repr(candle): candle for candle in bad if repr(candle) not in known}.values())
 
     def read(self, dataset: Dataset, span: TimeSpan, as_of_ms: int | None = None) -> Candles:
-        """The stored candles of the span, or as they were known at a moment."""
+        """The stored candles of the span, or as they were known at a time."""
         with self._lock:
             history = self._history(dataset)
         return (history.candles if as_of_ms is None else history.as_of(as_of_ms)).within(span)
@@ -105,15 +105,15 @@ class InMemoryCandleRepository:
     def read_pieces(
         self, datasets: Sequence[Dataset], span: TimeSpan, as_of_ms: int | None = None
     ) -> Iterator[tuple[Dataset, CandlePiece]]:
-        """The same of each dataset, in one piece."""
+        """The same for each dataset, in one piece."""
         return ((dataset, self.read(dataset, span, as_of_ms)) for dataset in datasets)
 
     def rows_at_most(self, datasets: Sequence[Dataset], span: TimeSpan) -> int:
-        """The candles of the span."""
+        """The number of candles in the span."""
         return sum(len(self.read(dataset, span)) for dataset in datasets)
 
     def revisions(self, dataset: Dataset, span: TimeSpan) -> Revisions:
-        """What was changed of the span's bars."""
+        """The revisions of the span's bars."""
         with self._lock:
             return self._history(dataset).revisions(span)
 
@@ -122,7 +122,7 @@ class InMemoryCandleRepository:
         return InMemoryClaim(self._collecting, self._lock, dataset)
 
     def damaged(self, dataset: Dataset) -> list[DamagedSegment]:
-        """Nothing: memory does not rot."""
+        """Nothing: memory is never damaged."""
         return []
 
     def set_aside(self, dataset: Dataset) -> list[DamagedSegment]:

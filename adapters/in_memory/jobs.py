@@ -57,7 +57,7 @@ class InMemoryJobRepository:
         return self._request
 
     async def claim_batch(self, job_id: str, worker: str) -> BatchWork | None:
-        """The waiting batch of the lowest number; waits while all that is left is in other hands."""
+        """Claim the waiting batch of the lowest number; waits while other workers have claimed all that is left."""
         self._check(job_id)
         while not self._waiting and self._claimed:
             await self._changed.wait()
@@ -83,7 +83,7 @@ class InMemoryJobRepository:
         return self.progress()
 
     async def finish(self, job_id: str, worker: str) -> None:
-        """Leave the job; what the worker still held waits again."""
+        """Leave the job; the worker's batches wait again."""
         self._check(job_id)
         self.finished_workers.append(worker)
         self.workers.discard(worker)

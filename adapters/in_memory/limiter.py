@@ -1,4 +1,4 @@
-"""InMemoryRateLimiter: permits without a wait, each one accounted for."""
+"""InMemoryRateLimiter: permits without a wait, each one counted."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from domain.limits.usage import BrokerUsage
 
 
 class InMemoryPermit:
-    """A permit that remembers what was done with it."""
+    """A permit that remembers how it was used."""
 
     travel_seconds = 0.0
 
@@ -35,8 +35,8 @@ class InMemoryPermit:
 class InMemoryRateLimiter:
     """Grants without limit, and counts: every permit ends as `answered`, `unused` or `abandoned`.
 
-    Clear `gate` and whoever asks waits until it is set; `waiting` says how many do. `usage` keeps what
-    the broker told of its counts, answer by answer.
+    While `gate` is cleared, callers wait; `waiting` says how many. `usage` keeps the broker's own counts, answer by
+    answer.
     """
 
     def __init__(self) -> None:
@@ -70,16 +70,16 @@ class InMemoryRateLimiter:
             self.unused += not permit.is_sent
 
     async def cool_down(self, retry_after_seconds: float | None, reason: str) -> None:
-        """Note the broker's refusal in `cooldowns`; nobody is held up."""
+        """Note the broker's refusal in `cooldowns`; grants are not delayed."""
         self.cooldowns.append((retry_after_seconds, reason))
 
     def bound_to(self, job_id: str, priority: Priority = Priority.BULK) -> PermitSource:
-        """This very limiter; the job and its priority are noted in `bound_jobs`."""
+        """This limiter itself; the job and its priority are noted in `bound_jobs`."""
         self.bound_jobs.append((job_id, priority))
         return self
 
     async def close(self) -> None:
-        """Nothing is held, so nothing goes back."""
+        """Do nothing: no permit is kept."""
         self.closed = True
 
     async def _pass_gate(self) -> None:

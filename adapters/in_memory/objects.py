@@ -1,4 +1,4 @@
-"""InMemoryObjects: an object store in plain state, whose conditional writes may fail as those of a far one do."""
+"""InMemoryObjects: an object store in plain state, whose conditional writes may fail like those of a remote one."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from domain.errors import StorageUnavailable
 class InMemoryObjects:
     """Objects in plain state; implements `ObjectStore`. Any number of threads may use it.
 
-    Of the conditional writes a share fails, chosen by `seed`, in three ways alike: refused as a conflict that there
-    is not, unavailable before anything was written, and unavailable after all was (an answer that was lost).
+    A share of the conditional writes fails, chosen by `seed`, in three ways: refused for a conflict that does not
+    exist, unavailable before the write, and unavailable after it (the answer was lost).
     """
 
     def __init__(self, seed: int = 0, share_of_failures: float = 0.0) -> None:
@@ -36,7 +36,7 @@ class InMemoryObjects:
         return found and StoredObject(found.content[start : start + length], found.version, found.size)
 
     def put_if(self, key: str, content: bytes, version: Version | None) -> Version:
-        """Put the content in place of that version, unless this is one of the writes that fail."""
+        """Replace that version with the content, unless this is one of the writes that fail."""
         check_key(key)
         with self._lock:
             fails = self._chance.random() < self._share_of_failures
@@ -53,13 +53,13 @@ class InMemoryObjects:
             return written
 
     def list(self, prefix: str = "") -> list[str]:
-        """The keys that begin so, sorted."""
+        """The keys that begin with `prefix`, sorted."""
         check_prefix(prefix)
         with self._lock:
             return sorted(key for key in self._objects if key.startswith(prefix))
 
     def delete(self, key: str) -> None:
-        """Let there be no such object."""
+        """Delete the object, if there is one."""
         check_key(key)
         with self._lock:
             self._objects.pop(key, None)

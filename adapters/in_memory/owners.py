@@ -1,4 +1,4 @@
-"""InMemoryJobOwners and InMemoryAccountOwners: which of several pretended processes has which job or account."""
+"""InMemoryJobOwners and InMemoryAccountOwners: which of several simulated processes owns which job or account."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class InMemoryJobOwners:
         return InMemoryOwnership(self._owners, job_id)
 
     def find(self, job_id: str) -> JobOwner | None:
-        """The job's owner; None when nobody owns it, or the owner has not said where yet."""
+        """The job's owner; None without one, or while the owner has not announced its address."""
         return self._owners.get(job_id)
 
 
@@ -58,7 +58,7 @@ class InMemoryAccountOwnership:
         self._owned, self._key, self.holder = owned, key, name
 
     def release(self) -> None:
-        """Let another have the account; idempotent, and nothing to one who was killed."""
+        """Release the account; idempotent, and without effect for an owner that was killed."""
         if self._owned.get(self._key) is self:
             del self._owned[self._key]
 
@@ -70,7 +70,7 @@ class InMemoryAccountOwners:
         self._owned: dict[tuple[str, str], InMemoryAccountOwnership] = {}
 
     def claim(self, broker: str, account: str, holder: str) -> InMemoryAccountOwnership | None:
-        """Have the account; None when it has an owner."""
+        """Own the account; None when it has an owner."""
         key = (broker, account)
         if key in self._owned:
             return None
@@ -78,10 +78,10 @@ class InMemoryAccountOwners:
         return self._owned[key]
 
     def find(self, broker: str, account: str) -> str | None:
-        """The name of who has the account; None when nobody has."""
+        """The name of the account's owner; None without one."""
         ownership = self._owned.get((broker, account))
         return ownership.holder if ownership else None
 
     def kill_holders(self) -> None:
-        """Play the death of whoever has an account: it is free again, and nothing was said goodbye to."""
+        """Simulate the death of every owner: the accounts are free without a release."""
         self._owned.clear()

@@ -16,13 +16,13 @@ from domain.limits.rates import RateLimit
 
 @dataclass(slots=True)
 class LoggedPermits:
-    """What outlives the process: every permit with its job, and how it ended."""
+    """The part of the log that outlives a process: every permit with its job, and its outcome."""
 
     permits: dict[str, tuple[str, GrantedPermit, Ending]] = field(default_factory=dict)
     eras: list[LimitsInForce] = field(default_factory=list)
 
     def history(self) -> AuditHistory:
-        """The same as an audit follows it."""
+        """The permits as an audit history."""
         rows = sorted(self.permits.values(), key=lambda row: row[1].granted_at)
         jobs = tuple(dict.fromkeys(job for job, _, _ in rows))
         pools = tuple(dict.fromkeys(permit.pool for _, permit, _ in rows))
@@ -46,14 +46,14 @@ class InMemoryPermitLog:
         self.memory = memory or LoggedPermits()
 
     def open(self, known: RecordedPermits, now: float) -> None:
-        """Drop what the record would have to know and does not."""
+        """Drop permits that the record would have to know and does not."""
         recorded = {permit.permit_id for permit in known.permits}
         for name, (_, permit, ending) in list(self.memory.permits.items()):
             if ending is Ending.BOUND and name not in recorded and permit.completed_at > known.complete_since:
                 del self.memory.permits[name]
 
     def note_limits(self, limits: Sequence[RateLimit], now: float) -> None:
-        """Remember the limits, if they are others."""
+        """Remember the limits, if they have changed."""
         if not self.memory.eras or self.memory.eras[-1].limits != tuple(limits):
             self.memory.eras.append(LimitsInForce(now, tuple(limits)))
 
@@ -63,7 +63,7 @@ class InMemoryPermitLog:
             self.memory.permits[permit.permit_id] = (job_id, permit, Ending.BOUND)
 
     def completed(self, permit: GrantedPermit, outcome: Outcome, now: float) -> None:
-        """Remember that it is over, if it is known."""
+        """Remember that a known permit is complete."""
         if permit.permit_id not in self.memory.permits:
             return
         job_id, _, _ = self.memory.permits[permit.permit_id]
@@ -75,4 +75,4 @@ class InMemoryPermitLog:
         self.memory.permits.pop(permit_id, None)
 
     def close(self) -> None:
-        """There is nothing to let go of."""
+        """Do nothing: nothing is open."""

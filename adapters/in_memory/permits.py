@@ -14,7 +14,7 @@ from domain.limits.rates import AccountLimits
 
 @dataclass(slots=True)
 class PermitMemory:
-    """What is remembered of one account: the part of a record that outlives a process; `is_full` makes writes fail."""
+    """The part of an account's record that outlives a process; `is_full` makes writes fail."""
 
     permits: dict[str, GrantedPermit] = field(default_factory=dict)
     cooldown_until: float = float("-inf")
@@ -24,7 +24,7 @@ class PermitMemory:
     is_full: bool = False
 
     def kill_holder(self) -> None:
-        """Play the death of the process that has the account."""
+        """Simulate the death of the process that has the account."""
         self.owners.kill_holders()
 
 
@@ -80,7 +80,7 @@ class InMemoryPermitRecord:
         return self.known()
 
     def known(self) -> RecordedPermits:
-        """Everything there ever was, permits that were over long ago included."""
+        """Every permit there ever was, including those that were complete long ago."""
         memory = self.memory
         permits = tuple(memory.permits.values())
         note = f"{len(permits)} permits are remembered"
@@ -94,7 +94,7 @@ class InMemoryPermitRecord:
         self.memory.permits.update((permit.permit_id, permit) for permit in permits)
 
     def completed(self, permit: GrantedPermit) -> None:
-        """Remember that it is over."""
+        """Remember that the permit is complete."""
         self._check_writable()
         self.memory.permits[permit.permit_id] = permit
 
@@ -104,7 +104,7 @@ class InMemoryPermitRecord:
         self.memory.permits.pop(permit_id, None)
 
     def cool_down(self, until: float) -> None:
-        """Remember the latest moment."""
+        """Remember the latest end of a cooldown."""
         self._check_writable()
         self.memory.cooldown_until = max(self.memory.cooldown_until, until)
 
@@ -119,13 +119,13 @@ class InMemoryPermitRecord:
         self.memory.agreed[self._session] = limits
 
     def close(self) -> None:
-        """Let go of the account; idempotent."""
+        """Release the account; idempotent."""
         if self._ownership is not None:
             self._ownership.release()
             self._ownership = None
 
     def _check_writable(self) -> None:
         if self._ownership is None:
-            raise StorageUnavailable("memory", "the account was let go")
+            raise StorageUnavailable("memory", "the account was released")
         if self.memory.is_full:
             raise StorageUnavailable("memory", "it is full")

@@ -1,4 +1,4 @@
-"""How events are written down: msgpack with the types a job's events need, and zstandard where it pays."""
+"""How events are stored: msgpack with the types that a job's events need, and zstandard where it pays."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ MAX_EVENT_BYTES = 64 * 1024 * 1024
 
 
 class MsgpackTranscoder(Transcoder):
-    """Plain values, UUIDs, tuples and moments, each of which comes back as the type it was.
+    """Encodes plain values, UUIDs, tuples and timestamps; each is decoded as the type it was.
 
-    Moments need a time zone, keep their microseconds and come back in UTC. Everything else, subclasses
-    of plain types included, raises TypeError: better refused now than read back as something else.
+    Timestamps need a time zone, keep their microseconds and are decoded in UTC. Everything else, subclasses of plain
+    types included, raises TypeError: better refused now than read back as something else.
     """
 
     def encode(self, obj: Any) -> bytes:
@@ -30,15 +30,15 @@ class MsgpackTranscoder(Transcoder):
         return encoded
 
     def decode(self, data: bytes) -> Any:
-        """The value that was encoded; ValueError for bytes that are no single encoded value."""
+        """The value that was encoded; ValueError for bytes that are not one encoded value."""
         return msgpack.unpackb(data, timestamp=3, strict_map_key=False, ext_hook=_from_extension)
 
 
 class ZstdCompressor(Compressor):
-    """Zstandard behind one flag byte; what would not shrink stays as it is.
+    """Zstandard behind one flag byte; data that would not shrink stays as it is.
 
-    Neither direction handles more than `MAX_EVENT_BYTES`: a damaged frame cannot fill the memory, and
-    nothing is written that could not be read again.
+    Neither direction handles more than `MAX_EVENT_BYTES`: a damaged frame cannot fill the memory, and everything that
+    is written can be read again.
     """
 
     def compress(self, data: bytes) -> bytes:

@@ -54,14 +54,14 @@ class JobJournal:
     def submit(self, request: CollectionRequest, timestamp: datetime, force_new: bool = False) -> str:
         """Store a new PENDING job and its plan, both or neither; the id of a job that exists is only returned.
 
-        A cancelled job is left as it is: its successor gets an id of its own. So does, with `anew`, that of
-        any job that has ended.
+        A cancelled job stays as it is: its successor gets an id of its own. With `force_new` this holds for every job
+        that has ended.
         """
         done = set(JobStatus) if force_new else {JobStatus.CANCELLED}
         run = next(run for run in count(1) if not self._has_ended(job_id_of(request, run), done))
         plan = CollectionPlan.from_request(request, run, timestamp=timestamp)
         job = CollectionJob.submit(request, run, timestamp=timestamp)
-        # A conflict can only mean that the job is there already.
+        # A conflict can only mean that the job exists already.
         with self._database.use(create=True) as events, suppress(IntegrityError):
             events.save(plan, job)
         return str(job.job_id)
@@ -87,14 +87,13 @@ class JobJournal:
     def save(self, job: CollectionJob) -> None:
         """Store what the job's commands did; durable when it returns.
 
-        After any exception throw the object away and reload: what it holds may be stored, or not. When
-        another process changed the job meanwhile nothing is stored: StaleEpoch if that began a later
-        epoch, else EventStoreUnavailable.
+        After any exception drop the object and reload: its changes may be stored, or not. When another process changed
+        the job meanwhile nothing is stored: StaleEpoch if that began a later epoch, else EventStoreUnavailable.
         """
         with self._database.use(create=True) as events:
             try:
-                # The events stay pending until they are stored: an object that is used on after all
-                # then meets the same conflict again, and cannot leave a gap in the job's events.
+                # The events stay pending until they are stored: an object that is still used then meets the same
+                # conflict again, and cannot leave a gap in the job's events.
                 events.save(*job.pending_events)
             except IntegrityError:
                 self._raise_conflict(job)
@@ -110,9 +109,9 @@ class JobJournal:
         return [created.job_id for created in self._created()]
 
     def find(self, prefix: str) -> str:
-        """The one job whose id begins so.
+        """The id of the one job that begins with `prefix`.
 
-        Raises JobNotFound, or SettingsError that names the candidates, or the folder where no store is.
+        Raises JobNotFound, or SettingsError that names the candidates, or the folder without a store.
         """
         candidates = [job_id for job_id in self.job_ids() if job_id.startswith(prefix)]
         if prefix in candidates or len(candidates) == 1:
@@ -128,7 +127,7 @@ class JobJournal:
         return [_entry(happened) for happened in self._events_of(job_id, until)]
 
     def as_at(self, job_id: str, moment: datetime) -> CollectionJob:
-        """The job as it was at that moment, to look at, not to save. Raises JobNotFound if it was not yet."""
+        """The job as it was at that time, to read, not to save. Raises JobNotFound if it did not exist yet."""
         events = self._events_of(job_id, moment)
         with self._database.use():
             job = project_aggregate(None, events)
@@ -136,7 +135,7 @@ class JobJournal:
         return job
 
     def close(self) -> None:
-        """Let go of the file; using the journal again opens it again."""
+        """Close the file; using the journal again opens it again."""
         self._database.close()
 
     def _has_ended(self, job_id: str, done: Collection[JobStatus]) -> bool:

@@ -53,7 +53,7 @@ class OwnershipFiles:
         """Own the job; None when another process does."""
         path = self._folder / f"{job_id}.json"
         make_folder(self._folder)
-        # Who only looks shares the lock for an instant.
+        # A process that only looks shares the lock for an instant.
         lock = take_lock(self._folder / f"{job_id}.lock", LOOK_SECONDS)
         if lock is None:
             return None
@@ -62,7 +62,7 @@ class OwnershipFiles:
         return OwnershipFile(lock, path)
 
     def find(self, job_id: str) -> JobOwner | None:
-        """The job's owner; None when nobody owns it, or the owner has not said where yet."""
+        """The job's owner; None without one, or while the owner has not announced its address."""
         path = self._folder / f"{job_id}.json"
         with storage_errors(path):
             if not is_held(self._folder / f"{job_id}.lock"):

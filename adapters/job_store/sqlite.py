@@ -1,4 +1,4 @@
-"""EventDatabase: where events lie, on eventsourcing: an SQLite file with full sync, or memory."""
+"""EventDatabase: the storage of events on eventsourcing: an SQLite file with full sync, or memory."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from adapters.files.atomic import make_folder
 from domain.errors import EventStoreUnavailable, StorageUnavailable
 
 LOCK_TIMEOUT_SECONDS = 1
-"""The shortest eventsourcing can wait for another writer: whole seconds, and 0 would mean its default of 5."""
+"""The shortest wait of eventsourcing for another writer: whole seconds, and 0 would mean its default of 5."""
 
 _CODEC = {
     "TRANSCODER_TOPIC": "adapters.job_store.encoding:MsgpackTranscoder",
@@ -32,7 +32,7 @@ class FullSyncPool(SQLiteConnectionPool):
     """Connections in WAL mode that sync at every commit, however SQLite was compiled."""
 
     def _create_connection(self) -> SQLiteConnection:
-        # eventsourcing would turn to WAL first, and leave the connection open where that fails.
+        # eventsourcing would switch to WAL first, and leave the connection open where that fails.
         self.is_journal_mode_wal = True
         connection = super()._create_connection()
         try:
@@ -61,7 +61,7 @@ class JobEvents(Application[UUID]):
     name = "JobEvents"
 
     def construct_env(self, name: str, env: EnvType | None = None) -> Environment:
-        """The settings given, and no others."""
+        """The given settings, and no others."""
         return Environment(name, env)
 
 
@@ -81,9 +81,9 @@ class EventDatabase:
 
     @contextmanager
     def use(self, create: bool = False) -> Iterator[JobEvents]:
-        """The open store, to write to if `create`; what goes wrong with it is raised as EventStoreUnavailable.
+        """The open store, created if `create`; its errors are raised as EventStoreUnavailable.
 
-        Two answers of the store are left as they are: AggregateNotFoundError and IntegrityError.
+        Two of them are raised unchanged: AggregateNotFoundError and IntegrityError.
         """
         try:
             yield self._opened(create)
@@ -97,11 +97,11 @@ class EventDatabase:
 
     @property
     def missing_folder(self) -> Path | None:
-        """The folder that the store is to lie in, while there is no such folder."""
+        """The folder of the store if it does not exist, else None."""
         return None if self.path is None or self.path.parent.is_dir() else self.path.parent
 
     def close(self) -> None:
-        """Let go of the file; using the store again opens it again. What is in memory stays."""
+        """Close the file; using the store again opens it again. Events in memory stay."""
         self._drop_connections()
 
     def _opened(self, create: bool) -> JobEvents:
@@ -121,7 +121,7 @@ class EventDatabase:
             "SQLITE_LOCK_TIMEOUT": str(LOCK_TIMEOUT_SECONDS),
             **_CODEC,
         }
-        # Processes that create a file together would disturb each other: SQLite does not wait when it turns to WAL.
+        # Processes that create a file together would disturb each other: SQLite does not wait when it switches to WAL.
         with FileLock(f"{self.path}.opening", timeout=LOCK_TIMEOUT_SECONDS, poll_interval=0.01):
             return JobEvents(settings)
 

@@ -1,4 +1,4 @@
-"""Which job store an address names, and where the owners of its jobs are told: today always an SQLite file."""
+"""The job store that an address names, and the owners of its jobs: today always an SQLite file."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ _NEEDED = 'write "sqlite" or the whole path of a file like "sqlite:///data/jobs.
 
 
 def job_store_at(address: str, folder: Path) -> JobJournal:
-    """The jobs at an address, `folder` being that of the candles; raises SettingsError where no store can be."""
+    """The jobs at an address; `folder` is that of the candles. Raises SettingsError for an address of no store."""
     return JobJournal.sqlite(job_file(address, folder))
 
 
 def job_owners_at(address: str, folder: Path) -> OwnershipFiles:
-    """The owners of the jobs at an address: one place for a store, whichever candles its jobs collect."""
+    """The owners of the jobs at an address, in one place for each store."""
     file = job_file(address, folder)
     return OwnershipFiles(file.parent / (".runners" if file.name == _FILE_NAME else f".{file.name}.runners"))
 
 
 def job_file(address: str, folder: Path) -> Path:
-    """The SQLite file that an address names; raises SettingsError where it names none."""
+    """The SQLite file that an address names; SettingsError where it names none."""
     if address == BESIDE_THE_CANDLES:
         return folder / _FILE_NAME
     scheme = scheme_of(address)
     if scheme != "sqlite":
-        begins = f'begins with "{scheme}:"' if scheme else "is no address of events"
+        begins = f'begins with "{scheme}:"' if scheme else "is not an address of events"
         raise SettingsError(f"storage.events {begins}, and jobs are kept in an SQLite file: {_NEEDED}")
     try:
         file = path_in(address)

@@ -32,15 +32,15 @@ def export(
     format: str,
     out_dir: Path | str,
 ) -> list[Path]:
-    """Write one file per dataset, each whole or not at all, and name them; no span means everything.
+    """Write one file per dataset, each atomically, and return their paths; no span means everything.
 
-    A file is named by broker, symbol and interval (`binance_BTCUSDT_1d.csv`), and replaces an older one.
-    One dataset at a time is in memory. A dataset without candles gives a file with no rows. CSV numbers
-    read back to the same floats, and its times are ISO 8601 with a Z.
-    Raises SettingsError for an unknown format or a missing library, CorruptSegment, StorageUnavailable.
+    A file is named after broker, symbol and interval (`binance_BTCUSDT_1d.csv`), and replaces an older one. One dataset
+    at a time is in memory. A dataset without candles gives a file with no rows. CSV numbers read back to the same
+    floats, and its times are ISO 8601 with a Z. Raises SettingsError for an unknown format or a missing library,
+    CorruptSegment, StorageUnavailable.
     """
     if format not in FORMATS:
-        raise SettingsError(f"{format!r} is no export format: choose parquet or csv")
+        raise SettingsError(f"{format!r} is not an export format: choose parquet or csv")
     if format == "parquet":
         require("pyarrow.parquet", "arrow")
     folder = Path(out_dir).absolute()

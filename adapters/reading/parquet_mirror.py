@@ -1,11 +1,11 @@
-"""A Parquet mirror: the store's candles again, as files that DuckDB, polars and pandas read by themselves.
+"""A Parquet mirror: a copy of the stored candles as files that DuckDB, polars and pandas can read.
 
     folder / broker=binance / interval=1m / adjustment=raw / symbol=BTCUSDT / 2024-03.parquet
 
-One file per segment, with the columns of `LongTable`; the symbol is a column, too, since a folder's name
-alone would make the number 700 of 00700. Values in folder names are percent-encoded: BRK/B is BRK%2FB.
-A grid that does not open at 1970 has its anchor in the file's name, a calendar grid its zone:
-`all@345600000.parquet`, `all@America%2FNew_York.parquet`.
+One file per segment, with the columns of `LongTable`; the symbol is a column, too, because readers would turn the
+folder's name 00700 into the number 700. Values in folder names are percent-encoded: BRK/B is BRK%2FB. A grid that is
+not anchored at 1970 has its anchor in the file's name, a calendar grid its zone: `all@345600000.parquet`,
+`all@America%2FNew_York.parquet`.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from domain.candles.dataset import Dataset
 from domain.errors import CorruptSegment
 
 SEGMENT_KEY = b"candle-collector.segment"
-"""The entry of a Parquet file's metadata that holds the fingerprint of its segment. A file without it is not ours."""
+"""The metadata entry with the fingerprint of a file's segment. A Parquet file without it is not ours."""
 
 _LOCK = ".candles-mirror.lock"
 _PARQUET = ".parquet"
@@ -39,15 +39,15 @@ _PARQUET = ".parquet"
 
 @dataclass(slots=True)
 class MirrorReport:
-    """What bringing a mirror up to date came to; files by their paths, problems with what is wrong."""
+    """The result of updating a mirror: files by their paths, and problems."""
 
     written: list[str] = field(default_factory=list)
     removed: list[str] = field(default_factory=list)
     unchanged: int = 0
     damaged: dict[str, str] = field(default_factory=dict)
-    """Segments that cannot be read, why; their files in the mirror stay as they were."""
+    """Segments that cannot be read, and why; their files in the mirror stay as they were."""
     left_alone: list[str] = field(default_factory=list)
-    """Files of somebody else's where ours would lie."""
+    """Files of others in the places of ours."""
 
     def as_json(self) -> dict[str, Any]:
         """The same as plain JSON types."""
@@ -64,8 +64,8 @@ class _Outcome(StrEnum):
 class ParquetMirror:
     """Mirrors the candle store under `root` into `folder`; raises SettingsError without pyarrow.
 
-    Safe while jobs collect, and to be cut off at any moment: every file is there whole or not at all, and
-    one that was not written is written the next time. A segment without bars has no file.
+    Safe while jobs collect, and safe to interrupt: files are written atomically, and the next update writes what is
+    missing. A segment without bars has no file.
     """
 
     def __init__(self, root: Path, folder: Path) -> None:
@@ -74,10 +74,10 @@ class ParquetMirror:
         self._folder = folder.absolute()
 
     def update(self, datasets: Iterable[Dataset], is_whole_store: bool = False) -> MirrorReport:
-        """Bring the files of these datasets up to date; with `is_whole_store`, no other dataset keeps any.
+        """Update the files of these datasets; with `is_whole_store`, files of other datasets are removed.
 
-        Segments that have not changed since are not read. Raises StorageUnavailable when the folder cannot
-        be written, or when another process is at it.
+        Segments that have not changed since are not read. Raises StorageUnavailable when the folder cannot be written,
+        or when another process is updating it.
         """
         report, expected = MirrorReport(), set[Path]()
         with self._locked():
@@ -99,7 +99,7 @@ class ParquetMirror:
     def _mirror(self, dataset: Dataset, segment: Path) -> _Outcome | CorruptSegment:
         target = self._target(dataset, segment)
         try:
-            # Taken before the content is read: whatever is replaced meanwhile is found changed the next time.
+            # Taken before the content is read: a segment that is replaced meanwhile is found changed the next time.
             current = fingerprint(segment)
             if target.exists():
                 mirrored = self._segment_of(target)
@@ -148,7 +148,7 @@ class ParquetMirror:
         return self._folder_of(dataset) / f"{segment.name.removesuffix(SUFFIX)}{grid}{_PARQUET}"
 
     def _mirrored(self, datasets: Sequence[Dataset] | None) -> list[Path]:
-        """The Parquet files of these datasets, or of all; some may be somebody else's."""
+        """The Parquet files of these datasets, or of all; some may not be ours."""
         if datasets is None:
             return sorted(self._folder.glob(f"broker=*/interval=*/adjustment=*/symbol=*/*{_PARQUET}"))
         return sorted(path for dataset in datasets for path in self._folder_of(dataset).glob(f"*{_PARQUET}"))

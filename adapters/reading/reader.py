@@ -31,7 +31,7 @@ MOST_NAMED = 5
 class Holding:
     """What is stored of one dataset: from the first bar's opening to the last one's close, None without a bar.
 
-    `bars_missing` counts those between the two that were never asked for, or not yet final.
+    `bars_missing` counts bars between the two that were never requested, or are not final yet.
     """
 
     broker: str
@@ -47,11 +47,11 @@ class Holding:
 class CandleReader:
     """Reads a store: the folder that is `[storage] root` in the settings, or any candle repository.
 
-    `start` is inclusive, `end` exclusive; `as_of` gives the bars as they were known at that moment, the
-    broker's later corrections left out. `interval` and `broker` may be left out where the store leaves no
-    choice. Several symbols make one table, one after another: see `LongTable` for its columns.
-    Every method raises SettingsError for a symbol that is not stored, naming those that look like it;
-    the table methods also when their library is not installed; and CorruptSegment for a damaged file.
+    `start` is inclusive, `end` exclusive; `as_of` gives the bars as they were known at that time, without the broker's
+    later corrections. `interval` and `broker` may be left out where the store leaves no choice. Several symbols make
+    one table, one after another: see `LongTable` for its columns. Every method raises SettingsError for a symbol that
+    is not stored, naming similar ones, and CorruptSegment for a damaged file; the table methods also raise
+    SettingsError when their library is not installed.
     """
 
     def __init__(self, store: CandleRepository | Path | str) -> None:
@@ -121,8 +121,8 @@ class CandleReader:
         return [dataset for dataset in self._known if _is_of(dataset, interval, broker)]
 
     def holdings(self, symbols: Wanted | None = None, interval: str = "", broker: str = "") -> list[Holding]:
-        """What is stored of these symbols, or of all: `pandas.DataFrame(reader.holdings())` shows it well."""
-        # Where a calendar's bars open, a dataset found before may not know as far as the store does now.
+        """What is stored of these symbols, or of all; `pandas.DataFrame(reader.holdings())` makes a table of it."""
+        # A dataset that was listed before may have fewer openings of its calendar than the store has now.
         stored = {dataset: dataset for dataset in self.datasets(interval, broker)}
         datasets = list(stored) if symbols is None else self._wanted(symbols, interval, broker)
         return [self._holding(stored.get(dataset, dataset)) for dataset in datasets]
@@ -158,7 +158,7 @@ class CandleReader:
         return list(dict.fromkeys(found))
 
     def _named(self, symbol: str, interval: str, broker: str) -> Dataset:
-        """The one dataset of that symbol; the store is listed anew before anything is said not to be there."""
+        """The one dataset of that symbol; the store is listed again before a symbol is called missing."""
         found = self._matching(symbol, interval, broker)
         if len(found) != 1:
             self._known = self._repository.datasets()
@@ -210,7 +210,7 @@ def _as_of_ms(as_of: Moment) -> int | None:
 
 def _milliseconds(name: str, moment: str | date) -> int:
     if not isinstance(moment, str | date):
-        raise SettingsError(f"{name}: {moment!r} is no moment: write one like 2024-03-01T12:00:00Z")
+        raise SettingsError(f"{name}: {moment!r} is not a timestamp: write one like 2024-03-01T12:00:00Z")
     try:
         parsed = moment if isinstance(moment, datetime) else datetime.fromisoformat(str(moment))
         if not isinstance(moment, datetime) and len(str(moment).strip()) == len("2024-03-01"):

@@ -22,10 +22,10 @@ Part: TypeAlias = tuple[str, CandlePiece]
 class LongTable:
     """One row per candle, the parts one after another; a single part is not copied.
 
-    Columns of a table: symbol, timestamp (the opening, UTC, milliseconds), open, high, low, close, volume,
-    then what the broker adds. The symbol is a number per row and a list of names: a dictionary column in
-    Arrow, a category in pandas and polars. A column that only some parts have is null for the others (in
-    pandas a count is a float then). Parts without candles leave no trace.
+    Columns of a table: symbol, timestamp (the opening, UTC, milliseconds), open, high, low, close, volume, then what
+    the broker adds. The symbol is a number per row and a list of names: a dictionary column in Arrow, a category in
+    pandas and polars. A column that only some parts have is null for the others (in pandas a count is a float then).
+    Parts without candles are left out.
     """
 
     symbols: Sequence[str]
@@ -33,13 +33,13 @@ class LongTable:
     open_time_ms: NDArray[np.int64]
     values: dict[str, Column]
     nulls: dict[str, NDArray[np.bool_]]
-    """Where a column has no value; only columns that some part lacks are named."""
+    """The rows in which a column is null; only columns that some part lacks are included."""
 
     @classmethod
     def of(cls, parts: Iterable[Part], rows_at_most: int = 0) -> LongTable:
-        """All parts that have candles, in their order; each may be let go as soon as the next one is asked for.
+        """A table of all parts that have candles, in their order; a part is not kept after the next one is read.
 
-        `rows_at_most` is how many candles there will be, if that is known. Raises CorruptSegment.
+        `rows_at_most` is the most candles that may come, if that is known. Raises CorruptSegment.
         """
         block, numbers = CandleBlock(rows_at_most), dict[str, int]()
         part_numbers: list[int] = []

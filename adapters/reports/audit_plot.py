@@ -1,4 +1,4 @@
-"""The picture of an audit: over the run, the most that each window can have held, against its limit."""
+"""The picture of an audit: the most that each window can have held over the run, against its limit."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from domain.limits.audit import AuditHistory, JobAudit, WindowAudit, between, he
 
 FORMATS = (".svg", ".png", ".pdf")
 _STEPS = 600
-"""More steps than this are drawn as the highest of several: nothing high is lost."""
+"""Where there are more steps, the highest of several is drawn: no peak is lost."""
 _JOB_COLOUR, _ALL_COLOUR, _LIMIT_COLOUR, _OVER_COLOUR = "#2a6f97", "#a9c6d9", "#222222", "#c1121f"
 
 
 def draw(history: AuditHistory, verdict: JobAudit, path: Path) -> None:
-    """One panel a limit; the moments count from the job's first permit.
+    """Draw one panel per limit; times count from the job's first permit.
 
     Raises SettingsError for a path that no picture can be written to, or without matplotlib.
     """
     if path.suffix.lower() not in FORMATS:
-        raise SettingsError(f"{path} is no name for a picture: let it end in {', '.join(FORMATS)}")
+        raise SettingsError(f"{path} is not the name of a picture: let it end in {', '.join(FORMATS)}")
     matplotlib = require("matplotlib", "plot")
     matplotlib.use("Agg")
     pyplot = require("matplotlib.pyplot", "plot")

@@ -1,4 +1,4 @@
-"""A simulated exchange on loopback: Binance's dialect, true sliding windows, and a log of what arrived."""
+"""A simulated exchange on loopback: Binance's dialect, true sliding windows, and a log of every arrival."""
 
 from __future__ import annotations
 

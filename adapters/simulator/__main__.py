@@ -36,7 +36,7 @@ async def _serve(options: argparse.Namespace) -> None:
         days_of=options.days_of,
     )
     stop = asyncio.Event()
-    # A script's shell starts background jobs with SIGINT ignored: Ctrl-C is not for them.
+    # A script's shell starts background jobs with SIGINT ignored, because Ctrl-C is not for them.
     for number in (signal.SIGINT, signal.SIGTERM):
         if signal.getsignal(number) is signal.SIG_IGN:
             continue

@@ -1,4 +1,4 @@
-"""ArrivalLog: when each request arrived, and whether the limits were kept. This is the judge."""
+"""ArrivalLog: when each request arrived, and whether the limits were kept; tests judge by it."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ ONE_MINUTE_SECONDS = 60.0
 class Arrival:
     """One request: when it arrived (monotonic seconds), and the status it got (0: none yet).
 
-    `start_ms` is the startTime it asked for; `fault` names what the script had go wrong with its answer.
-    `lag_seconds` is how much later it arrived than the drawn latency would have it: the server was busy.
+    `start_ms` is the requested startTime; `fault` names the scripted fault of its answer. `lag_seconds` is how much
+    later than the drawn latency it arrived, because the server was busy.
     """
 
     at_seconds: float
@@ -37,15 +37,15 @@ class Arrival:
 
 
 class ArrivalLog:
-    """Notes every arrival, enforces the limits as true sliding windows, and judges from the notes alone.
+    """Logs every arrival, enforces the limits as true sliding windows, and judges from the log alone.
 
-    Refused requests count as well. Windows are closed: of two arrivals exactly one window apart, both count.
+    Refused requests count as well. Windows are closed: two arrivals exactly one window apart both count.
     """
 
     def __init__(self, limits: Sequence[RateLimit], monotonic: Callable[[], float] = time.monotonic) -> None:
         self.arrivals: list[Arrival] = []
         self.lost = 0
-        """How many requests the network swallowed on their way: they never arrived."""
+        """How many requests the network lost on their way: they never arrived."""
         self._windows = [_SlidingWindow(limit) for limit in limits]
         self._minute = _SlidingWindow(RateLimit.parse("1000000000w/60s"))
         self._monotonic = monotonic
@@ -62,7 +62,7 @@ class ArrivalLog:
     def arrive(
         self, path: str, symbol: str, weight: int, client: str, start_ms: str = "", lag_seconds: float = 0.0
     ) -> tuple[Arrival, float | None]:
-        """Note an arrival; with it, how long its sender has to stay away: None when it fits every window."""
+        """Log an arrival; returns it with the time its sender has to wait, None when it fits every window."""
         arrival = Arrival(self._monotonic(), path, symbol, weight, client, start_ms, lag_seconds=lag_seconds)
         self.arrivals.append(arrival)
         self._minute.add(arrival.at_seconds, weight)
@@ -70,7 +70,7 @@ class ArrivalLog:
         return arrival, max((wait_seconds for wait_seconds in waits if wait_seconds is not None), default=None)
 
     def report(self) -> dict[str, Any]:
-        """The judgement: requests, the most that any window held, and how many arrivals were one too many."""
+        """The verdict: requests, the most that any window held, and how many arrivals were one too many."""
         held = {str(limit): held_at_each_arrival(self.arrivals, limit) for limit in self.limits}
         completed = [held[str(limit)] > limit.amount for limit in self.limits]
         return {
@@ -90,7 +90,7 @@ class ArrivalLog:
 
 
 def held_at_each_arrival(arrivals: Sequence[Arrival], limit: RateLimit) -> NDArray[np.int64]:
-    """What the closed window that ends at each arrival held, counted anew from the log.
+    """What the closed window that ends at each arrival held, counted from the log.
 
     The fullest window of all is one of these: moving a window's end back to the last arrival inside loses nothing.
     """

@@ -1,4 +1,4 @@
-"""The simulated exchange's own count, as somebody asks for it who only knows its address."""
+"""The simulated exchange's own count, read by a process that only knows its address."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ _PATIENCE_SECONDS = 2.0
 
 
 def server_count(base_url: str | None) -> dict[str, Any] | None:
-    """What `ArrivalLog.report` says at that address; None where no simulated exchange answers.
+    """The `ArrivalLog.report` at that address; None where no simulated exchange answers.
 
-    Only addresses on loopback are asked: a real broker has no business with this.
+    Only loopback addresses are queried: a real broker never sees this request.
     """
     if base_url is None or not _is_loopback(urlsplit(base_url).hostname or ""):
         return None

@@ -27,10 +27,10 @@ _STOP_SECONDS = 0.1
 class SimulatedExchange:
     """`async with SimulatedExchange() as exchange:` serves at `exchange.base_url` until the block ends.
 
-    Every request under /api is delayed by the uplink, then arrives: it is logged and counted against the
-    limits in that very step. One that is too many gets 429 with Retry-After. /simulator/report,
-    /simulator/arrivals and /simulator/symbols tell about it, and are neither delayed nor counted.
-    A client that gives up does not stop its request from arriving, as on a real network.
+    Every request under /api is delayed by the uplink, then arrives: it is logged and counted against the limits in that
+    very step. One that is too many gets 429 with Retry-After. /simulator/report, /simulator/arrivals and
+    /simulator/symbols show the log, and are neither delayed nor counted. A client that gives up does not stop its
+    request from arriving, as on a real network.
     """
 
     def __init__(
@@ -173,14 +173,14 @@ class SimulatedExchange:
         return web.json_response(self.arrivals.as_json())
 
     async def _symbols(self, _request: web.Request) -> web.Response:
-        """Where candles come from: of the recorded symbols, and of every one that was served."""
+        """The origin of the candles of the recorded symbols, and of every symbol that was served."""
         served = {arrival.symbol for arrival in self.arrivals.arrivals if arrival.symbol and arrival.status == 200}
         names = sorted({*self.market.recorded_symbols, *served})
         return web.json_response({name: self.market.origin(name) for name in names})
 
 
 async def _travel(seconds: float) -> float:
-    """Be on the way for so long; returns how much longer it took, for want of the processor."""
+    """Sleep for the time on the way; returns how much longer it took because the processor was busy."""
     began_at = time.monotonic()
     await asyncio.sleep(seconds)
     return time.monotonic() - began_at - seconds

@@ -1,4 +1,4 @@
-"""Scripted faults: what goes wrong with which request, and how long the network takes."""
+"""Scripted faults of requests, and the latency of the network."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class FaultKind(StrEnum):
     DROPPED_WHEN_KEPT_ALIVE = "dropped_when_kept_alive"
     """The same, but only on a connection that has carried a request before."""
     CLOSED_AFTERWARDS = "closed_afterwards"
-    """It is answered well, then the connection drops without having said so."""
+    """It is answered well, then the connection drops without notice."""
     CUT_BODY = "cut_body"
     """Half of the promised bytes, then the connection drops."""
     TRUNCATED_JSON = "truncated_json"
@@ -43,11 +43,11 @@ class FaultKind(StrEnum):
     UNKNOWN_SYMBOL = "unknown_symbol"
     """400, code -1121."""
     FIRST_BARS = "first_bars"
-    """200 with the first `bars` of the klines it would have had: silently truncated. 0 of them: an empty list."""
+    """200 with the first `bars` klines of the answer: silently truncated. With 0 an empty list."""
     LAST_BARS = "last_bars"
-    """200 with the last `bars` of them."""
+    """200 with the last `bars` klines of the answer."""
     LATE_BARS = "late_bars"
-    """200 without the last `bars` of them: they have not been published yet."""
+    """200 without the last `bars` klines: they have not been published yet."""
 
 
 @dataclass(slots=True)
@@ -87,14 +87,14 @@ class Fault:
 
 
 class FaultScript:
-    """Deals out the faults, one at most for each request; the first that fits is it. Seeded."""
+    """Chooses the fault of each request: the first that matches. Seeded."""
 
     def __init__(self, faults: Iterable[Fault] = (), seed: int = 0) -> None:
         self._faults = [replace(fault) for fault in faults]
         self._random = random.Random(seed)
 
     def next_for(self, symbol: str, is_kept_alive: bool) -> Fault | None:
-        """What goes wrong with this request; None: nothing."""
+        """The fault of this request, or None."""
         for fault in self._faults:
             if fault.symbol not in (None, symbol) or fault.times == 0:
                 continue

@@ -17,11 +17,11 @@ _ROW = (
 
 
 def generated_rows(symbol: str, first_ms: int, count: int, duration_ms: int, now_ms: int) -> list[str]:
-    """The klines of `count` consecutive bars as JSON texts; a bar that ends after `now_ms` is as it looks now.
+    """The klines of `count` consecutive bars as JSON texts; a bar that ends after `now_ms` is forming.
 
-    The price at any second is a sum of noises on ever coarser lattices, each interpolated between two
-    hashed values, in whole ten-thousandths of a dollar: no bar needs the one before it, each opens
-    where the last one closed, and no floating point is there to differ between machines.
+    The price at any second is a sum of noises on ever coarser lattices, each interpolated between two hashed values, in
+    whole ten-thousandths of a dollar: no bar needs the one before it, each opens where the last one closed, and there
+    is no floating point to differ between machines.
     """
     seed = int.from_bytes(hashlib.blake2b(symbol.encode(), digest_size=8).digest(), "big")
     opens_ms = first_ms + duration_ms * np.arange(count, dtype=np.int64)

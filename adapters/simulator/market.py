@@ -1,4 +1,4 @@
-"""Market: which candles the simulated exchange has, and where they come from."""
+"""Market: the candles of the simulated exchange, recorded and generated."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ _SYMBOL = re.compile(r"^[A-Z0-9]{1,20}$")
 
 
 class UnknownSymbol(Exception):
-    """The exchange does not list it."""
+    """The exchange does not list the symbol."""
 
 
 class UnknownInterval(Exception):
-    """No such bars are to be had of this symbol."""
+    """The exchange has no bars of this interval for the symbol."""
 
 
 @dataclass(frozen=True, slots=True)
 class KlinesQuery:
-    """What was asked: bars opening in the closed [start, end], at most `limit`; without a start, the latest."""
+    """A klines query: bars opening in the closed [start, end], at most `limit`; without a start, the latest."""
 
     symbol: str
     interval: str
@@ -51,9 +51,9 @@ class KlinesQuery:
 class Market:
     """Recorded daily candles where there are any, generated ones of any interval for every other name.
 
-    Every name of up to 20 capitals and digits is listed, but for `unknown_symbols`. With `days_of` a
-    recorded symbol, generated ones have daily candles on its days only: a stock exchange, with weekends
-    and holidays as they were.
+    Every name of up to 20 capitals and digits is listed, except for `unknown_symbols`. With `days_of` a recorded
+    symbol, generated ones have daily candles on its days only, like a stock exchange with its real weekends and
+    holidays.
     """
 
     def __init__(self, unknown_symbols: Collection[str] = (), days_of: str | None = None) -> None:

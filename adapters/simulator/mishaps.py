@@ -1,4 +1,4 @@
-"""What a scripted fault does to an answer."""
+"""The effects of scripted faults on answers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _RETRY_AFTER = {"Retry-After": "1"}
 
 
 async def answer_with(mishap: Fault, request: web.Request, response: web.Response) -> web.StreamResponse:
-    """Answer, or fail to, as the fault wants it; `response` is what would have been answered."""
+    """Answer, or fail to, as the fault says; `response` is the answer without the fault."""
     match mishap.kind:
         case FaultKind.LOST | FaultKind.DROPPED | FaultKind.DROPPED_WHEN_KEPT_ALIVE:
             return _drop(request)

@@ -19,9 +19,8 @@ _PACKAGES_FOLDER = Path(__file__).resolve().parents[2]
 class SimulatorProcess:
     """`with SimulatorProcess(["--limits", "15/1s"]) as simulator:` runs it until the block ends.
 
-    It ends when this process does, however that comes about: its standard input closes then. It runs in
-    a session of its own, so that Ctrl-C here leaves it time to be asked for its report.
-    `options` are those of `python -m adapters.simulator --help`.
+    It ends when this process does, even on a kill: its standard input closes then. It runs in a session of its own, so
+    that its report can still be read after Ctrl-C here. `options` are those of `python -m adapters.simulator --help`.
     """
 
     def __init__(self, options: Sequence[str] = ()) -> None:
@@ -73,7 +72,7 @@ class SimulatorProcess:
         return list(self._get("/simulator/arrivals"))
 
     def symbols(self) -> dict[str, str]:
-        """Of every symbol served: "recorded" or "generated"."""
+        """For every symbol served, "recorded" or "generated"."""
         return dict(self._get("/simulator/symbols"))
 
     def _get(self, path: str) -> Any:

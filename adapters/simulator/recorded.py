@@ -27,7 +27,7 @@ class RecordedSymbol:
         return self.rows[self._chosen(start_ms, end_ms, limit)]
 
     def days(self, start_ms: int | None, end_ms: int, limit: int) -> list[int]:
-        """When the days of that page open."""
+        """The openings of that page's days."""
         return self.opens_ms[self._chosen(start_ms, end_ms, limit)]
 
     def _chosen(self, start_ms: int | None, end_ms: int, limit: int) -> slice:
@@ -40,10 +40,9 @@ class RecordedSymbol:
 def load_recorded() -> dict[str, RecordedSymbol]:
     """AAPL, FB, GOOG, IBM and MSFT from 2000-03-01 to 2013-03-01; nothing where the package is not installed.
 
-    Unadjusted, weekends and holidays absent, whatever is odd in them left as it is. Quote volumes, trade
-    counts and taker volumes were not recorded and are zero.
-    Source: the package bokeh-sampledata (BSD-3-Clause), whose licences/datasets.json gives these prices as
-    public domain: Quandl WIKI Prices, free to copy and to include in products.
+    Unadjusted, without weekends and holidays, with all their oddities. Quote volumes, trade counts and taker volumes
+    were not recorded and are zero. Source: the package bokeh-sampledata (BSD-3-Clause), whose licences/datasets.json
+    gives these prices as public domain: Quandl WIKI Prices, free to copy and to include in products.
     """
     if importlib.util.find_spec(_PACKAGE) is None:
         return {}

@@ -1,1 +1,1 @@
-"""Our rate limiter beside others' on the same network, against the same strict server, in one run."""
+"""Our rate limiter and others on the same network, against the same strict server, in one run."""

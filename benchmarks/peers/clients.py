@@ -30,16 +30,16 @@ if TYPE_CHECKING:
     from actors.cluster.builders import LimiterBuilder
 
 FUTURE_DAYS = TimeSpan(4_102_444_800_000, 4_102_444_800_000 + 5 * 86_400_000)
-"""Five days of the year 2100: an empty answer is the least work for both sides, and it is requests that race."""
+"""Five days of the year 2100: an empty answer is the least work for both sides, and only requests matter."""
 LAG_SAMPLE_SECONDS = 0.01
 FLUSH_SECONDS = 0.5 * LIMIT.window_seconds
 
 
 @dataclass(frozen=True)
 class Errand:
-    """What one client process has to do.
+    """The work of one client process.
 
-    Our limiter is the actor given, or one that `builder` builds here.
+    Our limiter is the given actor, or one that `builder` builds here.
     """
 
     contestant: Contestant
@@ -51,24 +51,24 @@ class Errand:
     start_at: float
     actor: Any = None
     number: int = 0
-    """Which of the processes this is."""
+    """The number of this process."""
 
 
 @dataclass
 class ClientCounters:
-    """What one client process saw; moments are on the machine's monotonic clock."""
+    """What one client process saw; times are on the machine's monotonic clock."""
 
     began_at: float = 0.0
     ended_at: float = 0.0
     refused: int = 0
     sent_at: dict[str, float] = field(default_factory=dict)
-    """When the first byte of each request was written, by its symbol: every request asks for another one."""
+    """When the first byte of each request was written, by its symbol: every request has another one."""
     call_seconds: list[float] = field(default_factory=list)
-    """From then to the response headers, for each request."""
+    """The seconds from then to the response headers, for each request."""
     waited_seconds: list[float] = field(default_factory=list)
-    """From asking for a permit to having it, for each request."""
+    """The seconds of waiting for a permit, for each request."""
     slots: list[list[float]] = field(default_factory=list)
-    """For each slot, when it got its permits."""
+    """The times at which each slot got its permits."""
     lag_seconds: list[float] = field(default_factory=list)
     """How late the event loop was, sampled."""
 
@@ -87,7 +87,7 @@ class ClientProcess:
         return all((ccxt, limits, pyrate_limiter, redis, throttled))
 
     async def run(self, errand: Errand) -> ClientCounters:
-        """Send the requests, up to `slots` waiting or in flight; what the server refuses is not repeated."""
+        """Send the requests, up to `slots` waiting or in flight; refused requests are not repeated."""
         counters = ClientCounters(slots=[[] for _ in range(errand.slots)])
         transport = HttpTransport("binance", errand.base_url, read_usage=used_weights)
         async with _permits(errand) as source:
@@ -146,7 +146,7 @@ def _remote(actor: Any) -> Any:
 
 
 class BarePermits:
-    """Another library as a permit source: it hears neither what became of a permit nor of a refusal."""
+    """Another library as a permit source: it learns neither of completions nor of refusals."""
 
     def __init__(self, take: Take) -> None:
         self._take = take
@@ -162,7 +162,7 @@ class BarePermits:
 
 @dataclass
 class BarePermit:
-    """A permit that tells nobody anything."""
+    """A permit without a completion."""
 
     tokens: int
     travel_seconds: float = 0.0
@@ -175,7 +175,7 @@ class BarePermit:
 
 
 class TimedPermits:
-    """Another source's permits for one request of a slot, with its wait and its call noted."""
+    """Another source's permits for one request of a slot, with its wait and its call timed."""
 
     def __init__(self, source: PermitSource, counters: ClientCounters, slot: list[float], symbol: str) -> None:
         self._source, self._counters = source, counters

@@ -1,4 +1,4 @@
-"""Who races: our limiter, and every library in its usual and its most careful setting."""
+"""The contestants: our limiter, and every library in its usual and its most careful setting."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from benchmarks.peers.networks import LIMIT
 
 
 class Role(StrEnum):
-    """Why a setting races."""
+    """Why a setting is measured."""
 
     OURS = "ours"
     USUAL = "usual"
@@ -22,7 +22,7 @@ class Role(StrEnum):
     CAREFUL = "careful"
     """At the full limit, in the smoothest way the library has: no bursts."""
     GUESSED = "guessed"
-    """Below the limit, at the rate found by trying at which no violation was seen on any of the networks."""
+    """Below the limit, at the highest rate that showed no violation on any of the networks."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Contestant:
     sharing: str
     """How four processes share the limit."""
     opens: Callable[[Place], AbstractAsyncContextManager[Take]] | None = field(default=None, compare=False)
-    is_uplink_vouched_for: bool = False
+    has_uplink_seconds: bool = False
 
     def __str__(self) -> str:
         return f"{self.library} {self.setting}".strip()
@@ -44,13 +44,13 @@ class Contestant:
 OWN_PART, REDIS, ACTOR = "a part each", "Redis", "an actor"
 
 OURS = Contestant("RateLimiter", "", Role.OURS, ACTOR)
-OURS_VOUCHED = Contestant("RateLimiter", "uplink vouched for", Role.OURS, ACTOR, is_uplink_vouched_for=True)
+OURS_WITH_UPLINK = Contestant("RateLimiter", "with uplink_seconds", Role.OURS, ACTOR, has_uplink_seconds=True)
 
 GUESSES = {"aiolimiter": 40, "ccxt": 40, "limits": 25, "pyrate-limiter": 40, "throttled-py": 40}
 """Requests a second, found by `benchmarks.peers.guessing` and by trying.
 
-`limits` lets a window's worth go at once: when one burst is delayed as a whole and the next is not, both
-arrive in one window, so half the limit is all that is safe.
+`limits` lets a whole window go at once: when one burst is delayed and the next is not, both arrive in one window, so
+only half the limit is safe.
 """
 
 
@@ -82,7 +82,7 @@ def peers(amount: int = LIMIT.amount) -> list[Contestant]:
 
 
 def guessed() -> list[Contestant]:
-    """Every library once more, slow enough for all the networks."""
+    """Every library again, slow enough for all the networks."""
     return [careful(library, rate, Role.GUESSED) for library, rate in GUESSES.items()]
 
 
@@ -94,9 +94,12 @@ def careful(library: str, rate: int, role: Role = Role.CAREFUL) -> Contestant:
         case "ccxt":
             opens, setting = partial(libraries.ccxt, requests_per_second=rate), f"leaky bucket, {rate}/s"
         case "pyrate-limiter":
-            opens, setting = partial(libraries.pyrate_paced, amount=rate, milliseconds=1000), f"GCRA, {rate}/s, burst 1"
+            opens, setting = (
+                partial(libraries.pyrate_smooth, amount=rate, milliseconds=1000),
+                f"GCRA, {rate}/s, burst 1",
+            )
         case "throttled-py":
-            opens, setting = partial(libraries.throttled_paced, amount=rate), f"GCRA, {rate}/s, burst 1"
+            opens, setting = partial(libraries.throttled_smooth, amount=rate), f"GCRA, {rate}/s, burst 1"
         case "limits":
             opens, setting = partial(libraries.limits, amount=rate), f"moving window, {rate}/s"
         case _:

@@ -1,7 +1,7 @@
-"""`python -m benchmarks.peers.guessing`: how slow a limiter that hears of no arrival must go to be let through.
+"""`python -m benchmarks.peers.guessing`: how slow a limiter that learns of no arrival must be to see no refusal.
 
-In no time and on paper: requests leave at a pace, or in bursts, each takes its way in at random, and the
-server counts. Below the rate that comes out here, real races were tried: see `contestants.GUESSES`.
+A calculation without a network: requests leave evenly, or in bursts, each has a random latency, and the server counts.
+Real races were then run below the rates found here: see `contestants.GUESSES`.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ REQUESTS = 3000
 TRIES = 50
 
 
-def paced(rate: int) -> list[float]:
-    """One after the other, all at the same distance."""
+def evenly(rate: int) -> list[float]:
+    """Departures at equal distances."""
     return [number / rate for number in range(REQUESTS)]
 
 
 def bursts(rate: int) -> list[float]:
-    """As a sliding window lets them go: a window's worth at once, then nothing until the window is over."""
+    """Departures as a sliding window allows them: a whole window at once, then nothing until it is over."""
     return [float(number // rate) for number in range(REQUESTS)]
 
 
@@ -48,8 +48,8 @@ def highest_clean_rate(pattern: Callable[[int], list[float]]) -> int:
 
 
 def main() -> None:
-    """Print what each way of leaving comes to."""
-    for pattern in (paced, bursts):
+    """Print the highest clean rate of each pattern."""
+    for pattern in (evenly, bursts):
         sys.stdout.write(f"{pattern.__name__}: {highest_clean_rate(pattern)} of {LIMIT}\n")
 
 

@@ -1,7 +1,7 @@
-"""Each library as its documentation has it used from asyncio: a function that waits until one request may leave.
+"""Each library as its documentation uses it from asyncio: a function that waits until one request may leave.
 
-All of them decide when a request may *leave*, and hear nothing of it afterwards. `Place` says where the
-limiter runs; a library that cannot be shared by processes gives each its part of the limit.
+All of them decide when a request may *leave*, and learn nothing of it afterwards. `Place` says where the limiter runs;
+a library that cannot be shared by processes gives each its part of the limit.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ async def aiolimiter(place: Place, amount: float, seconds: float) -> AsyncIterat
     """`AsyncLimiter(amount, seconds)`, a leaky bucket; every process has its part of the rate."""
     from aiolimiter import AsyncLimiter
 
-    # A bucket must hold the one request that is asked for: what is too small becomes slower instead.
+    # A bucket must hold one request: a smaller one becomes slower instead.
     own_amount = max(1.0, amount / place.processes)
     limiter = AsyncLimiter(own_amount, seconds * own_amount * place.processes / amount)
     yield limiter.acquire
@@ -61,7 +61,7 @@ async def ccxt(place: Place, requests_per_second: float, window_seconds: float =
 async def limits(place: Place, amount: int) -> AsyncIterator[Take]:
     """`limits`' moving window of a second, the exact one of its strategies; in Redis for several processes.
 
-    It answers yes or no; whoever gets a no sleeps until the window has room, as its statistics tell.
+    It answers yes or no; after a no the caller sleeps until the window has room, as its statistics tell.
     """
     from limits import RateLimitItemPerSecond
     from limits.aio.storage import MemoryStorage, RedisStorage
@@ -93,7 +93,7 @@ async def pyrate_window(place: Place, amount: int, milliseconds: int) -> AsyncIt
 
 
 @asynccontextmanager
-async def pyrate_paced(place: Place, amount: int, milliseconds: int) -> AsyncIterator[Take]:
+async def pyrate_smooth(place: Place, amount: int, milliseconds: int) -> AsyncIterator[Take]:
     """pyrate-limiter at its smoothest: GCRA without a burst, and without the 50 ms it adds to each wait."""
     from pyrate_limiter import GCRA, InMemoryStateStore, Limiter, Rate, RedisStateStore, StateBucket, WallClock
 
@@ -120,10 +120,10 @@ async def throttled_bucket(place: Place, amount: int) -> AsyncIterator[Take]:
 
 
 @asynccontextmanager
-async def throttled_paced(place: Place, amount: int) -> AsyncIterator[Take]:
-    """throttled-py at its smoothest: GCRA without a burst, asked again as soon as it says.
+async def throttled_smooth(place: Place, amount: int) -> AsyncIterator[Take]:
+    """throttled-py at its smoothest: GCRA without a burst, tried again as soon as it says.
 
-    The library's own waiting never sleeps for less than 0.2 s, which is ten turns at 50 a second.
+    The library's own waiting never sleeps for less than 0.2 s, which is ten requests at 50 a second.
     """
     from throttled.asyncio import RateLimiterType, Throttled, rate_limiter
 

@@ -1,4 +1,4 @@
-"""Run all the races, and what comes of them: tables and a picture."""
+"""Runs all the races and makes their tables and the picture."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ QUICK = Lengths(ours=204, guessed=104, others=104)
 
 
 def measure(quick: bool, picture_path: Path) -> list[Table]:
-    """About 13 minutes, or two when quick; then nothing is drawn."""
+    """Run everything, in about 13 minutes, or in two when quick; a quick run draws nothing."""
     outcomes = races.run(QUICK if quick else Lengths())
     if not quick:
         picture.draw(outcomes, picture_path)

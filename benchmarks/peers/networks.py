@@ -1,4 +1,4 @@
-"""The limit that is raced under, and the networks it is raced on."""
+"""The limit and the networks of the races."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ class Network:
     description: str
     latency: Latency
     uplink_seconds: float | None = None
-    """What somebody who knows this network would vouch for: no request takes longer on the way in."""
+    """The `uplink_seconds` of a person who knows this network: no request takes longer on the way in."""
 
     @property
     def exchange_options(self) -> list[str]:
-        """What makes the simulated exchange play this network."""
+        """The options with which the simulated exchange has this network."""
         latency = self.latency
         options = {
             "--limits": LIMIT,

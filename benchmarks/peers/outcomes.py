@@ -1,4 +1,4 @@
-"""Outcome: what one race showed; the counts of requests are the server's own."""
+"""Outcome: the result of one race; the counts of requests are the server's own."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from benchmarks.peers.networks import LIMIT, Network
 from domain.limits.rates import ideal_makespan_seconds
 
 DISTORTED_SECONDS = 0.05
-"""A server that was later than this with one request in a hundred had no processor: the race says little."""
+"""A server that was later than this with one request in a hundred lacked the processor: the race proves little."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """One contestant on one network; `makespan_seconds` is from the first asking to the last answer."""
+    """One contestant on one network; `makespan_seconds` is from the first call for a permit to the last answer."""
 
     contestant: Contestant
     network: Network
@@ -33,7 +33,7 @@ class Outcome:
     makespan_seconds: float
     mean_call_seconds: float
     fairness: float
-    """Jain's index over the slots: 1 if all were served alike, 1/n if one of n was served alone."""
+    """Jain's index over the slots: 1 if all were served alike, 1/n if only one of n was served."""
     longest_wait: float
     """The longest wait for a permit as a multiple of the mean."""
     server_lag_seconds: float
@@ -41,9 +41,9 @@ class Outcome:
     client_lag_seconds: float
     """The 99th percentile of how late the clients' event loops were."""
     promises_broken: int
-    """Requests that took longer on the way in than was vouched for, the server's own lateness included."""
+    """Requests that took longer than `uplink_seconds` on the way in, including the server's own lateness."""
     violations_if_kept: int
-    """How many violations there would have been, had these arrived just in time."""
+    """How many violations there would have been if these had arrived just in time."""
     arrivals_seconds: Sequence[float]
 
     @property
@@ -67,7 +67,7 @@ def outcome(
     report: dict[str, Any],
     arrivals: Sequence[dict[str, Any]],
 ) -> Outcome:
-    """What the clients and the server together say."""
+    """The outcome from the counts of the clients and the server."""
     waits = [seconds for counters in all_counters for seconds in counters.waited_seconds]
     moments = [arrival["at_seconds"] for arrival in arrivals]
     promises = _promised_seconds(contestant, network, all_counters, arrivals)
@@ -92,7 +92,7 @@ def outcome(
 
 
 def _fairness(all_counters: Sequence[ClientCounters]) -> float:
-    """Over what each slot had got when the first process ran out of requests."""
+    """Jain's index over the permits of each slot when the first process ran out of requests."""
     until = min(max(moment for slot in counters.slots for moment in slot) for counters in all_counters)
     served = np.array([sum(moment <= until for moment in slot) for counters in all_counters for slot in counters.slots])
     return float(served.sum() ** 2 / (len(served) * (served**2).sum()))
@@ -101,8 +101,8 @@ def _fairness(all_counters: Sequence[ClientCounters]) -> float:
 def _promised_seconds(
     contestant: Contestant, network: Network, all_counters: Sequence[ClientCounters], arrivals: Sequence[dict[str, Any]]
 ) -> list[float]:
-    """By when each request had to be there, by the machine's monotonic clock that all share; where vouched for."""
-    if not contestant.is_uplink_vouched_for or network.uplink_seconds is None:
+    """The latest arrival of each request by `uplink_seconds`, on the machine's monotonic clock that all share."""
+    if not contestant.has_uplink_seconds or network.uplink_seconds is None:
         return [math.inf] * len(arrivals)
     sent_at = {symbol: moment for counters in all_counters for symbol, moment in counters.sent_at.items()}
     return [sent_at[arrival["symbol"]] + network.uplink_seconds for arrival in arrivals]

@@ -17,7 +17,7 @@ matplotlib.use("Agg")
 WITHIN_COLOUR, OVER_COLOUR = "#2a6f97", "#c1121f"
 SECONDS = 10
 STEPS_PER_SECOND = 5
-"""Each step shows the most that was held in it, so no violation is smoothed away."""
+"""Each step shows the most that a window held in it, so no violation is smoothed away."""
 COLUMNS = 3
 
 
@@ -68,7 +68,7 @@ def _held(arrivals: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     most = np.zeros(len(steps) + 1, int)
     inside = arrivals < SECONDS
     np.maximum.at(most, (arrivals[inside] * STEPS_PER_SECOND).astype(int), held[inside])
-    # Where nothing arrives in a step, what its start still holds is the most.
+    # Where nothing arrives in a step, its start holds the most.
     starts = steps / STEPS_PER_SECOND
     at_start = np.searchsorted(arrivals, starts, side="right") - np.searchsorted(
         arrivals, starts - LIMIT.window_seconds, side="left"

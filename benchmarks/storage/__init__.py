@@ -1,1 +1,1 @@
-"""The candle store against what else keeps tables on disk, side by side in one run."""
+"""The candle store and other stores of tables on disk, side by side in one run."""

@@ -1,6 +1,6 @@
-"""ArcticDB in a process and a virtual environment of its own: it takes no protobuf that Ray's dashboard works with.
+"""ArcticDB in a process and a virtual environment of its own: its protobuf does not work with Ray's dashboard.
 
-Run as a script by that environment's Python, it knows nothing of this project: bars in as .npz, seconds out as JSON.
+Run as a script by that environment's Python, it imports nothing of this project: bars in as .npz, seconds out as JSON.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ SETUP_TIMEOUT_SECONDS = 300
 
 
 class NoArctic(Exception):
-    """The environment could not be made; says why."""
+    """The environment could not be made; the message says why."""
 
 
 def environment(folder: Path) -> Path:
-    """The Python of an environment with ArcticDB, made there if need be. Raises NoArctic."""
+    """The Python of an environment with ArcticDB, which is made there if necessary. Raises NoArctic."""
     python = folder / "bin" / "python"
     try:
         if not (folder / "complete").exists():
@@ -38,7 +38,7 @@ def environment(folder: Path) -> Path:
 
 
 def measured(python: Path, bars: Path, page: int, rounds: int) -> dict[str, Any]:
-    """What `main` prints, in a process of its own. Raises NoArctic."""
+    """Run `main` in a process of its own; returns what it printed. Raises NoArctic."""
     command = [python, Path(__file__), bars, str(page), str(rounds)]
     try:
         done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=SETUP_TIMEOUT_SECONDS)
@@ -80,7 +80,7 @@ def _library(folder: str) -> Any:
 def _size(frame: Any) -> int:
     with tempfile.TemporaryDirectory() as folder:
         _library(folder).write("candles", frame)
-        # LMDB keeps a map of the file's largest size: what it has really taken is what counts.
+        # LMDB maps the file at its largest size: only the blocks that it has used count.
         return sum(path.stat().st_blocks * 512 for path in Path(folder).rglob("*") if path.is_file())
 
 

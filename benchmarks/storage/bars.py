@@ -62,7 +62,7 @@ def recorded_days() -> dict[str, Candles]:
 
 
 def core_of(candles: Candles) -> Candles:
-    """Without what the broker adds."""
+    """The candles without the broker's extra columns."""
     columns = candles.columns()
     return Candles.from_columns({name: column for name, column in columns.items() if name not in candles.extras})
 

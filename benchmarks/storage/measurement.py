@@ -1,4 +1,4 @@
-"""What is measured of each store: bytes a candle, and the seconds of what a collector and a reader do."""
+"""The measurements of each store: bytes a candle, and the seconds of a collector's and a reader's steps."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ Opener = Callable[[Path, Dataset], Store]
 
 @dataclass(frozen=True, slots=True)
 class Samples:
-    """The bars of one run: sets to weigh, and what is timed: `written` at once, `month` by pages, `day` again."""
+    """The bars of one run: those of `sized` are measured, and saving `written`, `month` by pages and `day` is timed."""
 
     sized: Mapping[str, tuple[Dataset, Candles]]
     written: Candles
@@ -113,7 +113,7 @@ def _seconds(opener: Opener, samples: Samples) -> dict[str, float]:
             upserted = _timed(lambda: store.save(samples.day))
             read = _timed(store.read)
             if not store.read().identical(samples.written.merge(samples.month).merge(samples.day)):
-                raise RuntimeError(f"{store} gave other candles than it was given")
+                raise RuntimeError(f"{store} returned other candles than were saved")
         finally:
             store.close()
     return {"write": written, "append": appended, "upsert": upserted, "read": read}

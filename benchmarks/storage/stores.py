@@ -30,11 +30,11 @@ class Store(Protocol):
     def read(self) -> Candles: ...
 
     def close(self) -> None:
-        """Let go, with everything in its final form on disk."""
+        """Close the store, with everything in its final form on disk."""
 
 
 class OurStore:
-    """CandleFiles: what is measured keeps the old values of replaced bars as well, as only it does."""
+    """CandleFiles; it alone keeps the old values of replaced bars as well."""
 
     def __init__(self, folder: Path, dataset: Dataset) -> None:
         self._files = CandleFiles(folder)
@@ -219,7 +219,7 @@ PARQUET_WAYS: Mapping[str, Mapping[str, Any]] = {
 
 
 def tuned_parquet(candles: Candles) -> tuple[str, Mapping[str, Any]]:
-    """The options that make the smallest Parquet file of these bars, by trying them, and their name."""
+    """The options that make the smallest Parquet file of these bars, found by trying, and their name."""
     table = pyarrow.table(candles.columns())
 
     def size(options: Mapping[str, Any]) -> int:

@@ -1,1 +1,1 @@
-"""What a broker is to us: the gateway's port and what passes through it."""
+"""Brokers: the gateway's port, and the values that pass through it."""

@@ -1,4 +1,4 @@
-"""Answers: what a broker said to a query, unchecked."""
+"""Answers: a broker's responses to a query, not validated yet."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from domain.spans.span_set import NO_SPANS, SpanSet
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What one response says of one instrument.
+    """The part of a response about one instrument.
 
-    `rows` may come in any order, with the bar still forming. `answered` is what of the query's span the
-    response speaks for in full: where it was cut, only up to the cut. `out_of_reach` the broker does not serve.
+    `rows` may come in any order, with the forming bar. `answered` is the part of the query's span that the response
+    answers in full: where it was cut, only up to the cut. `out_of_reach` is what the broker does not serve.
     """
 
     instrument: Instrument

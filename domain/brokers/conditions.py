@@ -1,4 +1,4 @@
-"""Conditions: what may be wrong with a response, and whose trouble it is."""
+"""Conditions: what may be wrong with a response, and what it affects."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from domain.errors import (
 
 
 class Scope(StrEnum):
-    """Whose trouble a condition is."""
+    """What a condition affects."""
 
     ACCOUNT = "account"
-    """Every request of the account would meet it."""
+    """Every request of the account."""
     SYMBOL = "symbol"
-    """Every request for these symbols would."""
+    """Every request for these symbols."""
     ANSWER = "answer"
-    """This answer alone: another try may bring a sound one."""
+    """This answer alone: another try may bring a good one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Throttled:
-    """The broker takes no request for a while; without a time the limiter chooses."""
+    """The broker takes no request for a while; without a given time the limiter chooses one."""
 
     message: str
     retry_after_seconds: float | None = None
@@ -38,7 +38,7 @@ class Throttled:
 
 @dataclass(frozen=True, slots=True)
 class Unreachable:
-    """Nobody answers, or somebody other than the broker does."""
+    """Nothing answers, or something other than the broker does."""
 
     message: str
     scope: ClassVar[Scope] = Scope.ACCOUNT
@@ -46,7 +46,7 @@ class Unreachable:
 
 @dataclass(frozen=True, slots=True)
 class AccessRefused:
-    """The broker refuses who we are."""
+    """The broker refuses our credentials or our address."""
 
     message: str
     scope: ClassVar[Scope] = Scope.ACCOUNT
@@ -54,7 +54,7 @@ class AccessRefused:
 
 @dataclass(frozen=True, slots=True)
 class SymbolsRefused:
-    """The broker does not serve these symbols; it named none of several where `symbols` is empty."""
+    """The broker does not serve these symbols; `symbols` is empty where it refused several and named none."""
 
     message: str
     symbols: tuple[str, ...] = ()
@@ -73,7 +73,7 @@ Condition: TypeAlias = Throttled | Unreachable | AccessRefused | SymbolsRefused 
 
 
 def error_of(condition: Condition, broker: str, symbols: str) -> BrokerError:
-    """The error that tells a caller of the condition; `symbols` names what was asked for."""
+    """The error to raise for the condition; `symbols` names what was requested."""
     match condition:
         case Throttled(message, retry_after_seconds):
             return BrokerThrottled(broker, symbols, message, retry_after_seconds or 0.0)

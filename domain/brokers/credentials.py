@@ -1,4 +1,4 @@
-"""CredentialReference: where a secret is to be found, never the secret itself."""
+"""CredentialReference: where a secret is, never the secret itself."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class CredentialReference:
 
     @classmethod
     def parse(cls, text: str) -> CredentialReference:
-        """Read a reference. ValueError for anything else, which does not repeat it: it may be the secret."""
+        """Read a reference. Raises ValueError for anything else, and does not repeat it: it may be the secret."""
         kind, _, place = text.partition(":")
         if kind == "env" and _NAME.match(place):
             return cls("env", place)

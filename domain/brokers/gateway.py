@@ -21,12 +21,12 @@ DAY_SECONDS = 86_400.0
 class GatewaySpec:
     """What a broker can do, and what it allows.
 
-    Brokers of one `limit_domain` share their limits, and so one limiter: an account of theirs is a key, or, with
-    scope "address", whoever shares the IP address. `limits` are what the broker documents. `charges` are the
-    kinds of requests that are made for candles. A query is for at most `most_instruments`. Where
-    `bars_only_where_traded` a quiet stretch has no bars; `rewrites_history` says that old bars change (adjusted
-    prices). A 429 asks for `longest_ban_seconds` at most. `credentials` names the secrets it needs; each of
-    `auth_headers` is a header and its text, with a {name} where a secret goes.
+    Brokers of one `limit_domain` share their limits, and so one limiter: their account is an API key, or, with scope
+    "address", everyone behind one IP address. `limits` are those that the broker documents. `charges` are the kinds of
+    requests for candles. A query names at most `most_instruments`. With `bars_only_where_traded`, times without trades
+    have no bars; `rewrites_history` says that old bars change (adjusted prices). A ban lasts `longest_ban_seconds` at
+    most. `credentials` names the secrets it needs; each of `auth_headers` is a header and its text, with a {name} where
+    a secret goes.
     """
 
     name: str
@@ -50,9 +50,10 @@ class GatewaySpec:
 
 
 class Gateway(Protocol):
-    """How to ask one broker, and how to read what it answers. Keeps no cursor and opens nothing.
+    """How to query one broker, and how to read its answers.
 
-    `dataset`, `queries` and `another_way` are pure: the plan and the worker use the same.
+    A gateway keeps no cursor and opens nothing. `dataset`, `queries` and `another_way` are pure: the plan and the
+    worker use the same.
     """
 
     @property
@@ -62,19 +63,19 @@ class Gateway(Protocol):
         """The dataset of a symbol, with the broker's grid; SettingsError for an interval it lacks."""
 
     async def resolve(self, datasets: Sequence[Dataset], wire: Wire) -> dict[Dataset, Instrument]:
-        """How the broker knows these datasets; one that it does not know is left out."""
+        """The instruments of these datasets; a dataset that the broker does not know is left out."""
 
     def queries(self, wanted: Mapping[Instrument, Wanted], now_ms: int) -> list[Query]:
-        """As few queries as bring all that is wanted, in the order in which they are to be asked."""
+        """The fewest queries for all that is wanted, in the order in which they are sent."""
 
     def another_way(self, query: Query, doubtful: Mapping[Instrument, SpanSet]) -> list[Query]:
-        """Queries for a second word on what a query was denied: cut or ordered in another way, where there is one."""
+        """Queries that verify a denial: cut or ordered in another way than the first, where there is one."""
 
     def answers(self, query: Query, wire: Wire) -> AsyncGenerator[Answer]:
         """The responses to a query, one after the other; the caller saves each and may stop after any.
 
-        Raises a BrokerError; never retries by itself.
+        Raises BrokerError; never retries by itself.
         """
 
     def usage(self, headers: Mapping[str, str]) -> Iterable[BrokerUsage]:
-        """What the headers of a response tell of the broker's own counts."""
+        """The broker's own counts, read from the headers of a response."""

@@ -1,4 +1,4 @@
-"""Listing: from when to when a broker says that a symbol traded."""
+"""Listing: the time from a symbol's first to its last bar, as the broker says."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 class Listing:
     """The first bar a broker has of a symbol, and the end of the last; None where it did not say.
 
-    `source` is who said so (a route, a list of symbols), `as_of_ms` when.
+    `source` is where it said so (a route, a list of symbols), `as_of_ms` when.
     """
 
     first_ms: int | None

@@ -1,4 +1,4 @@
-"""Queries: what is asked of a broker, and how a long span becomes few of them."""
+"""Queries: what is requested of a broker, and how a long span is cut into few of them."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ class Instrument:
 
     @classmethod
     def of(cls, dataset: Dataset) -> Instrument:
-        """As a broker knows it that uses symbols as keys; also what a plan reckons with before anybody was asked."""
+        """The instrument of a broker whose keys are symbols; plans use it before the broker has resolved anything."""
         return cls(dataset, dataset.symbol)
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What is to be answered of one instrument, and the runs of bars that are expected to exist.
+    """The wanted spans of one instrument, and the runs of bars that are expected to exist.
 
-    With `may_bridge` a query may ask for what lies between two wanted spans as well, to be one query instead of two.
+    With `may_bridge` a query may include what lies between two wanted spans, to be one query instead of two.
     """
 
     spans: SpanSet
@@ -44,10 +44,10 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """One thing to ask: the same span of each instrument, in about as many requests as there are charges.
+    """The same span of each instrument, in about as many requests as there are charges.
 
-    `is_exact`: in just as many, if the broker behaves and the expected bars are there. `most_rows` is how many
-    rows the broker puts into one response at most.
+    `is_exact`: in exactly as many, if the broker behaves and the expected bars exist. `most_rows` is the most rows that
+    one response has.
     """
 
     route: str
@@ -59,17 +59,17 @@ class Query:
 
     @property
     def symbols(self) -> str:
-        """The symbols it asks for, as errors name them."""
+        """The symbols it requests, as errors name them."""
         return ", ".join(instrument.dataset.symbol for instrument in self.instruments)
 
 
 def grouped(batch: Sequence[Member], most_instruments: int) -> list[tuple[Member, ...]]:
-    """The symbols of a batch by the groups that are begun together: as many as one query may name."""
+    """A batch's symbols in groups of as many as one query may name."""
     return [tuple(batch[first : first + most_instruments]) for first in range(0, len(batch), most_instruments)]
 
 
 def listed(wanted: Wanted, instrument: Instrument) -> Wanted:
-    """The same, expecting no bar outside of what the broker said of the instrument's listing."""
+    """The same, with no bar expected outside of the instrument's listing."""
     listing = instrument.listing
     if listing is None or not wanted.spans:
         return wanted
@@ -80,7 +80,7 @@ def listed(wanted: Wanted, instrument: Instrument) -> Wanted:
 
 
 def shared(wanted: Mapping[Instrument, Wanted]) -> list[tuple[TimeSpan, tuple[Instrument, ...]]]:
-    """All that is wanted, as spans in each of which the same instruments want all of it."""
+    """All that is wanted, as spans with the instruments that want the whole of each."""
     edges = sorted({edge for one in wanted.values() for span in one.spans for edge in (span.start_ms, span.end_ms)})
     pieces: list[tuple[TimeSpan, tuple[Instrument, ...]]] = []
     for piece in map(TimeSpan, edges, edges[1:]):
@@ -93,11 +93,11 @@ def shared(wanted: Mapping[Instrument, Wanted]) -> list[tuple[TimeSpan, tuple[In
 
 
 def cut(wanted: Wanted, dataset: Dataset, most_bars: int) -> list[TimeSpan]:
-    """As few spans as hold all that is wanted, each with at most `most_bars` expected bars.
+    """The fewest spans that hold all that is wanted, each with at most `most_bars` expected bars.
 
-    Cut by the bars that can be there, not by slots of the grid: a night costs nothing, and is asked along with
-    the bars after it. A span ends where its last expected bar does, so that a response with as many rows as
-    the broker ever sends is known to be whole when it reaches there.
+    Only expected bars count, not slots of the grid: a night costs nothing, and is requested with the bars after it. A
+    span ends with its last expected bar, so a response with the most rows is known to be whole when it reaches that
+    bar.
     """
     return list((_bridged if wanted.may_bridge else _cut)(wanted, dataset, most_bars))
 
@@ -112,7 +112,7 @@ def _cut(wanted: Wanted, dataset: Dataset, most_bars: int) -> Iterator[TimeSpan]
 
 
 def _bridged(wanted: Wanted, dataset: Dataset, most_bars: int) -> Iterator[TimeSpan]:
-    """From a wanted moment to the last one that a response can reach; then from the next."""
+    """Spans from each wanted start to the last time that a response can reach."""
     last_ms, position = wanted.spans.extent.end_ms, 0
     while position < len(wanted.spans):
         start_ms = wanted.spans[position].start_ms
@@ -127,7 +127,7 @@ def _bridged(wanted: Wanted, dataset: Dataset, most_bars: int) -> Iterator[TimeS
 
 
 def _end_ms(span: TimeSpan, expected: SpanSet, dataset: Dataset, most_bars: int) -> int:
-    """Where a query has to end that begins with the span: after so many expected bars, or with it."""
+    """The end of a query that begins with the span: after `most_bars` expected bars, or with the span."""
     room = most_bars
     for position in range(bisect_right(expected, span.start_ms, key=lambda run: run.end_ms), len(expected)):
         run = span.intersect(expected[position])

@@ -12,7 +12,7 @@ from domain.limits.ports import PermitSource
 
 @dataclass(frozen=True, slots=True)
 class Charge:
-    """What one request costs: tokens of the broker's budget `pool` ("" where it has but one)."""
+    """What one request costs: tokens of the broker's `pool` ("" where it has only one)."""
 
     tokens: int = 1
     pool: str = ""
@@ -20,7 +20,7 @@ class Charge:
 
 @dataclass(frozen=True, slots=True)
 class WireRequest:
-    """One GET: a path below the gateway's base URL, and at most so many bytes of body in the answer."""
+    """One GET: a path below the gateway's base URL, and the most bytes of body to accept."""
 
     path: str
     params: Mapping[str, str | int] = field(default_factory=dict)
@@ -31,10 +31,10 @@ class WireRequest:
 
 @dataclass(frozen=True, slots=True)
 class WireResponse:
-    """A complete answer.
+    """A complete response.
 
-    `asked_at_ms`: by the broker's clock, the broker looked at the request at this moment or later, so bars that had
-    closed by then are final. `requests`: how many requests it took, silent re-sends of the client included.
+    The broker processed the request at `asked_at_ms` of its own clock or later, so bars that had closed by then are
+    final. `requests`: how many requests it took, silent re-sends of the client included.
     """
 
     status: int
@@ -57,14 +57,14 @@ def judged(judge: Judge, response: WireResponse) -> Condition | None:
 
 
 class Wire(Protocol):
-    """Puts requests on the wire in the name of one job."""
+    """Puts the requests of one job on the wire."""
 
     async def fetch(self, request: WireRequest, judge: Judge, symbols: str) -> WireResponse:
-        """Wait for a permit however long that takes, then get the answer within the timeout; never retries.
+        """Wait for a permit without a timeout, then get the answer within the timeout; never retries.
 
-        `symbols` says in errors what was asked for. Raises the BrokerError of what the judge found (the account
-        has cooled down already on BrokerThrottled), BrokerUnavailable, MalformedResponse for a body beyond its
-        bound, and whatever the permits raise.
+        Errors name `symbols` as what was requested. Raises the BrokerError of the judge's condition (on BrokerThrottled
+        the cooldown has begun already), BrokerUnavailable, MalformedResponse for a body that is too large, and what the
+        permits raise.
         """
 
 

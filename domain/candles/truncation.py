@@ -1,4 +1,4 @@
-"""TruncationCheck: an answer that leaves out what the calendar expects is believed when a second one agrees."""
+"""TruncationCheck: an answer without expected bars is believed only when a second answer agrees."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from domain.spans.span_set import SpanSet
 from domain.spans.time_span import TimeSpan
 
 LONGEST_CLOSURE_MS = 15 * DAY_MS
-"""How far from a page its neighbouring session is looked for."""
+"""How far from a page its neighbouring session is searched."""
 
 NEVER_MS = -(2**62)
 
@@ -28,13 +28,13 @@ Openings = NDArray[np.int64]
 
 
 class TruncationCheck:
-    """Looks at one symbol's answers, in order, for bars that were left out without a word.
+    """Checks one symbol's answers, in order, for bars that were left out without notice.
 
-    Asked once more are: of a partly filled page, the stretch from the first to the last expected bar that
-    is not there; an empty page beside one with bars; and the last page of a symbol of which nothing came
-    at all. Other empty pages are taken at their word: before its listing a symbol may have years of them.
-    A page that the calendar explains costs no second request. A page is what one query asks for; `reach_ms` is
-    how long the longest one is, so how far from an empty page bars speak for there having been some in it.
+    Requested once more are: the stretch from the first to the last expected bar that a partly filled page lacks; an
+    empty page beside one with bars; and the last page of a symbol without any bar. Other empty pages are believed at
+    once: before its listing a symbol may have years of them. A page that the calendar explains costs no second request.
+    A page is the span of one query; `reach_ms` is the length of the longest one: bars no further from an empty page
+    than that make it doubtful.
     """
 
     def __init__(
@@ -60,12 +60,12 @@ class TruncationCheck:
         self.know(known)
 
     def surroundings(self, page: TimeSpan) -> TimeSpan:
-        """The page with its neighbours, as far as they bear on it: what of them is stored has to be known."""
+        """The page and its relevant neighbours, whose coverage has to be known."""
         reach_ms = LONGEST_CLOSURE_MS + self._reach_ms
         return self._span.intersect(TimeSpan(page.start_ms - reach_ms, page.end_ms + reach_ms))
 
     def know(self, coverage: Coverage) -> None:
-        """Take note of what is stored around the page in hand: by this collector, or by another."""
+        """Note what is stored around the current page, by this collector or by another."""
         self._stored = coverage.stored | coverage.provisional
         self._denied_before = coverage.denied
         self._has_bars = self._has_bars or bool(self._stored)
@@ -92,7 +92,7 @@ class TruncationCheck:
         return [*earlier, answer]
 
     def findings(self, answer: ValidatedCandles) -> dict[str, int]:
-        """What there is to say of an answer: why bars were refused, and what the calendar does not explain."""
+        """The findings of an answer: why bars were refused, and what the calendar does not explain."""
         expected = self._expected(answer.answered)
         if np.array_equal(expected, answer.candles.open_time_ms):
             return dict(answer.reasons)
@@ -101,13 +101,13 @@ class TruncationCheck:
         return added(answer.reasons, of_the_calendar)
 
     def doubtful(self, answer: ValidatedCandles) -> TimeSpan | None:
-        """The stretch to be asked once more; None when the answer explains itself, or nothing of it can be believed."""
+        """The stretch to request once more; None when the calendar explains the answer, or most of it is bad."""
         if answer.is_mostly_bad or not answer.answered:
             return None
         left_out = self._left_out(answer)
         if not len(left_out):
             return None
-        # What was denied before and is denied again has its second answer already.
+        # Bars that were denied before have their second answer now.
         left_out = np.setdiff1d(left_out, self._dataset.openings(self._denied(answer.answered)), assume_unique=True)
         if not len(left_out):
             return None
@@ -116,7 +116,7 @@ class TruncationCheck:
         return TimeSpan(int(left_out[0]), self._dataset.later(int(left_out[-1]), 1))
 
     def _stands_out(self, empty: TimeSpan) -> bool:
-        """Whether an empty answer is next to bars, or the last word on a symbol without any."""
+        """Whether an empty answer is next to bars, or the last answer about a symbol without any."""
         if not self._has_bars:
             return empty.end_ms >= self._last_page_ends_ms
         before, after = self._expected_until(empty.start_ms), self._expected_from(empty.end_ms)
@@ -124,7 +124,7 @@ class TruncationCheck:
         return has_bars_before or self._first_bar_from(empty.end_ms) < after + self._reach_ms
 
     async def _answers_before(self, answer: ValidatedCandles) -> list[ValidatedCandles]:
-        """Ask once more what was answered with nothing right before this answer, which has bars."""
+        """Request the empty stretch right before this answer once more, for this answer has bars."""
         end_ms, known_ms = self._expected_until(answer.answered.start_ms), self._bars_until(answer.answered.start_ms)
         is_explained = end_ms <= max(known_ms, self._agreed_until_ms)
         if not len(answer.openings) or end_ms <= self._span.start_ms or is_explained:
@@ -146,13 +146,13 @@ class TruncationCheck:
             return
         expected = len(self._expected(answer.answered))
         contradiction = (
-            f"{len(appeared)} came that had been left out" if len(appeared) else f"{len(vanished)} were there no more"
+            f"{len(appeared)} came that had been left out" if len(appeared) else f"{len(vanished)} were missing"
         )
         raise MalformedResponse(
             self._dataset.broker,
             self._dataset.symbol,
             f"truncated: of {expected} bars expected in {answer.answered} {len(answer.openings)} came, "
-            f"and asked again for {doubtful}, {contradiction}",
+            f"and requested again for {doubtful}, {contradiction}",
         )
 
     def _left_out(self, answer: ValidatedCandles) -> Openings:
@@ -168,19 +168,19 @@ class TruncationCheck:
         return self._dataset.openings(self._calendar.expected(self._dataset, span))
 
     def _expected_until(self, moment_ms: int) -> int:
-        """The end of the last bar that is expected before the moment; where none is near, the moment."""
+        """The end of the last expected bar before the moment; the moment itself where none is near."""
         start_ms = max(self._span.start_ms, moment_ms - LONGEST_CLOSURE_MS)
         runs = self._calendar.expected(self._dataset, TimeSpan(min(start_ms, moment_ms), moment_ms))
         return runs[-1].end_ms if runs else moment_ms
 
     def _expected_from(self, moment_ms: int) -> int:
-        """The first opening from the moment on in which a bar is expected; where none is near, the moment."""
+        """The first opening of an expected bar from the moment on; the moment itself where none is near."""
         end_ms = min(self._span.end_ms, moment_ms + LONGEST_CLOSURE_MS)
         runs = self._calendar.expected(self._dataset, TimeSpan(moment_ms, max(moment_ms, end_ms)))
         return runs[0].start_ms if runs else moment_ms
 
     def _bars_until(self, moment_ms: int) -> int:
-        """The end of the last bar before the moment that is stored, or came."""
+        """The end of the last bar before the moment that is stored, or was answered."""
         position = bisect_left(self._stored, moment_ms, key=lambda run: run.start_ms)
         stored_ms = min(self._stored[position - 1].end_ms, moment_ms) if position else NEVER_MS
         return max(stored_ms, self._latest_end_ms if self._latest_end_ms <= moment_ms else NEVER_MS)

@@ -1,4 +1,4 @@
-"""BatchClaims: which worker has which batch."""
+"""BatchClaims: which worker has claimed which batch."""
 
 from __future__ import annotations
 
@@ -12,17 +12,16 @@ from domain.jobs.batches import BatchReport, BatchWork
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """The right to work on a batch: whose it is, and the epoch of the job in which it was taken."""
+    """The exclusive right to work on a batch: the worker that has it, and the job's epoch in which it was taken."""
 
     worker: str
     epoch: int
 
 
 class BatchClaims:
-    """Batches that wait, and batches in a worker's hands; each is in one place at a time.
+    """Batches that wait, and batches that are claimed; each is one or the other.
 
-    A claim outlives a pause and the resume that ends it, which begins a new epoch: what decides is the epoch
-    in which it was taken.
+    A claim stays valid over a pause and the resume that begins a new epoch: it keeps the epoch in which it was taken.
     """
 
     def __init__(self, batches: Iterable[tuple[int, tuple[str, ...]]]) -> None:
@@ -37,7 +36,7 @@ class BatchClaims:
         return not self._waiting and not self._claims
 
     def take(self, worker: str, epoch: int) -> BatchWork | None:
-        """The first waiting batch, now in the worker's hands; None when all are in hands or done."""
+        """Claim the first waiting batch for the worker; None when all are claimed or done."""
         if not self._waiting:
             return None
         batch = self._waiting.pop()
@@ -45,11 +44,11 @@ class BatchClaims:
         return BatchWork(batch, epoch, self._symbols[batch])
 
     def holds(self, batch: int, worker: str, epoch: int) -> bool:
-        """Whether the worker's claim of that epoch stands: of a batch that was lost, or given back, it is over."""
+        """Whether the worker's claim of that epoch is valid: it ends when the batch is lost or reported."""
         return self._claims.get(batch) == Claim(worker, epoch)
 
     def resolve(self, report: BatchReport) -> None:
-        """The batch was reported: it is done, or what is left of it waits again, ahead of later ones."""
+        """End the claim of a reported batch: it is done, or what is left of it waits again, ahead of later ones."""
         failed = {failure.symbol for failure in report.failed}
         over = failed.union(report.completed)
         if report.finished or over.issuperset(self._symbols[report.batch]):
@@ -59,7 +58,7 @@ class BatchClaims:
         self._put_back(report.batch)
 
     def lose(self, worker: str) -> list[int]:
-        """A worker is gone: its batches wait again; returns them."""
+        """End the claims of a worker that is gone; returns its batches, which wait again."""
         lost = [batch for batch, claim in self._claims.items() if claim.worker == worker]
         for batch in lost:
             self._losses[batch] += 1

@@ -1,4 +1,4 @@
-"""BatchLedger: which batches of a job are finished, and what became of their symbols."""
+"""BatchLedger: which batches of a job are finished, and which of their symbols failed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from domain.jobs.batches import BatchReport, SymbolFailure
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """How much is done of how much, in symbols: half the pages of one are 0.5, one that was given up is 1."""
+    """Work done and in total, in symbols: half the pages of one are 0.5, one that was given up is 1."""
 
     done: float
     total: int
@@ -26,10 +26,10 @@ class Work:
 
 
 @dataclass(frozen=True, slots=True)
-class Early:
-    """What the claims of a batch have come to: symbols proven complete, and all that is collected.
+class BatchProgress:
+    """What the claims of an unfinished batch have done so far.
 
-    `collected` is in symbols: those that are complete, and of the others the part that is there.
+    `completed` counts symbols that are proven complete; `collected` adds the stored parts of the others.
     """
 
     completed: int = 0
@@ -47,14 +47,14 @@ class BatchLedger:
     symbols_total: int
     batch_size: int
     failures: dict[str, SymbolFailure] = field(default_factory=dict)
-    """Symbols given up, until a later round gets them."""
+    """Symbols given up, until a later round collects them."""
     failures_since_allowance: int = 0
     _finished: set[int] = field(default_factory=set)
     _later_rounds: dict[int, tuple[str, ...]] = field(default_factory=dict)
-    _failed_early: dict[int, set[str]] = field(default_factory=dict)
-    """Unfinished batch -> its symbols that failed already, and are not handed out with it again."""
-    _early: dict[int, Early] = field(default_factory=dict)
-    """Unfinished batch -> the most that one of its claims has come to; symbols of the first round only complete."""
+    _failed_so_far: dict[int, set[str]] = field(default_factory=dict)
+    """Unfinished batch -> its symbols that have failed: they are not handed out with it again."""
+    _progress: dict[int, BatchProgress] = field(default_factory=dict)
+    """Unfinished batch -> the most that one of its claims has done; `completed` counts the first round only."""
     _given_back: set[int] = field(default_factory=set)
     """Batches reported unfinished in this epoch."""
     _completed: int = 0
@@ -70,20 +70,20 @@ class BatchLedger:
 
     @property
     def symbols_completed(self) -> int:
-        return self._completed + sum(early.completed for early in self._early.values())
+        return self._completed + sum(progress.completed for progress in self._progress.values())
 
     @property
     def work(self) -> Work:
-        """The work of all rounds: a symbol that is retried is work once more. It is never undone."""
-        failed = sum(map(len, self._failed_early.values()))
-        done = self._work_finished + failed + sum(early.collected for early in self._early.values())
+        """The work of all rounds; a symbol that is retried is added as new work, so work done never shrinks."""
+        failed = sum(map(len, self._failed_so_far.values()))
+        done = self._work_finished + failed + sum(progress.collected for progress in self._progress.values())
         return Work(done, self.symbols_total + sum(map(len, self._later_rounds.values())))
 
-    def early(self, batch: int) -> Early:
-        """What the claims of that batch have come to so far; all of it, once it is finished."""
+    def progress_of(self, batch: int) -> BatchProgress:
+        """What the claims of that batch have done so far; all of it, once it is finished."""
         if batch in self._finished:
-            return Early(self._size(batch), float(self._size(batch)))
-        return self._early.get(batch, Early())
+            return BatchProgress(self._size(batch), float(self._size(batch)))
+        return self._progress.get(batch, BatchProgress())
 
     def remaining(self, plan_symbols: Sequence[str]) -> list[tuple[int, tuple[str, ...]]]:
         """The unfinished batches in order, each with the symbols it still has to collect."""
@@ -102,32 +102,32 @@ class BatchLedger:
     def would_finish(self, report: BatchReport) -> bool:
         """Whether nothing of the batch is left after this report, whatever the worker says."""
         over = {*report.completed, *(failure.symbol for failure in report.failed)}
-        over |= self._failed_early.get(report.batch, set())
+        over |= self._failed_so_far.get(report.batch, set())
         return report.finished or len(over) >= self._size(report.batch)
 
     def record(
         self, batch: int, finished: bool, completed: int, in_part: float, failures: Iterable[SymbolFailure]
     ) -> None:
-        """Take in one report; `completed` counts the symbols that this claim found or made complete."""
+        """Record one report; `completed` counts the symbols that this claim found or made complete."""
         new = {failure.symbol: failure for failure in failures}
         self.failures.update(new)
         self.failures_since_allowance += len(new)
-        failed = self._failed_early.get(batch, set()) | new.keys()
+        failed = self._failed_so_far.get(batch, set()) | new.keys()
         if finished:
             self._finish(batch, failed)
             return
         self._given_back.add(batch)
-        self._failed_early[batch] = failed
-        early, most = self.early(batch), self._size(batch) - len(failed)
+        self._failed_so_far[batch] = failed
+        progress, most = self.progress_of(batch), self._size(batch) - len(failed)
         # A retried symbol counts as failed until its batch is finished: not as both.
         most_completed = 0 if batch in self._later_rounds else most
-        self._early[batch] = Early(
-            min(max(completed, early.completed), most_completed),
-            min(max(completed + in_part, early.collected), float(most)),
+        self._progress[batch] = BatchProgress(
+            min(max(completed, progress.completed), most_completed),
+            min(max(completed + in_part, progress.collected), float(most)),
         )
 
     def begin_epoch(self) -> None:
-        """Every unfinished batch may be claimed, and given back, anew."""
+        """Every unfinished batch may be claimed, and reported unfinished, once more."""
         self._given_back.clear()
 
     def to_retry(self) -> list[str]:
@@ -137,7 +137,7 @@ class BatchLedger:
             for batch, symbols in self._later_rounds.items()
             if batch not in self._finished
             for symbol in symbols
-            if symbol not in self._failed_early.get(batch, ())
+            if symbol not in self._failed_so_far.get(batch, ())
         }
         return [symbol for symbol in self.failures if symbol not in waiting]
 
@@ -154,8 +154,8 @@ class BatchLedger:
         self._finished.add(batch)
         self._completed += self._size(batch) - len(failed)
         self._work_finished += self._size(batch)
-        self._failed_early.pop(batch, None)
-        self._early.pop(batch, None)
+        self._failed_so_far.pop(batch, None)
+        self._progress.pop(batch, None)
         for symbol in self._later_rounds.get(batch, ()):
             if symbol not in failed:
                 self.failures.pop(symbol, None)
@@ -168,5 +168,5 @@ class BatchLedger:
     def _symbols_left(self, batch: int, plan_symbols: Sequence[str]) -> tuple[str, ...]:
         first = batch * self.batch_size
         symbols = self._later_rounds.get(batch) or plan_symbols[first : first + self.batch_size]
-        failed = self._failed_early.get(batch, ())
+        failed = self._failed_so_far.get(batch, ())
         return tuple(symbol for symbol in symbols if symbol not in failed)

@@ -29,10 +29,10 @@ class BatchWork:
 
 @dataclass(frozen=True, slots=True)
 class BatchReport:
-    """What became of a batch; `epoch` is that of its claim.
+    """What a claim of a batch has done; `epoch` is that of the claim.
 
-    `finished` is False when the worker was stopped on the way: the batch will be handed out again,
-    and `completed` and `failed` then name what need not be done twice. Counts are of this claim only.
+    `finished` is False when the worker was stopped before the end: the batch will be handed out again, without the
+    symbols in `failed`. Counts are of this claim only.
     """
 
     batch: int
@@ -52,7 +52,7 @@ class BatchReport:
 
 @dataclass(frozen=True, slots=True)
 class WorkerOutcome:
-    """Why a run ended: `done`, `stopped`, or what nobody's symbol is to blame for.
+    """Why a run ended: `done`, `stopped`, or trouble that is no symbol's fault.
 
     That is `broker_refused_credentials`, `storage_unavailable` or `limiter_unavailable`.
     """

@@ -1,4 +1,4 @@
-"""CollectionForecast: what a job will ask of its broker, and how long that takes when the broker behaves."""
+"""CollectionForecast: the requests of a job, and how long they take when the broker behaves."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ from domain.limits.rates import RateLimit, ideal_makespan_seconds
 from domain.spans.span_set import SpanSet
 
 MOST_SIMULATED = 100_000
-"""Requests up to which a job is simulated request by request. Above, how its ends look no longer matters."""
+"""Requests up to which a job is simulated one by one. In larger jobs its beginning and end no longer matter."""
 
 BYTES_PER_BAR = 14.0
-"""What a bar takes on disk where none is stored to measure: a minute bar of a crypto exchange, with its extras."""
+"""Bytes on disk per bar where no bar is stored to measure: a minute bar of a crypto exchange, with its extras."""
 
 SLOTS = "concurrency"
-"""What bounds a job that no limit does: `workers` times `concurrency`, and how its symbols fall into batches."""
+"""The bound of a job that no limit bounds: `workers` times `concurrency`, and how its symbols fall into batches."""
 
 
 @dataclass(frozen=True, slots=True)
 class StoredSymbols:
-    """What is there of a job's symbols, and what is to be asked, in the order in which it is.
+    """What is stored of a job's symbols, and the requests for the rest, in order.
 
     Bars count where the calendar expects them.
     """
 
     pages: tuple[int, ...]
-    """Requests that each group of symbols needs which is begun together; 0 for one that is complete."""
+    """Requests of each group of symbols that share queries; 0 for a complete group."""
     bars_stored: int
     bars_empty: int
     bars_missing: int
@@ -47,16 +47,17 @@ class StoredSymbols:
 
     @property
     def bars_expected(self) -> int:
-        """How many bars are likely to come: as large a share of what is missing as came of what was asked so far."""
+        """How many bars are likely to come: the missing ones, times the share that came of those requested so far."""
         asked = self.bars_stored + self.bars_empty
         return round(self.bars_missing * self.bars_stored / asked) if self.bars_stored else self.bars_missing
 
 
 @dataclass(frozen=True, slots=True)
 class CollectionForecast:
-    """What is to come. Times count from the first request to the last batch reported, with the account to itself.
+    """The forecast of a job that has the account to itself.
 
-    Without a recorded pace calls are taken to last no time at all: `seconds` is then a lower bound.
+    Times count from the first request to the last batch reported. Without recorded timings, calls are assumed to take
+    no time: `seconds` is then a lower bound.
     """
 
     symbols_total: int
@@ -66,12 +67,12 @@ class CollectionForecast:
     requests: int
     weight: int
     bound_by: str
-    """The limit that decides the time, or `SLOTS`; empty when there is nothing to ask."""
+    """The limit that decides the time, or `SLOTS`; empty when there is nothing to request."""
     seconds: float
     seconds_by_limit: dict[str, float]
-    """For each limit, the least time it allows whatever else there is."""
+    """For each limit, the least time that it alone allows."""
     slots_seconds: float
-    """The least time for so many slots, whatever the limits; 0 where no pace is known."""
+    """The least time for so many slots, whatever the limits; 0 where nothing was timed."""
     timings: Timings
     bytes_per_bar: float
     bytes_are_measured: bool
@@ -82,7 +83,7 @@ class CollectionForecast:
 
     @property
     def bytes_expected(self) -> int:
-        """What will be added on disk, about."""
+        """The bytes that will be added on disk, about."""
         return round(self.bars_expected * self.bytes_per_bar)
 
     def as_json(self) -> dict[str, Any]:
@@ -117,10 +118,10 @@ def forecast(
     bytes_per_bar: float | None,
     uplink_seconds: float | None = None,
 ) -> CollectionForecast:
-    """What a job will take that is to complete these symbols, under limits that all count its requests.
+    """Forecast a job that completes these symbols, under limits that all count its requests.
 
-    `uplink_seconds`, where it is vouched for, is how long a token is out at most.
-    Raises PermitImpossible when a limit is smaller than the weight of one page.
+    `uplink_seconds`, where a person has given it, is how long a token is in use at most. Raises PermitImpossible when a
+    limit is smaller than the weight of one page.
     """
     for limit in limits:
         if limit.cost(weight_per_page) > limit.amount:
@@ -157,9 +158,9 @@ def forecast(
 def _seconds(
     batches: Batches, slots: Slots, limits: Sequence[RateLimit], weight: int, timings: Timings, most_held_seconds: float
 ) -> float:
-    """Simulated. A long job is put together: full windows one after the other, and the lanes' time for the rest.
+    """Simulate the job; a long one is the sum of its full windows, and the slots' time for the last one.
 
-    How much longer than by their mean pages slots need, its first batches tell.
+    Its first batches are simulated to tell how much longer slots need than the mean page suggests.
     """
     requests = list(accumulate(map(sum, batches)))
     if not requests or requests[-1] <= MOST_SIMULATED:
@@ -176,7 +177,7 @@ def _seconds(
 
 
 def _limited_seconds(requests: int, limit: RateLimit, weight: int, held_seconds: float, slots_seconds: float) -> float:
-    """`slots_seconds` is what slots need for all requests; those of the last window are done in their part of it."""
+    """`slots_seconds` is what slots need for all requests; those of the last window take their share of it."""
     per_window = limit.amount // limit.cost(weight)
     full_windows = (requests - 1) // per_window
     cycle_seconds = widened(limit).window_seconds + held_seconds
@@ -188,7 +189,7 @@ def _slots_seconds(batches: Batches, slots: Slots, timings: Timings) -> float:
 
 
 def queries_per_symbol(gateway: Gateway, calendar: TradingCalendar, request: CollectionRequest) -> float:
-    """How many queries a symbol of the request takes of which nothing is stored; a part of one that names several."""
+    """How many queries a symbol takes from nothing; a fraction where queries name several symbols."""
     symbols = request.symbols[: gateway.spec.most_instruments]
     datasets = [gateway.dataset(symbol, request.interval) for symbol in symbols]
     span = datasets[0].align(request.span)

@@ -1,4 +1,4 @@
-"""HistoryEntry: one event of a job, with who was behind it."""
+"""HistoryEntry: one event of a job, with who gave the command."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class HistoryEntry:
-    """What happened, when, why, and who gave the command, like "alice@host: candles pause"; "" where nobody did.
+    """What happened, when, why, and who gave the command, like "alice@host: candles pause"; "" for nobody.
 
     `version` counts the job's events from 1; `details` are plain JSON values.
     """

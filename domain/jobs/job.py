@@ -12,7 +12,7 @@ from eventsourcing.domain import Aggregate, event
 
 from domain.candles.findings import added
 from domain.errors import IllegalTransition
-from domain.jobs.batch_ledger import BatchLedger, Early, Work
+from domain.jobs.batch_ledger import BatchLedger, BatchProgress, Work
 from domain.jobs.batches import BatchReport, SymbolFailure
 from domain.jobs.plan import CollectionPlan, job_id_of, job_uuid, request_key_of, require_zone
 from domain.jobs.request import CollectionRequest, OnTooManyFailures
@@ -24,9 +24,9 @@ from domain.jobs.timings import Timings
 class CollectionJob(Aggregate):
     """A job from submission to its end.
 
-    Commands check and decide; the methods under `@event` only assign, for they run again on every reload. Moments
+    Commands check and decide; the methods under `@event` only assign, for they run again on every reload. Timestamps
     are passed in, with a time zone. `reason` is that of the last change of status; `by` says who gave a command, "" for
-    nobody. A command repeated under its `command_id` does nothing: its first time may have been stored unheard.
+    nobody. A command repeated under its `command_id` does nothing: the first may have been stored unnoticed.
     """
 
     TOPIC = "CollectionJob"
@@ -83,21 +83,21 @@ class CollectionJob(Aggregate):
 
     @property
     def symbols_completed(self) -> int:
-        """Symbols proven complete, those of batches still under way included."""
+        """Symbols proven complete, including those of unfinished batches."""
         return self._batches.symbols_completed
 
     @property
     def work(self) -> Work:
-        """How much of the job is done, retries included."""
+        """The job's work, retries included."""
         return self._batches.work
 
-    def early(self, batch: int) -> Early:
-        """What is done of that batch."""
-        return self._batches.early(batch)
+    def progress_of(self, batch: int) -> BatchProgress:
+        """What is done of a batch."""
+        return self._batches.progress_of(batch)
 
     @property
     def failed_symbols(self) -> dict[str, SymbolFailure]:
-        """What was given up and has not been collected since, by symbol; a copy."""
+        """Symbols that were given up and not collected since; a copy."""
         return dict(self._batches.failures)
 
     @property
@@ -110,11 +110,11 @@ class CollectionJob(Aggregate):
         return self._batches.failures_since_allowance > self.allowed_failures
 
     def running_seconds(self, moment: datetime) -> float:
-        """How long the job has been RUNNING up to `moment`, pauses left out."""
+        """How long the job has been RUNNING up to `moment`, without pauses."""
         return self._running_time.seconds(moment)
 
     def remaining_batches(self, plan: CollectionPlan) -> list[tuple[int, tuple[str, ...]]]:
-        """The unfinished batches in order, with the symbols still to be collected in each: never none."""
+        """The unfinished batches in order, with the symbols still to be collected in each: at least one."""
         return self._batches.remaining(plan.symbols)
 
     def start(self, reason: str = "", *, timestamp: datetime, by: str = "") -> None:
@@ -129,15 +129,15 @@ class CollectionJob(Aggregate):
             self._resumed(epoch=self.epoch + 1, reason=reason, command_id=command_id, by=by, timestamp=timestamp)
 
     def take_over(self, reason: str = "", *, timestamp: datetime, by: str = "") -> None:
-        """Go on RUNNING in a new epoch, under a new coordinator: the last one is gone."""
+        """Stay RUNNING in a new epoch, under a new coordinator: the last one is gone."""
         self._check("take_over", timestamp)
         self._taken_over(epoch=self.epoch + 1, reason=reason, by=by, timestamp=timestamp)
 
     def record_batch(self, report: BatchReport, *, timestamp: datetime) -> bool:
-        """Record what became of a claim, once; False, and nothing changed, when it is recorded already.
+        """Record the report of a claim, once; False, and nothing changed, when it is recorded already.
 
-        One unfinished and one finished report count for each batch and epoch: a batch given back unfinished may be
-        claimed again in it. Whose claim holds is for `BatchClaims` to say. ValueError for a batch there is not.
+        One unfinished and one finished report count for each batch and epoch. `BatchClaims` knows which claim is valid.
+        Raises ValueError for a batch that does not exist.
         """
         self._check("record_batch", timestamp)
         if self._batches.is_recorded(report):
@@ -160,7 +160,7 @@ class CollectionJob(Aggregate):
         return True
 
     def note_cooldown(self, seconds: float, reason: str, *, timestamp: datetime, command_id: str) -> None:
-        """The broker takes nothing from the whole account for so long: no symbol is to blame, and nothing stops."""
+        """Record that the broker refuses the whole account for so long; no symbol is to blame, and the job goes on."""
         if not self._is_done("note_cooldown", command_id):
             self._check("note_cooldown", timestamp)
             self._account_sealed(seconds=seconds, reason=reason, command_id=command_id, timestamp=timestamp)
@@ -197,7 +197,7 @@ class CollectionJob(Aggregate):
             self.complete(timestamp=timestamp)
 
     def retry(self, reason: str = "", *, timestamp: datetime, command_id: str = "", by: str = "") -> None:
-        """COMPLETED or FAILED -> RUNNING: the failed symbols again, in new batches, and what was never done."""
+        """COMPLETED or FAILED -> RUNNING: the failed symbols again, in new batches, and the unfinished batches."""
         if self._is_done("retry", command_id):
             return
         self._check("retry", timestamp)
@@ -221,7 +221,7 @@ class CollectionJob(Aggregate):
 
     @event("TakenOver", topic="CollectionJob.TakenOver")
     def _taken_over(self, epoch: int, reason: str, timestamp: datetime, by: str = "") -> None:
-        # When the last coordinator went is not known: it ran at least until its last event.
+        # The time at which the last coordinator ended is not known: it ran at least until its last event.
         self._running_time.end(self.modified_on)
         self._run(epoch, reason, timestamp)
 
@@ -238,9 +238,9 @@ class CollectionJob(Aggregate):
         pages: int,
         requests: int,
         timestamp: datetime,
-        findings: Mapping[str, int] | None = None,  # none were kept when the oldest batches were stored
-        pace: Sequence[Any] = (),  # no times were kept when the oldest batches were stored
-        in_part: float = 0.0,  # nor what was collected of symbols that were not complete
+        findings: Mapping[str, int] | None = None,  # the oldest stored batches have none
+        pace: Sequence[Any] = (),  # the oldest stored batches have no timings
+        in_part: float = 0.0,  # nor the collected parts of incomplete symbols
     ) -> None:
         self.candles_saved += candles_saved
         self.candles_quarantined += candles_quarantined

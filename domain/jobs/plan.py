@@ -19,17 +19,17 @@ _NAMESPACE = UUID("6f1c3a52-94a7-5d1e-8c0b-2e7a4d9b1f60")
 
 
 def job_id_of(request: CollectionRequest, run: int = 1) -> str:
-    """The id of the job for this request: the same whenever the same candles are asked for.
+    """The id of the job for this request: the same whenever the same candles are requested.
 
-    The order of the symbols, and how many workers do it, make no difference. `run` counts on when the
-    jobs before were cancelled: their successors' ids end in "-2", "-3".
+    The order of the symbols and the number of workers make no difference. `run` counts the jobs of one request: the ids
+    of later ones end in "-2", "-3".
     """
     job_id = f"{request.broker}-{request.interval}-{_fingerprint(request, request.span.end_ms)[:8]}"
     return job_id if run == 1 else f"{job_id}-{run}"
 
 
 def request_key_of(request: CollectionRequest) -> str:
-    """What later submissions of the same request have in common, even when no end was asked for and time went by."""
+    """The key that all submissions of a request share, even if its end is open and has moved on."""
     return _fingerprint(request, None if request.open_ended else request.span.end_ms)
 
 
@@ -44,7 +44,7 @@ def plan_uuid(job_id: str) -> UUID:
 
 
 def require_zone(timestamp: datetime) -> None:
-    """Raise ValueError for a moment without a time zone."""
+    """Raise ValueError for a timestamp without a time zone."""
     if timestamp.tzinfo is None:
         raise ValueError(f"{timestamp.isoformat()} has no time zone: an event needs one")
 
@@ -78,7 +78,7 @@ class CollectionPlan(Aggregate):
         recheck_gaps: bool = False,
         variant: str = "",
     ) -> None:
-        # What has a default was not yet asked when the oldest plans were stored.
+        # Arguments with a default are missing in the oldest stored plans.
         self.job_id = job_id
         self.request = CollectionRequest(
             broker=broker,
@@ -139,7 +139,7 @@ class CollectionPlan(Aggregate):
 def _fingerprint(request: CollectionRequest, end_ms: int | None) -> str:
     asked: list[object] = [request.broker, request.account, sorted(request.symbols), request.interval.name]
     if request.variant:
-        # Left out where there is none: the ids of jobs that knew of no variants stay theirs.
+        # Left out where there is none: jobs from before there were variants keep their ids.
         asked.append(request.variant)
     canonical = json.dumps([*asked, request.span.start_ms, end_ms], separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()

@@ -18,7 +18,7 @@ from domain.jobs.request import CollectionRequest
 
 @dataclass(frozen=True, slots=True)
 class ProgressEvent:
-    """Progress as a worker tells it: what has come since its last event (add them up)."""
+    """A worker's progress since its last event: watchers add the events up."""
 
     worker: str
     batch: int
@@ -31,14 +31,13 @@ class ProgressEvent:
     symbols_done: int = 0
     symbols_failed: int = 0
     work: float = 0.0
-    """What is done of the batch's symbols, in symbols: half the pages of one are 0.5, one that is complete, or
-    given up, is 1."""
+    """Work done of the batch, in symbols: half the pages of one are 0.5, a complete or failed one is 1."""
     findings: Mapping[str, int] = field(default_factory=dict)
     """Bars by what was noticed of them: see `domain.candles.findings`."""
 
 
 class EventEmitter(Protocol):
-    """Where a worker tells its progress; never blocks and never fails the work."""
+    """Where a worker reports its live progress; never blocks and never fails the work."""
 
     def emit(self, event: ProgressEvent) -> None: ...
 
@@ -50,19 +49,19 @@ class JobRepository(Protocol):
         """Join the job: what to collect, and how. Raises JobNotFound."""
 
     async def claim_batch(self, job_id: str, worker: str) -> BatchWork | None:
-        """The next batch nobody has, with the epoch to report it under; None when none is left.
+        """Claim the next waiting batch, with the epoch to report it under; None when none is left.
 
-        Waits while every remaining batch is in another worker's hands: one may come back.
+        Waits while every remaining batch is claimed by another worker: one may come back.
         """
 
     async def report_batch(self, job_id: str, worker: str, report: BatchReport) -> Progress:
-        """Record what became of a claimed batch, exactly once.
+        """Record the report of a claimed batch, exactly once.
 
-        Raises StaleEpoch when the claim is over, the batch in other hands: drop the report and claim again.
+        Raises StaleEpoch when the claim is over and another worker may have the batch: drop the report and claim again.
         """
 
     async def finish(self, job_id: str, worker: str) -> None:
-        """Leave the job: no more will come from this worker."""
+        """Leave the job: this worker reports nothing more."""
 
 
 class JobStore(Protocol):
@@ -74,8 +73,8 @@ class JobStore(Protocol):
     def submit(self, request: CollectionRequest, timestamp: datetime, force_new: bool = False) -> str:
         """Store a new PENDING job and its plan, both or neither; the id of a job that exists is only returned.
 
-        A cancelled job is left as it is: its successor gets an id of its own. So does, with `anew`, that of
-        any job that has ended.
+        A cancelled job stays as it is: its successor gets an id of its own. With `force_new` this holds for every job
+        that has ended.
         """
 
     def job(self, job_id: str) -> CollectionJob:
@@ -87,9 +86,8 @@ class JobStore(Protocol):
     def save(self, job: CollectionJob) -> None:
         """Store what the job's commands did; durable when it returns.
 
-        After any exception throw the object away and reload: what it holds may be stored, or not. When
-        another process changed the job meanwhile nothing is stored: StaleEpoch if that began a later
-        epoch, else EventStoreUnavailable.
+        After any exception drop the object and reload: its changes may be stored, or not. When another process changed
+        the job meanwhile nothing is stored: StaleEpoch if that began a later epoch, else EventStoreUnavailable.
         """
 
     def latest(self, request_key: str) -> str | None:
@@ -99,19 +97,19 @@ class JobStore(Protocol):
         """The ids of all jobs in the order they were submitted."""
 
     def find(self, prefix: str) -> str:
-        """The one job whose id begins so.
+        """The id of the one job that begins with `prefix`.
 
-        Raises JobNotFound, or SettingsError that names the candidates, or the folder where no store is.
+        Raises JobNotFound, or SettingsError that names the candidates, or the folder without a store.
         """
 
     def history(self, job_id: str, until: datetime | None = None) -> list[HistoryEntry]:
         """What happened to the job, oldest first, up to and including `until`. Raises JobNotFound."""
 
     def as_at(self, job_id: str, moment: datetime) -> CollectionJob:
-        """The job as it was at that moment, to look at, not to save. Raises JobNotFound if it was not yet."""
+        """The job as it was at that time, to read, not to save. Raises JobNotFound if it did not exist yet."""
 
     def close(self) -> None:
-        """Let go of the store; using it again opens it again."""
+        """Close the store; using it again opens it again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +121,7 @@ class JobOwner:
 
 
 class JobOwnership(AbstractContextManager["JobOwnership"], Protocol):
-    """The right of this process to run a job. It ends with the process at the latest."""
+    """This process's exclusive right to run a job. It ends with the process at the latest."""
 
     def announce(self, address: str) -> None:
         """Tell other processes where the job runs. Raises StorageUnavailable."""
@@ -139,4 +137,4 @@ class JobOwners(Protocol):
         """Own the job; None when another process does."""
 
     def find(self, job_id: str) -> JobOwner | None:
-        """The job's owner; None when nobody owns it, or the owner has not said where yet. Hinders no claim."""
+        """The job's owner; None without one, or while the owner has not announced its address. Prevents no claim."""

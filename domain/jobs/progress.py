@@ -15,10 +15,11 @@ FAILURES_SHOWN = 20
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """A job at one moment. `version` grows with every change, so a watcher asks for what is newer.
+    """A job at one moment.
 
-    `of_record` is what the store says; who runs the job adds what its workers told since. The bar is made of
-    symbols, and of the parts of those under way: how many pages a symbol takes is for its gateway to say.
+    `version` grows with every change, so a watcher can wait for a newer snapshot. `of_record` has what is stored; the
+    coordinator adds its live counts. The bar counts symbols, and parts of the symbols in flight: only the gateway knows
+    how many pages a symbol takes.
     """
 
     job_id: str
@@ -29,24 +30,24 @@ class Progress:
     symbols_completed: int
     symbols_failed: int
     pages_total: int | None
-    """`pages_done` and those still to come; None where nobody runs the job who could tell."""
+    """`pages_done` and the pages still to come; None where nobody runs the job."""
     pages_done: int
-    """Pages that were asked for and are stored, in all runs."""
+    """Pages that were requested and stored, in all runs."""
     candles_saved: int
     candles_quarantined: int
     requests: int
     share: float = 0.0
-    """How much of the job's work is done, 0 to 1; what is given up is done with, what is retried is work once more."""
+    """The share of the job's work that is done, 0 to 1; failed symbols count as done, retried ones as new work."""
     started_at: datetime | None = None
     completed_at: datetime | None = None
     running_seconds: float = 0.0
-    """In all runs, pauses left out."""
+    """In all runs, without pauses."""
     run_requests: int | None = None
     """The requests of this run; None where nobody runs the job."""
     run_seconds: float | None = None
-    """How long this run has been running, pauses left out; None where nobody runs the job."""
+    """How long this run has been running, without pauses; None where nobody runs the job."""
     eta_seconds: float | None = None
-    """None where nothing can be said, or nothing may be sent."""
+    """None where it is unknown, or nothing may be sent."""
     requests_per_second: float = 0.0
     mean_call_seconds: float = 0.0
     limits: tuple[str, ...] = ()
@@ -61,13 +62,13 @@ class Progress:
     is_account_paused: bool = False
     """Whether an operator paused the account: `candles limiter resume` lets requests be sent again."""
     failed_symbols: dict[str, str] = field(default_factory=dict)
-    """The first of them, symbol -> message; `status --json` lists all."""
+    """The first failures, symbol -> message; `status --json` lists all."""
     is_attended: bool = False
-    """Whether a coordinator has the job in hand: one that is paused and attended can resume where it is."""
+    """Whether a coordinator runs the job: a paused job that is attended can resume where it is."""
 
     @classmethod
     def of_record(cls, job: CollectionJob, at: datetime) -> Self:
-        """The job as its events tell it, at that moment."""
+        """The job as it is stored; `at` is the present time."""
         failures = islice(job.failed_symbols.values(), FAILURES_SHOWN)
         return cls(
             job_id=job.job_id,

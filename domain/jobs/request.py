@@ -43,7 +43,7 @@ class FailureAllowance:
             return cls(count=int(text))
         except ValueError:
             raise ValueError(
-                f'{value!r} is no number of failures: write a count like 25 or a share like "10%"'
+                f'{value!r} is not a number of failures: write a count like 25 or a share like "10%"'
             ) from None
 
     def symbols(self, total: int) -> int:
@@ -116,9 +116,9 @@ class CollectionRequest(JobOptions):
         return self.max_failures.symbols(len(self.symbols))
 
     def settled_bars(self, moment: datetime) -> int:
-        """How many bars of the span had settled by then; one more at the end allows for a late broker's clock.
+        """How many bars of the span had settled by then; one more at the end allows for a broker's clock that is late.
 
-        Of months it counts the days: enough to tell that more has settled.
+        For months it counts days: enough to tell that more has settled.
         """
         duration_ms = self.interval.duration_ms if self.interval.is_fixed else DAY_MS
         settled_ms = int(moment.timestamp() * 1000) - self.settle_seconds * 1000

@@ -30,7 +30,7 @@ class RetryPolicy:
     def should_retry(self, error: BaseException, attempt: int) -> bool:
         """Whether to try again after attempt number `attempt` (the first is 1) ended in that error.
 
-        A throttled request is always tried again: the account was cooling down, and the symbol is not to blame.
+        A throttled request is always tried again: the account was in cooldown, and the symbol is not to blame.
         """
         if isinstance(error, BrokerThrottled):
             return True
@@ -43,8 +43,8 @@ class RetryPolicy:
     def delay_seconds(self, attempt: int, error: BaseException, random01: float) -> float:
         """How long to wait after attempt number `attempt`; `random01` is drawn evenly from [0, 1).
 
-        Never less than the `retry_after_seconds` of a BrokerThrottled, and a jittered little more, so
-        that those who were refused together do not come back together.
+        Never less than the `retry_after_seconds` of a BrokerThrottled, plus a little jitter, so that clients that were
+        refused together do not come back together.
         """
         doublings = min(max(attempt - 1, 0), _MOST_DOUBLINGS)
         backoff_seconds = random01 * min(self.max_seconds, self.base_seconds * 2.0**doublings)

@@ -1,4 +1,4 @@
-"""A job gone through in the head: its slots, its batches and its permits, with calls as they were recorded."""
+"""The simulation of a job: its slots, batches and permits, with calls as they were recorded."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from domain.limits.windows import CLOCK_DRIFT_SHARE, CLOSED_EDGE_SECONDS
 Batches: TypeAlias = Sequence[Sequence[int]]
 """For each batch, the pages of its symbols, in the order in which both are handed out."""
 _SEED = 0
-"""Of the calls drawn: a plan told twice is the same."""
+"""Seed of the drawn calls: the same plan gives the same forecast."""
 _DRAWN_AT_ONCE = 1024
 
 
@@ -45,7 +45,7 @@ def widened(limit: RateLimit) -> RateLimit:
 
 
 def slots_makespan_seconds(batches: Batches, slots: Slots, page_seconds: float, turnaround_seconds: float) -> float:
-    """How long the slots need when permits are there at once and every page takes as long."""
+    """How long the slots need when permits need no wait and every page takes the same time."""
     workers = [0.0] * slots.workers
     for batch in batches:
         free_at = heapq.heappop(workers)
@@ -59,11 +59,10 @@ def slots_makespan_seconds(batches: Batches, slots: Slots, page_seconds: float, 
 def simulated_makespan_seconds(
     batches: Batches, slots: Slots, limits: Sequence[RateLimit], weight: int, timings: Timings, most_held_seconds: float
 ) -> float:
-    """From the first request to the last batch reported, if calls, pages and turnarounds are as in the pace.
+    """From the first request to the last batch reported, if calls, pages and turnarounds are like `timings`.
 
-    A token is out for as long as its call lasts, `most_held_seconds` at most, and one window more. So a
-    window of `amount` requests makes a request wait, beside its slot and the request before it, until
-    all but `amount - 1` of those before it are that far over.
+    A token is in use while its call lasts, `most_held_seconds` at most, and counts for one window more. So a request
+    waits for its slot, for the request before it, and until all but `amount - 1` earlier tokens no longer count.
     """
     windows = [(limit.amount // limit.cost(weight), widened(limit).window_seconds, list[float]()) for limit in limits]
     saving_seconds = timings.mean_page_seconds - timings.mean_call_seconds
@@ -83,9 +82,9 @@ def simulated_makespan_seconds(
 
 
 def calls_like(timings: Timings) -> Iterator[float]:
-    """The seconds of one call after the other, as recorded in mean and deviation: the same ones every time.
+    """Durations of calls with the recorded mean and deviation; the same sequence every time.
 
-    Slots wait for the slowest of a batch: calls that all took the mean would end sooner than real ones do.
+    A batch waits for its slowest slot, so calls that all took the mean would end sooner than real ones do.
     """
     mean, deviation = timings.mean_call_seconds, timings.call_deviation_seconds
     if not deviation:
@@ -97,16 +96,16 @@ def calls_like(timings: Timings) -> Iterator[float]:
 
 
 class _Work:
-    """Which slot of which worker asks next.
+    """The slots of all workers, ordered by their next requests.
 
-    `ready` is a heap of (when, after which grant, number, worker, pages left): who is ready at the same
-    moment asks in the order in which the pages before were granted.
+    `ready` is a heap of (when, after which grant, number, worker, pages left): slots that are ready at the same moment
+    go in the order of their last grants.
     """
 
     def __init__(self, batches: Batches, slots: Slots, turnaround_seconds: float) -> None:
         self.ready: list[tuple[float, int, int, int, int]] = []
         self.reported_at = 0.0
-        """When the last batch so far is."""
+        """When the last batch so far was reported."""
         self._turnaround_seconds = turnaround_seconds
         self._batches = deque(batches)
         self._concurrency = slots.concurrency
@@ -118,7 +117,7 @@ class _Work:
             self._claim(worker, 0.0, 0)
 
     def first_is_saved(self, moment: float) -> None:
-        """The page that the head asks for will be saved at the moment; then another slot is the head."""
+        """The first slot's page is saved at that moment; another slot is the first now."""
         self._grants += 1
         *_, worker, pages_left = heapq.heappop(self.ready)
         self._push(moment, self._grants, worker, pages_left - 1)
@@ -127,7 +126,7 @@ class _Work:
             self._end_symbol(worker, moment, grant)
 
     def _end_symbol(self, worker: int, moment: float, grant: int) -> None:
-        """The slot goes on with the worker's next symbol; the last one hands the batch over for another."""
+        """The slot takes the worker's next symbol; the last slot reports the batch and claims another."""
         if self._symbols[worker]:
             self._push(moment, grant, worker, self._symbols[worker].popleft())
             return

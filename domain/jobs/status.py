@@ -1,4 +1,4 @@
-"""JobStatus: where a job stands, and the table that says which command leads where."""
+"""JobStatus: the states of a job, and the table of its transitions."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ TOO_MANY_FAILURES = "too_many_failures"
 
 
 class JobStatus(StrEnum):
-    """Where a job stands."""
+    """The state of a job."""
 
     PENDING = "PENDING"
     RUNNING = "RUNNING"
@@ -22,7 +22,7 @@ class JobStatus(StrEnum):
 
     @property
     def is_final(self) -> bool:
-        """Whether the job has ended; only `retry` leads out of it."""
+        """Whether the job has ended; only `retry` starts it again."""
         return self in (JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.CANCELLED)
 
 
@@ -40,4 +40,4 @@ TRANSITIONS: Mapping[str, Mapping[JobStatus, JobStatus]] = MappingProxyType(
         "retry": {JobStatus.COMPLETED: JobStatus.RUNNING, JobStatus.FAILED: JobStatus.RUNNING},
     }
 )
-"""Command -> status before -> status after: what is not here is refused with IllegalTransition."""
+"""Command -> status before -> status after; anything else raises IllegalTransition."""

@@ -1,4 +1,4 @@
-"""One collection on trial: a simulated exchange that judges, settings of its own, and the means to look on."""
+"""CollectionBench: one collection under test, with an exchange that judges it, its settings and its processes."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ address = "{address}"
 
 
 def until(condition: Callable[[], object], what: str) -> None:
-    """Look again and again until the condition holds; AssertionError when it never does."""
+    """Poll until the condition holds; AssertionError when it never does."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     while not condition():
         assert time.monotonic() < deadline, f"waited in vain until {what}"
@@ -169,7 +169,7 @@ class CollectionBench:
                 assert np.array_equal(column, np.array([float(row[place]) for row in truth]))
 
     def end_everything(self) -> None:
-        """Kill what was started here and is still there."""
+        """Kill the processes that were started here and still run."""
         for process in self.started:
             kill_all([*family_of(process), *same_session(process.pid)])
             process.communicate(timeout=PATIENCE_SECONDS)
@@ -185,7 +185,7 @@ def family_of(process: subprocess.Popen[str]) -> list[psutil.Process]:
 
 
 def same_session(session_id: int) -> list[psutil.Process]:
-    """Whoever is left of the session, whatever has become of its leader."""
+    """The processes left of the session, with or without its leader."""
     left = []
     for process in psutil.process_iter():
         try:
@@ -197,7 +197,7 @@ def same_session(session_id: int) -> list[psutil.Process]:
 
 
 def kill_all(processes: Sequence[psutil.Process]) -> None:
-    """kill -9, without a word, and wait until they are gone."""
+    """kill -9 them, and wait until they are gone."""
     for process in processes:
         try:
             process.send_signal(signal.SIGKILL)
@@ -207,7 +207,7 @@ def kill_all(processes: Sequence[psutil.Process]) -> None:
 
 
 def still_there(processes: Sequence[psutil.Process]) -> list[str]:
-    """Those that have not ended, a zombie counting as ended."""
+    """Those that have not ended; a zombie counts as ended."""
     left = []
     for process in processes:
         try:

@@ -1,4 +1,4 @@
-"""The driver of a job on trial: `candles` on the command line, started anew whenever it has ended too early."""
+"""The driver of a job on trial: `candles` on the command line, started again whenever it has ended too early."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ COMPLETED, WRONG_INPUT, COMPLETED_WITH_FAILURES = 0, 2, 4
 
 
 class Driver:
-    """Collects, resumes or retries, whichever brings the job nearer to COMPLETED."""
+    """Collects, resumes or retries, whatever brings the job nearer to COMPLETED."""
 
     def __init__(self, settings: Path, state: Path) -> None:
         self.environment = {"CANDLES_SETTINGS": str(settings), "CANDLES_STATE_DIR": str(state)}
@@ -34,14 +34,14 @@ class Driver:
         return self._process.pid if self._process else None
 
     def be_running(self) -> None:
-        """See to it that there is one, unless the job is completed."""
+        """Start a process unless one runs or the job is completed."""
         if self._process and self._process.poll() is not None:
             self.wait()
         if self._process is None and not self.is_completed:
             self._start()
 
     def wait(self) -> str:
-        """Wait until the process has ended; what it said."""
+        """Wait until the process has ended; returns its output."""
         assert self._process is not None
         out, err = self._process.communicate(timeout=PATIENCE_SECONDS)
         exit_code, said = self._process.returncode, (out + err).strip()
@@ -57,7 +57,7 @@ class Driver:
         self._process.send_signal(signal.SIGINT)
 
     def command(self, *words: str) -> subprocess.CompletedProcess[str]:
-        """Another `candles` command to its end, as from a second terminal."""
+        """Run another `candles` command to its end, as from a second terminal."""
         return subprocess.run(
             [sys.executable, "-m", "actors", *words],
             cwd=TREE,

@@ -1,8 +1,8 @@
-"""Trials by crash: a job over real HTTP, and what happens to it at moments that a seed has chosen.
+"""Crash trials: a job over real HTTP, and crashes at times that a seed has chosen.
 
-A trial is a list of steps. Each waits until the exchange has seen so many requests and then does its
-worst: kills processes, fills the disk, locks the store, sets the clock back. Whatever ends the driver,
-the job is resumed, until it is COMPLETED. `crash_verdict` judges what is left.
+A trial is a list of steps. Each waits until the exchange has seen so many requests and then kills processes, fills the
+disk, locks the store or sets the clock back. Whenever the driver ends, the job is resumed, until it is COMPLETED.
+`crash_verdict` judges what is left.
 
 The seed repeats the plan (who, after how many requests, how much later), not the exact moment: that
 is up to the machine.
@@ -55,7 +55,7 @@ PAGES_PER_SYMBOL = 5
 
 
 class Victim(StrEnum):
-    """Who is killed."""
+    """The process that is killed."""
 
     WORKER = "worker"
     LIMITER = "limiter"
@@ -65,7 +65,7 @@ class Victim(StrEnum):
 
     @property
     def pages_in_flight(self) -> int:
-        """How many pages it can take with it: asked for, and not on disk."""
+        """How many pages are lost with it at most: requested, and not on disk."""
         return {Victim.WORKER: CONCURRENCY, Victim.LIMITER: 0}.get(self, MOST_IN_FLIGHT)
 
 
@@ -78,7 +78,7 @@ _TITLES = {
 
 @dataclass(frozen=True)
 class Trial:
-    """What a job has to live through; the same seed makes the same plan."""
+    """What a job has to survive; the same seed makes the same plan."""
 
     name: str
     seed: int
@@ -90,7 +90,7 @@ class Trial:
 
     @property
     def pages(self) -> int:
-        """How many requests the job takes when nothing happens."""
+        """How many requests the job makes without a crash."""
         return self.symbols * PAGES_PER_SYMBOL
 
 
@@ -143,7 +143,7 @@ class TrialRun:
         return sum(victim.pages_in_flight for victim in self.kills) + MOST_IN_FLIGHT * len(self.driver.stops)
 
     def play(self) -> None:
-        """Everything the trial has in store, then on to COMPLETED."""
+        """All steps of the trial, then on to COMPLETED."""
         self._write_settings()
         began_at = time.monotonic()
         try:
@@ -193,7 +193,7 @@ class TrialRun:
         return self._dice.sample(actors, 1) if actors else []
 
     def _is(self, victim: Victim, process: psutil.Process) -> bool:
-        """A kept cluster has the limiters of other runs, too: ours has its record open."""
+        """Whether a limiter is ours: a kept cluster has those of other runs, too, but ours has its record open."""
         try:
             has_title = " ".join(process.cmdline()).startswith(_TITLES[victim])
             if victim is not Victim.LIMITER or not has_title:

@@ -1,4 +1,4 @@
-"""What can befall the machine that a job runs on: a full disk, a store that a stranger has locked, a clock set back."""
+"""Trouble of the machine that a job runs on: a full disk, a store locked by another program, a clock set back."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class FillDisk:
     leaves_bytes: int = 0
 
     def happen(self, run: TrialRun) -> None:
-        """The job stops and says what is full; nothing it has is lost."""
+        """Check that the job stops, says what is full, and loses nothing that is stored."""
         if not run.reaches(self.after_requests):
             return
         ballast = run.folder / self.folder / "ballast"
@@ -81,7 +81,7 @@ class FillDisk:
 
 @dataclass(frozen=True)
 class LockStore:
-    """A stranger's transaction keeps everybody else from writing to the event store for a while."""
+    """Another program's transaction blocks every write to the event store for a while."""
 
     after_requests: int
     seconds: float
@@ -143,14 +143,14 @@ def set_back(run: TrialRun) -> None:
 
 
 def clock_went_back(run: TrialRun) -> bool:
-    """Whether the job's events show that it did."""
+    """Whether the job's events show that the clock was set back."""
     shown = json.loads(run.driver.command("history", "binance", "--json").stdout)
     moments = [event["timestamp"] for event in shown["events"]]
     return moments != sorted(moments)
 
 
 def _fill(ballast: Path, leaves_bytes: int) -> None:
-    """Take all the room there is, then give so much back."""
+    """Take all the room there is, then free so much."""
     with ballast.open("wb", buffering=0) as file:
         for chunk_bytes in _CHUNKS_BYTES:
             try:

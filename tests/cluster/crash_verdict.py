@@ -1,4 +1,4 @@
-"""Verdict: what the exchange's own log, the files and the events say of a trial."""
+"""Verdict: judges a trial by the exchange's own log, the files and the events."""
 
 from __future__ import annotations
 
@@ -27,20 +27,20 @@ COLUMNS = (
 """Of a row of klines; the close time is not kept, for it follows from the interval."""
 PAGE_MS = 1000 * 3_600_000
 ASKED_TWICE_MORE = {"first_bars", "last_bars", "late_bars"}
-"""Faults that are noticed by asking a second time, which is contradicted, and so a third."""
+"""Faults that a second request contradicts, so that a third one is needed."""
 ANSWERED_ALL_THE_SAME = {"", "closed_afterwards"}
-"""Faults that leave the answer whole: asking again would be a repeat."""
+"""Faults that leave the answer whole: another request would be a repeat."""
 
 
 @dataclass
 class Verdict:
-    """Read once the run is over. `problems` are sentences; an empty list acquits."""
+    """Read once the run is over. `problems` are sentences; an empty list means success."""
 
     run: TrialRun
 
     @cached_property
     def problems(self) -> list[str]:
-        """Everything that should not be."""
+        """Every problem of the trial."""
         return [*self._rate_problems(), *self._repeat_problems(), *self._candle_problems(), *self._job_problems()]
 
     def close(self) -> None:
@@ -60,19 +60,19 @@ class Verdict:
 
     @cached_property
     def pages_asked(self) -> Counter[tuple[str, int]]:
-        """How often each page of each symbol, or a part of it, was asked for."""
+        """How often each page of each symbol, or a part of it, was requested."""
         return Counter(
             (arrival["symbol"], (int(arrival["start_ms"]) - START_MS) // PAGE_MS) for arrival in self.arrivals
         )
 
     @property
     def repeats(self) -> int:
-        """Requests for a page that had been asked for before."""
+        """Requests for a page that had been requested before."""
         return len(self.arrivals) - len(self.pages_asked)
 
     @property
     def faulty_answers(self) -> int:
-        """How many requests are needed on top because the exchange failed to answer others properly."""
+        """How many more requests are needed because the exchange answered others wrongly."""
         faults = [arrival["fault"] for arrival in self.arrivals]
         return sum(1 + (fault in ASKED_TWICE_MORE) for fault in faults if fault not in ANSWERED_ALL_THE_SAME)
 
@@ -83,7 +83,7 @@ class Verdict:
 
     @cached_property
     def jobs(self) -> list[dict[str, Any]]:
-        """What the store says of its jobs."""
+        """The jobs in the store."""
         return list(json.loads(self.run.driver.command("jobs", "--json").stdout))
 
     def _rate_problems(self) -> list[str]:

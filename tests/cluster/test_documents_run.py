@@ -19,7 +19,7 @@ SECONDS_A_BLOCK = 120
 
 
 class Reader:
-    """Somebody who does what a page says, in one folder and one shell."""
+    """A reader who does what a page says, in one folder and one shell."""
 
     def __init__(self, folder: Path, exchange: SimulatorProcess) -> None:
         self._folder, self._exchange = folder, exchange

@@ -1,4 +1,4 @@
-"""What the broker says of the account, on real Ray and real HTTP: obeyed, shown, and nobody's failure."""
+"""The broker's refusals and counts, on real Ray and real HTTP: obeyed, shown, and no symbol's failure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from domain.limits.messages import LimiterStatus
 from tests.cluster.conftest import Benches
 
 
-def test_a_refusal_seals_the_account_for_its_time_is_recorded_once_and_another_programs_use_is_counted(
+def test_a_refusal_starts_a_cooldown_that_is_recorded_once_and_another_programs_use_is_counted(
     in_cluster: Benches,
 ) -> None:
     bench = in_cluster("--limits", "200w/60s", "--fault", "throttled,symbol=SIM003,times=1")

@@ -1,4 +1,4 @@
-"""Requests that arrive long after anybody waits for them, and workers that thaw with an old permit in hand."""
+"""Requests that arrive long after they were abandoned, and frozen workers that go on with old permits."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def test_frozen_workers_send_nothing_with_permits_from_before_they_thawed(
 
 @contextmanager
 def frozen(processes: list[psutil.Process]) -> Iterator[None]:
-    """They stand still, as in a machine that swaps or a debugger, until the block ends."""
+    """Stop these processes, as a debugger or a swapping machine does, until the block ends."""
     for process in processes:
         process.suspend()
     try:
@@ -114,7 +114,7 @@ def frozen(processes: list[psutil.Process]) -> Iterator[None]:
 
 
 def when_there_is_room(bench: CollectionBench) -> float:
-    """When the limiter will next grant, if it grants nothing now; in seconds since 1970."""
+    """When the limiter, which grants nothing now, will grant again; in seconds since 1970."""
     history, limit = bench.history(), RateLimit.parse(LIMIT)
     free_at = np.sort(history.completed_seconds + limit.window_seconds * 1.001 + 0.001)
     counted = free_at[free_at > time.time()]

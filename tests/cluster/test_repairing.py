@@ -28,7 +28,7 @@ def test_what_is_damaged_or_gone_is_found_repaired_and_proven_to_be_what_it_was(
 
     repaired = bench.run("gaps", job.job_id, "--repair")
     assert repaired.returncode == 0, repaired.stdout + repaired.stderr
-    assert f"moved aside: {damaged}" in repaired.stdout
+    assert f"set aside: {damaged}" in repaired.stdout
     assert "6 of 6 datasets are complete" in repaired.stdout
     assert bench.requests == 8 + 2
 

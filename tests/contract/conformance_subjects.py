@@ -38,7 +38,7 @@ from domain.errors import (
 )
 from domain.spans.span_set import SpanSet
 from domain.spans.time_span import TimeSpan, to_milliseconds
-from tests.contract.asking import connected
+from tests.contract.gateway_queries import connected
 from tests.contract.market_truths import (
     DAY_MS,
     SPAN,

@@ -1,4 +1,4 @@
-"""The truth about made-up markets: bars as plain columns, from no gateway and no exchange."""
+"""The truth about made-up markets: bars as plain columns, independent of gateways and exchanges."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def new_york_midnights(first: date, days: int) -> list[datetime]:
 
 
 def candles_at(openings: np.ndarray, seed: int) -> Candles:
-    """Sound bars with prices of no pattern."""
+    """Valid bars with prices without a pattern."""
     source = np.random.default_rng(seed)
     low, high = np.sort(source.uniform(50, 150, (2, len(openings))), axis=0).round(4)
     first, last = (low + (high - low) * source.uniform(0, 1, len(openings)) for _ in range(2))
@@ -42,7 +42,7 @@ def candles_at(openings: np.ndarray, seed: int) -> Candles:
 
 
 def hourly_market(closed: SpanSet, *symbols: str) -> dict[str, Candles]:
-    """Bars of each hour of SPAN but in what is closed."""
+    """Hourly bars of SPAN without its closures."""
     openings = np.arange(SPAN.start_ms, SPAN.end_ms, HOUR_MS, dtype=np.int64)
     for one in closed:
         openings = openings[(openings < one.start_ms) | (openings >= one.end_ms)]
@@ -59,7 +59,7 @@ def market(openings: np.ndarray, *symbols: str) -> dict[str, Candles]:
 
 
 def recorded_days() -> dict[str, Candles]:
-    """The daily bars of five US stocks, read as they were published: adjusted in nothing, counted by nobody."""
+    """The daily bars of five US stocks as they were published: unadjusted, without trade counts."""
     table = importlib.resources.files("bokeh_sampledata").joinpath("_data/stocks.csv.gz").read_bytes()
     days: dict[str, list[list[float]]] = {}
     for line in csv.DictReader(gzip.decompress(table).decode().splitlines()):

@@ -1,4 +1,4 @@
-"""A second reader of candle files, written from docs/segment-format.md alone: slow, plain, and nobody's import."""
+"""A second reader of candle files, written from docs/segment-format.md alone: slow, plain, and only for tests."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ def pieces(asked: list[Span], known: Bars, later: Later) -> list[tuple[int, int,
 
 
 def columns(packed: list[Any], rows: int) -> Bars:
-    """Prices first, since others may be told apart from them; then the rest in order."""
+    """The prices first, because other columns are predicted from them; then the rest in order."""
     records = {
         name: (kind, decimals, prediction, numbers, misses)
         for name, kind, decimals, prediction, numbers, misses in packed

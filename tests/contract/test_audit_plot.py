@@ -13,7 +13,7 @@ from domain.limits.rates import RateLimit
 pytest.importorskip("matplotlib")
 
 GRANTED = np.arange(0.0, 40.0, 0.1)
-TRAIL = AuditHistory(
+HISTORY = AuditHistory(
     granted_seconds=GRANTED,
     completed_seconds=GRANTED + 0.05,
     tokens=np.ones(len(GRANTED), np.int64),
@@ -29,7 +29,7 @@ TRAIL = AuditHistory(
 @pytest.mark.parametrize("ending", FORMATS)
 def test_an_audit_is_drawn_to_any_kind_of_picture(tmp_path: Path, ending: str) -> None:
     path = tmp_path / f"audit{ending}"
-    draw(TRAIL, audit(TRAIL, "the job"), path)
+    draw(HISTORY, audit(HISTORY, "the job"), path)
     assert path.stat().st_size > 1000
 
 
@@ -37,4 +37,4 @@ def test_an_audit_is_drawn_to_any_kind_of_picture(tmp_path: Path, ending: str) -
 def test_a_path_that_no_picture_can_be_written_to_is_wrong_input_and_named(tmp_path: Path, name: str) -> None:
     (tmp_path / "folder.svg").mkdir()
     with pytest.raises(SettingsError, match=name.rpartition("/")[2]):
-        draw(TRAIL, audit(TRAIL, "the job"), tmp_path / name)
+        draw(HISTORY, audit(HISTORY, "the job"), tmp_path / name)

@@ -32,7 +32,7 @@ from domain.errors import (
 )
 from domain.limits.ports import PermitSource
 from domain.spans.time_span import TimeSpan, to_milliseconds
-from tests.contract.asking import ask, connected, rows_of
+from tests.contract.gateway_queries import connected, query, rows_of
 
 DAY_MS = 86_400_000
 LOOSE = ["100000/1s"]
@@ -47,7 +47,7 @@ async def answer_of(
     """The one answer about some days of a symbol."""
     dataset = GATEWAY.dataset(symbol, Interval(interval))
     span = dataset.align(TimeSpan(19_000 * DAY_MS, (19_000 + days) * DAY_MS))
-    (answer,) = await ask(GATEWAY, transport.wire(permits), dataset, span)
+    (answer,) = await query(GATEWAY, transport.wire(permits), dataset, span)
     return answer
 
 
@@ -329,7 +329,7 @@ async def test_calendar_months_come_each_as_long_as_it_is_and_the_next_is_not_cl
         SimulatedExchange(LOOSE, NO_LATENCY, clock=now.timestamp) as exchange,
         connected(exchange.base_url) as transport,
     ):
-        (answer,) = await ask(GATEWAY, transport.wire(InMemoryRateLimiter()), dataset, year)
+        (answer,) = await query(GATEWAY, transport.wire(InMemoryRateLimiter()), dataset, year)
     (part,) = answer.parts
     judged = validate(part.rows, dataset, year, answer.closed_before_ms)
     assert judged.candles.open_time_ms.tolist() == [to_milliseconds(first) for first in first_of[:5]]

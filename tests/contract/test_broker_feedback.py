@@ -1,4 +1,4 @@
-"""What the exchange tells of its own counts, over real HTTP: read by the gateway, obeyed by the limiter."""
+"""The exchange's own counts, over real HTTP: read by the gateway, obeyed by the limiter."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from domain.limits.ports import PermitSource
 from domain.limits.rates import AccountLimits, Counts, RateLimit
 from domain.limits.usage import BrokerUsage
 from domain.spans.time_span import TimeSpan
-from tests.contract.asking import ask, connected
+from tests.contract.gateway_queries import connected, query
 
 DAY_MS = 86_400_000
 LIMITS = ("100w/60s",)
@@ -28,7 +28,7 @@ async def ask_for_days(base_url: str, permits: PermitSource, times: int = 1) -> 
     dataset, span = gateway.dataset("SIM001", Interval("1d")), TimeSpan(19_000 * DAY_MS, 19_005 * DAY_MS)
     async with connected(base_url) as transport:
         for _ in range(times):
-            await ask(gateway, transport.wire(permits), dataset, span)
+            await query(gateway, transport.wire(permits), dataset, span)
 
 
 def used(weight: int) -> tuple[BrokerUsage, ...]:

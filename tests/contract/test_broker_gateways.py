@@ -21,7 +21,7 @@ from domain.candles.dataset import Interval
 from domain.errors import BrokerThrottled, BrokerUnavailable, SymbolRejected
 from domain.spans.span_set import SpanSet
 from domain.spans.time_span import TimeSpan
-from tests.contract.asking import ask, connected
+from tests.contract.gateway_queries import connected, query
 
 DAY_MS = 86_400_000
 FIRST_DAY_MS = 19_000 * DAY_MS
@@ -45,7 +45,7 @@ class Subject:
 
     async def answer(self, symbol: str = "GOOD", first_day: int = 0, days: int = 10) -> Answer:
         dataset = self.gateway.dataset(symbol, DAILY)
-        (answer,) = await ask(self.gateway, self.transport.wire(self.permits), dataset, span_of(first_day, days))
+        (answer,) = await query(self.gateway, self.transport.wire(self.permits), dataset, span_of(first_day, days))
         return answer
 
     async def rows(self, symbol: str = "GOOD", first_day: int = 0, days: int = 10) -> RawCandles:

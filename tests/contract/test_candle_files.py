@@ -146,7 +146,7 @@ def test_a_kill_at_any_step_of_a_save_leaves_each_file_as_before_or_as_after_wit
 HALVES = ((-50, 0), (0, 50))
 
 
-def test_a_disk_that_takes_no_more_leaves_the_old_content_and_nothing_half_written(files: CandleFiles) -> None:
+def test_a_full_disk_leaves_the_old_content_and_nothing_half_written(files: CandleFiles) -> None:
     before = segment(files).read_bytes()
     code = """
 from domain.errors import StorageUnavailable

@@ -1,4 +1,4 @@
-"""What a quant asks of the reader: by symbol, interval and span, over the fake and over files."""
+"""What a quant reads: by symbol, interval and span, from the fake and from files."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def test_a_moment_may_be_written_in_every_way_that_means_one(reader: CandleReade
         ("2024-01-01T00:00:00", "has no time zone"),
         (datetime(2024, 1, 1), "has no time zone"),  # noqa: DTZ001
         ("soon", "start: "),
-        (17, "start: 17 is no moment"),
+        (17, "start: 17 is not a timestamp"),
     ],
 )
 def test_a_moment_that_could_mean_two_is_refused(reader: CandleReader, start: str | datetime, sentence: str) -> None:

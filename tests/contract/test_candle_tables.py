@@ -152,7 +152,7 @@ def test_an_unknown_format_is_refused(repository: InMemoryCandleRepository, tmp_
 
 
 @pytest.mark.parametrize("rows_at_most", [0, 1, 3, 4, 5, 1000])
-def test_a_table_is_right_however_many_rows_were_foretold(rows_at_most: int) -> None:
+def test_a_table_is_right_however_many_rows_were_announced(rows_at_most: int) -> None:
     openings = np.arange(6, dtype=np.int64) * 60_000
     values = openings / 7
     plain = Candles(openings, values, values, values, values, values)

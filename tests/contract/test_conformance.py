@@ -130,9 +130,9 @@ async def failures(subject: Subjects) -> list[str]:
         (partial(subjects.cursor, LosesTheEdgeSymbol), "cut inside a symbol"),
         (partial(subjects.day_caps, DoublesAnInclusiveEnd), "where a broker includes the end"),
         (partial(subjects.day_caps, SpeaksFromItsOldestRowOnly), "had to be asked for again"),
-        (partial(subjects.archive, AnswersBeforeTheChecksumHolds), "answered before its checksum held"),
+        (partial(subjects.archive, AnswersBeforeTheChecksumHolds), "answered before its checksum matched"),
         (partial(subjects.newest, CallsWhatIsOutOfReachEmpty), "out of the broker's reach"),
-        (partial(subjects.zoned_days, TakesZonedDaysForThoseOfUtc), "the broker has none there"),
+        (partial(subjects.zoned_days, TakesZonedDaysForThoseOfUtc), "the broker has none"),
     ],
     ids=lambda value: value.args[0].__name__ if isinstance(value, partial) else "",
 )

@@ -65,7 +65,7 @@ def test_what_cannot_be_had_is_told_with_the_reference_and_the_node(
 
     monkeypatch.setattr("socket.gethostname", lambda: "node-7")
     path.chmod(0o640)
-    assert told() == f"toy: credentials: file:{path} is not this user's alone: make it 0600 on node node-7"
+    assert told() == f"toy: credentials: file:{path} must belong to this user alone: make it 0600 on node node-7"
     path.chmod(0o600)
     path.write_text("  \n")
     assert "is empty on node node-7" in told()

@@ -1,4 +1,4 @@
-"""docs/gateways.md, taken at its word: the gateway it shows passes the suite it shows."""
+"""docs/gateways.md, tested: the gateway that it shows passes the suite that it shows."""
 
 from __future__ import annotations
 

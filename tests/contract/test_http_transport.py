@@ -1,4 +1,4 @@
-"""HttpTransport against a real server: who we are, and how much is read."""
+"""HttpTransport against a real server: credentials, and how much is read."""
 
 from __future__ import annotations
 

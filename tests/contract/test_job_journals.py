@@ -44,7 +44,7 @@ def test_submitting_again_changes_nothing(store: JobStore) -> None:
     assert store.plan(job.job_id).request == REQUEST
 
 
-def test_a_request_is_run_anew_only_after_its_job_has_ended(store: JobStore) -> None:
+def test_a_request_is_run_again_only_after_its_job_has_ended(store: JobStore) -> None:
     job = started(store)
     assert store.submit(REQUEST, later(2), force_new=True) == job.job_id
     job.fail("it broke", timestamp=later(3))

@@ -133,7 +133,7 @@ class ReplacedInBetween(InMemoryObjects):
         return super().get_range(key, start, length)
 
 
-def test_a_header_that_is_replaced_between_its_two_parts_is_read_anew() -> None:
+def test_a_header_that_is_replaced_between_its_two_parts_is_read_again() -> None:
     objects = ReplacedInBetween()
     merge_into(objects, Path(NAME), DATASET, with_holes(12_000))
     assert front_of(objects, Path(NAME)).rows == 6_000

@@ -137,7 +137,9 @@ def flip(data: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("damage", [flip, lambda data: data[:-3], lambda data: b"rubbish"])
-def test_a_damaged_log_is_gone_on_with_and_leaves_a_doubt(tmp_path: Path, damage: Callable[[bytes], bytes]) -> None:
+def test_a_damaged_log_is_continued_and_leaves_an_evidence_gap(
+    tmp_path: Path, damage: Callable[[bytes], bytes]
+) -> None:
     granted = filled(tmp_path, permits=20)
     newest = tmp_path / "binance@default.log"
     newest.write_bytes(damage(newest.read_bytes()))
@@ -147,7 +149,9 @@ def test_a_damaged_log_is_gone_on_with_and_leaves_a_doubt(tmp_path: Path, damage
     assert any("damaged" in gap for gap in verdict.evidence_gaps)
 
 
-def test_a_damaged_packed_file_is_a_doubt_for_the_jobs_of_its_time_only(tmp_path: Path, small_files: int) -> None:
+def test_a_damaged_packed_file_is_an_evidence_gap_for_the_jobs_of_its_time_only(
+    tmp_path: Path, small_files: int
+) -> None:
     filled(tmp_path, permits=5 * small_files)
     damaged = packed_files(tmp_path)[1]
     damaged.write_bytes(flip(damaged.read_bytes()))
@@ -168,7 +172,9 @@ def test_permits_that_only_the_record_knows_are_taken_over_from_it(tmp_path: Pat
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="the device that is always full is Linux's")
-def test_a_full_disk_hinders_nobody_and_is_caught_up_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_stops_no_grant_and_the_log_catches_up_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     log = opened(tmp_path)
     log.granted(JOB, [permit("before", 3)])
     full = os.open("/dev/full", os.O_WRONLY)
@@ -183,7 +189,7 @@ def test_a_full_disk_hinders_nobody_and_is_caught_up_with(tmp_path: Path, monkey
     os.close(full)
 
 
-def test_a_folder_that_cannot_be_written_hinders_nobody(tmp_path: Path) -> None:
+def test_a_log_folder_that_cannot_be_written_stops_no_grant(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     log = PermitLogFile(tmp_path / "file" / "folder", "binance", "default", "this boot")
     log.open(NOTHING, boot_seconds())
@@ -191,5 +197,5 @@ def test_a_folder_that_cannot_be_written_hinders_nobody(tmp_path: Path) -> None:
     log.close()
 
 
-def test_an_account_that_never_asked_has_an_empty_trail(tmp_path: Path) -> None:
+def test_an_account_without_requests_has_an_empty_history(tmp_path: Path) -> None:
     assert len(trail_of(tmp_path)) == 0

@@ -24,7 +24,7 @@ from tests.contract.permit_record_examples import FLIGHT_SECONDS, LIMITS, ended,
 TREE = Path(__file__).resolve().parents[2]
 
 
-def test_permits_lent_by_a_process_that_was_killed_are_there_and_so_is_the_account(tmp_path: Path) -> None:
+def test_permits_granted_by_a_killed_process_are_kept_and_its_account_is_free(tmp_path: Path) -> None:
     script = """
 import sys, time
 from pathlib import Path
@@ -175,7 +175,7 @@ def test_thousands_of_permits_are_compacted_and_what_counts_is_kept(tmp_path: Pa
     assert known.agreed == LIMITS
 
 
-def test_a_quick_account_keeps_what_counts_and_owns_up_to_what_it_dropped(
+def test_a_fast_account_keeps_what_counts_and_reports_what_it_dropped(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(permit_history, "KEPT_PERMITS", 100)

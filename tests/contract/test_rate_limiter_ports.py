@@ -133,7 +133,7 @@ async def test_errors_inside_the_context_pass(subject: Subject) -> None:
     await subject.limiter.close()
 
 
-async def test_a_seal_is_taken_with_and_without_a_time_and_closing_twice_is_closing_once(subject: Subject) -> None:
+async def test_a_cooldown_may_have_a_time_or_none_and_closing_twice_is_closing_once(subject: Subject) -> None:
     await subject.limiter.bound_to("job").cool_down(None, "HTTP 429")
     await subject.limiter.cool_down(0.01, "HTTP 418")
     await subject.limiter.close()

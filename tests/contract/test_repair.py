@@ -1,4 +1,4 @@
-"""A repair without Ray: damage on disk, the job that mends it over real HTTP, and the proof after it."""
+"""A repair without Ray: damage on disk, the job that repairs it over real HTTP, and the proof after it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from domain.candles.dataset import Dataset, Interval
 from domain.errors import SettingsError
 from domain.jobs.request import CollectionRequest
 from domain.spans.time_span import TimeSpan
-from tests.contract.asking import binance_at
+from tests.contract.gateway_queries import binance_at
 
 HOUR_MS = 3_600_000
 START_MS = 1_701_388_800_000  # 2023-12-01: hourly files are cut at the turn of the year
@@ -95,7 +95,7 @@ async def test_damage_gaps_and_lost_files_are_mended_and_the_store_is_what_it_wa
 
 
 def deny(files: CandleFiles, hour: int) -> None:
-    """Store DENIED anew without one bar, as if the broker had twice had none."""
+    """Store DENIED again without one bar, as if the broker had denied it twice."""
     dataset = BinanceGateway().dataset("DENIED", REQUEST.interval)
     candles = files.read(dataset, SPAN)
     for stored in files.root.rglob("DENIED/*.candles"):
@@ -138,11 +138,11 @@ def test_a_repair_of_a_file_with_a_ruined_header_asks_for_nothing_that_is_yet_to
 @pytest.mark.parametrize(
     ("dataset", "sentence"),
     [
-        (BinanceGateway().dataset("AAA", Interval("1d")), "cannot be told any more"),
+        (BinanceGateway().dataset("AAA", Interval("1d")), "it is unknown how much of"),
         (Dataset("kraken", "AAA", Interval("1h")), "is not what .broker. in"),
     ],
 )
-def test_a_repair_that_cannot_fetch_anew_moves_nothing_aside(store: Store, dataset: Dataset, sentence: str) -> None:
+def test_a_repair_that_cannot_fetch_again_sets_nothing_aside(store: Store, dataset: Dataset, sentence: str) -> None:
     files, _, proof = store
     whole = save(files, BinanceGateway().dataset("AAA", Interval("1m")), START_MS)
     damaged = save(files, dataset, START_MS)

@@ -81,7 +81,7 @@ def test_an_address_names_the_file_of_the_jobs(address: str, file: str) -> None:
     [
         ("postgresql://me:secret@host/jobs", 'storage.events begins with "postgresql:", and jobs are kept in an'),
         ("file:///data/jobs.sqlite", 'storage.events begins with "file:", and jobs are kept in an SQLite file'),
-        ("/data/jobs.sqlite", "storage.events is no address of events, and jobs are kept in an SQLite file"),
+        ("/data/jobs.sqlite", "storage.events is not an address of events, and jobs are kept in an SQLite file"),
         ("sqlite://jobs.sqlite", "storage.events cannot be used, it has a host, a user name or a password"),
         ("sqlite://me:secret@/jobs.sqlite", "storage.events cannot be used, it has a host, a user name or a password"),
         ("sqlite:///data/jobs.sqlite?secret=1", "storage.events cannot be used, it goes on after a ? or a #"),

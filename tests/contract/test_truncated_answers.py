@@ -18,7 +18,7 @@ from domain.jobs.batches import BatchReport
 from domain.jobs.request import CollectionRequest
 from domain.jobs.retries import RetryPolicy
 from domain.spans.time_span import TimeSpan
-from tests.contract.asking import binance_at
+from tests.contract.gateway_queries import binance_at
 
 MINUTE_MS = 60_000
 BARS = 2_500
@@ -61,7 +61,7 @@ async def test_a_broker_that_never_sends_more_than_500_bars_fails_the_symbol_and
         (failure,) = report.failed
         assert (failure.symbol, failure.kind, failure.attempts) == ("CUT", "MalformedResponse", 3)
         assert "truncated: of 1000 bars expected in [1970-01-01T00:00:00Z" in failure.message
-        assert "500 came, and asked again for" in failure.message
+        assert "500 came, and requested again for" in failure.message
         assert (stored(files, "CUT"), stored(files, "WELL"), report.completed) == (0, BARS, ("WELL",))
 
 

@@ -9,11 +9,11 @@ from typing import Any
 
 
 class VirtualTimeLoop(asyncio.SelectorEventLoop):
-    """Where a loop would sleep until its next timer, this one puts its clock forward to it.
+    """Where another loop would sleep until its next timer, this one moves its clock to it.
 
-    It does so only when nothing but timers can happen. While a thread of an executor works or a socket
-    is open, time passes as it does on the wall. `loop.time()` starts at 0. A timer that is due already costs
-    a nanosecond: code that sets it for a moment too close for a float would otherwise turn for ever.
+    It does so only when nothing but timers can happen. While a thread of an executor works or a socket is open, time
+    passes as it does on the wall. `loop.time()` starts at 0. A timer that is due already costs a nanosecond: code that
+    sets a timer too close for a float to tell would otherwise loop for ever.
     """
 
     def __init__(self) -> None:

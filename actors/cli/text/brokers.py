@@ -15,7 +15,7 @@ _SCOPES = {"key": "API key", "address": "IP address"}
 
 
 def row(spec: GatewaySpec) -> tuple[str, ...]:
-    """A gateway as a line of the list; rows and symbols are those of one request."""
+    """A gateway as a row of the list; rows and symbols are the most that one request can have."""
     return (
         spec.name,
         _limits(spec),
@@ -67,7 +67,7 @@ def _charge(charge: Charge) -> str:
 
 
 def _bars(spec: GatewaySpec) -> list[str]:
-    """What is to be known of the broker's bars."""
+    """How the broker's bars behave."""
     return [
         "only where there was trade" if spec.bars_only_where_traded else "in every interval",
         "rewritten later" if spec.rewrites_history else "never rewritten",

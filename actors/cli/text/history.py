@@ -11,7 +11,7 @@ from domain.jobs.request import CollectionRequest
 from domain.jobs.status import TOO_MANY_FAILURES
 
 FAILURES_LISTED = 3
-"""Failed symbols that are told below their batch; `--json` tells all of them."""
+"""Failed symbols that are shown below their batch; `--json` shows all of them."""
 
 _VERBS = {"TakenOver": "taken over"}
 """Events whose name is not the verb."""
@@ -39,7 +39,7 @@ def lines(entries: Iterable[HistoryEntry], request: CollectionRequest) -> Iterat
 
 
 def entry_text(entry: HistoryEntry, request: CollectionRequest) -> str:
-    """What happened, who was behind it and why."""
+    """What happened, by whom and why."""
     match entry.event:
         case "Created":
             return f"created: {len(request.symbols):,} symbols, {request.interval} of {request.span}"
@@ -52,7 +52,7 @@ def entry_text(entry: HistoryEntry, request: CollectionRequest) -> str:
 
 
 def as_json(entries: Sequence[HistoryEntry], request: CollectionRequest) -> dict[str, Any]:
-    """What the job collects, and every entry under the name that its event is stored with."""
+    """The job's request, and every entry under its event's stored name."""
     return {
         "request": {
             "symbols": len(request.symbols),
@@ -81,7 +81,7 @@ def _cause_text(entry: HistoryEntry) -> str:
         reason = ""
     if not entry.by:
         return f": {reason}" if reason else ""
-    # A shutdown says how it came about: by Ctrl-C, SIGTERM or the command.
+    # A shutdown names its trigger: Ctrl-C, SIGTERM or the command.
     return f" by {one_line(entry.by)}" + (f" ({reason})" if reason not in ("", "shutdown") else "")
 
 
@@ -94,6 +94,6 @@ def _batch_text(details: dict[str, Any]) -> str:
         (details["candles_quarantined"], "quarantined"),
         (details["requests"], "requests"),
     )
-    # What is seldom is told only where there is some.
+    # Rare counts are shown only where they are not zero.
     told = [f"{count:,} {what}" for count, what in counted if count or what not in ("failed", "quarantined")]
     return f"batch {details['batch']}{unfinished}: {', '.join(told)}"

@@ -1,4 +1,4 @@
-"""A limiter's status in words: pure functions from what it tells to what a person reads."""
+"""A limiter's status in words: pure functions from its status to text."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ JOB_HEADS = ("JOB", "PRIORITY", "WAITING", "SHARE")
 
 
 def summary(status: LimiterStatus) -> list[str]:
-    """How the limiter stands, line by line."""
+    """The limiter's state, line by line."""
     return [
         f"{status.broker}/{status.account}: {state_text(status)}",
         f"  granted   {status.granted:,} tokens; a permit comes after {duration_text(status.mean_wait_seconds)}; "

@@ -17,7 +17,7 @@ LONGEST_REASON = 240
 
 
 def duration_text(seconds: float) -> str:
-    """Seconds as a person says them: "4.2 s", "1 m 05 s", "2 h 03 m", "3 d 04 h"."""
+    """A duration in two units at most: "4.2 s", "1 m 05 s", "2 h 03 m", "3 d 04 h"."""
     if seconds < 59.95:
         return f"{seconds:.1f} s"
     whole = round(seconds)
@@ -28,12 +28,12 @@ def duration_text(seconds: float) -> str:
 
 
 def timestamp_text(moment: datetime | None) -> str:
-    """A moment to the second, in UTC; "-" for none."""
+    """A timestamp to the second, in UTC; "-" for none."""
     return moment.strftime("%Y-%m-%d %H:%M:%SZ") if moment else "-"
 
 
 def one_line(text: str) -> str:
-    """The first line of a text without colour codes, cut where it would not fit a line any more."""
+    """The first line of a text without colour codes, shortened to fit a line."""
     first = next(iter(unstyle(text).strip().splitlines()), "")
     return first if len(first) <= LONGEST_REASON else f"{first[: LONGEST_REASON - 3]}..."
 
@@ -80,7 +80,7 @@ def _waits(progress: Progress) -> list[str]:
 
 
 def eta_text(progress: Progress) -> str:
-    """How long it still takes, or that it waits; empty for a job that is not running."""
+    """The time left, or that the job waits; empty for a job that is not running."""
     if progress.status is not JobStatus.RUNNING:
         return ""
     if not progress.may_send:
@@ -89,12 +89,12 @@ def eta_text(progress: Progress) -> str:
 
 
 def share_text(progress: Progress) -> str:
-    """How much of the work is done: it is 100% when nothing is left, and not before."""
+    """How much of the work is done; 100% only when nothing is left."""
     return f"{int(100 * progress.share)}%"
 
 
 def pages_text(progress: Progress) -> str:
-    """How many pages are done, and of how many where that is known."""
+    """How many pages are done, and the total where it is known."""
     total = "" if progress.pages_total is None else f"/{progress.pages_total:,}"
     return f"{progress.pages_done:,}{total} pages"
 
@@ -109,7 +109,7 @@ def progress_line(progress: Progress) -> str:
 
 
 def ideal_seconds(progress: Progress, requests: int) -> float | None:
-    """The least time that many requests take under the job's limits; None where no limit counts requests."""
+    """The least time for so many requests under the job's limits; None where no limit counts requests."""
     limits = [RateLimit.parse(limit) for limit in progress.limits]
     ideals = [
         ideal_makespan_seconds(requests, limit, progress.mean_call_seconds)
@@ -120,7 +120,7 @@ def ideal_seconds(progress: Progress, requests: int) -> float | None:
 
 
 def summary(progress: Progress) -> list[str]:
-    """What became of the job, line by line; where it is run, its requests and their time are those of this run."""
+    """The job's outcome, line by line; while it runs, its requests and their time are those of this run."""
     state = state_text(progress)
     lines = [
         f"{progress.job_id}: {state}",
@@ -138,7 +138,7 @@ def summary(progress: Progress) -> list[str]:
 
 
 def _findings_lines(findings: Mapping[str, int]) -> list[str]:
-    """The reasons of refused bars, the most frequent first, then what the calendar does not explain."""
+    """The reasons of refused bars, most frequent first, then what the calendar does not explain."""
     reasons = sorted((name for name in findings if name not in OF_THE_CALENDAR), key=lambda name: -findings[name])
     lines = [f"  refused   {findings[name]:,} bars: {name}" for name in reasons]
     return lines + [f"  calendar  {findings[name]:,} bars {name}" for name in OF_THE_CALENDAR if name in findings]

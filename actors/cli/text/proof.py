@@ -20,7 +20,7 @@ from domain.spans.time_span import TimeSpan, from_milliseconds
 
 LISTED = (
     ("missing", "missing", "never answered"),
-    ("due", "due", "provisional, and old enough to be asked again"),
+    ("due", "due", "provisional, and settled since: due to be requested again"),
     ("gaps", "gap", "expected, and denied by the broker"),
     ("unexpected", "unexpected", "outside of the sessions: the calendar is suspect"),
 )
@@ -33,14 +33,14 @@ LISTED_ON_REQUEST = (
 GAP_HEADS = ("SYMBOL", "INTERVAL", "WHAT", "FROM", "TO", "BARS")
 CERTIFICATE_HEADS = ("PROVEN", "SYMBOL", "KIND", "SPAN", "CALENDAR", "BARS", "EXPECTED", "GAPS", "REFUSED", "CONTENT")
 FOLDED_WORDING = {"KIND": "{}", "SPAN": "{}", "CALENDAR": "calendar {}", "GAPS": "gaps {}", "REFUSED": "refused {}"}
-"""How a column of certificates is told in the line above them, where all rows share it."""
+"""How a value that all rows share is written in the line above the table, by column."""
 
 HASH_CHARACTERS = 12
-"""Of a content hash in a table; `--json` has all of it."""
+"""Characters of a content hash in a table; `--json` has all of it."""
 
 
 def gap_lines(judged: Sequence[Completeness], show_all: bool) -> list[str]:
-    """A row for each span that there is something to say of, what the rows' words mean, and the damaged files."""
+    """A row for each noteworthy span, what the rows' words mean, and the damaged files."""
     listed = (*LISTED, *(LISTED_ON_REQUEST if show_all else ()))
     rows = [row for one in judged for name, what, _ in listed for row in _gap_rows(one, name, what)]
     found = {what for _, _, what, *_ in rows}
@@ -74,7 +74,7 @@ def gaps_json(one: Completeness) -> dict[str, Any]:
 
 
 def certificate_lines(certificates: Sequence[Certificate]) -> list[str]:
-    """A row for each certificate, under a line with what they share."""
+    """A row for each certificate, under a line with the values that all share."""
     shared, heads, rows = folded(CERTIFICATE_HEADS, map(_certificate_row, certificates), FOLDED_WORDING)
     return [*([shared] if shared else ()), *table_lines(heads, rows)]
 
@@ -112,7 +112,7 @@ def certificate_json(certificate: Certificate) -> dict[str, Any]:
 
 
 def proof_summary(certificates: Sequence[Certificate]) -> dict[str, Any]:
-    """What all certificates come to."""
+    """The totals over all certificates."""
     return {
         "proven": sum(one.is_proven for one in certificates),
         "bars": sum(one.bars for one in certificates),
@@ -133,7 +133,7 @@ def refused_lines(refused: Sequence[tuple[Dataset, QuarantinedCandle]]) -> Itera
 
 
 def refused_json(dataset: Dataset, candle: QuarantinedCandle) -> dict[str, Any]:
-    """A refused bar as plain values; what is no number stands there as text, for JSON has no NaN."""
+    """A refused bar as plain values; NaN and infinities are text, for JSON has no NaN."""
     return {
         "symbol": dataset.symbol,
         "interval": str(dataset.interval),
@@ -150,7 +150,7 @@ def _gap_rows(one: Completeness, name: str, what: str) -> Iterator[tuple[str, ..
 
 
 def _brief(moment: datetime) -> str:
-    """A moment without what is zero of it: a date for midnight, and no seconds for a whole minute."""
+    """A timestamp without its zeros: a date for midnight, and no seconds for a whole minute."""
     text = timestamp_text(moment)
     for zero, kept in ((" 00:00:00Z", ""), (":00Z", "Z")):
         if text.endswith(zero):

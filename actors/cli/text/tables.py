@@ -1,20 +1,20 @@
-"""Tables that fit a terminal: aligned columns, and what all rows share told once above them. Pure functions."""
+"""Tables that fit a terminal: aligned columns, with values that all rows share in a line above. Pure functions."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
 WIDTH = 100
-"""Characters that a table takes at most, in the ordinary case."""
+"""The usual greatest width of a table, in characters."""
 
 SHORTEST_CELL = 16
-"""An elastic column is not cut below this, however wide the others are."""
+"""An elastic column is at least this wide, however wide the others are."""
 
 _BETWEEN = "  "
 
 
 def table_lines(heads: Sequence[str], rows: Iterable[Sequence[str]], elastic: str = "") -> list[str]:
-    """The heads and the rows as aligned lines; the column `elastic` is cut to what the others leave of the width."""
+    """The heads and the rows as aligned lines; the column `elastic` is shortened to the width that the others leave."""
     table = [list(heads), *map(list, rows)]
     widths = [max(len(row[column]) for row in table) for column in range(len(heads))]
     if elastic:
@@ -29,7 +29,7 @@ def table_lines(heads: Sequence[str], rows: Iterable[Sequence[str]], elastic: st
 def folded(
     heads: Sequence[str], rows: Iterable[Sequence[str]], wording: Mapping[str, str]
 ) -> tuple[str, list[str], list[list[str]]]:
-    """A line with what all rows share, in the columns that `wording` has words for, and the table without them."""
+    """A line with the values that all rows share in the columns of `wording`, and the table without those columns."""
     table = [list(row) for row in rows]
     shared = {head for column, head in enumerate(heads) if head in wording and len({row[column] for row in table}) == 1}
     line = ", ".join(wording[head].format(table[0][column]) for column, head in enumerate(heads) if head in shared)
@@ -38,5 +38,5 @@ def folded(
 
 
 def shortened(text: str, longest: int) -> str:
-    """The text, cut with dots at the end where it is longer than that."""
+    """The text, cut to `longest` characters with dots at its end."""
     return text if len(text) <= longest else f"{text[: longest - 3]}..."

@@ -37,7 +37,7 @@ SPEC = GatewaySpec(
     name="binance",
     base_url=BASE_URL,
     limit_domain="binance",
-    # What one IP address may use. Source: Binance Spot API, `rateLimits` of GET /api/v3/exchangeInfo (REQUEST_WEIGHT
+    # The limits of one IP address. Source: Binance Spot API, `rateLimits` of GET /api/v3/exchangeInfo (REQUEST_WEIGHT
     # 6000 per minute); its RAW_REQUESTS (61,000 in 5 minutes) cannot be reached with klines of weight 2.
     limits=(RateLimit.parse("6000w/60s"),),
     scope="address",
@@ -64,7 +64,7 @@ class BinanceGateway:
     def from_options(cls, options: Mapping[str, Any]) -> BinanceGateway:
         """The gateway; it takes no options."""
         if options:
-            raise ValueError(f"binance takes no options, and {min(options)} is one: leave it out")
+            raise ValueError(f"binance takes no options: leave {min(options)} out")
         return cls()
 
     @property
@@ -93,7 +93,7 @@ class BinanceGateway:
         ]
 
     def another_way(self, query: Query, doubtful: Mapping[Instrument, SpanSet]) -> list[Query]:
-        """The stretch from the first to the last bar that did not come, asked by itself."""
+        """The stretch from the first to the last missing bar, in a query of its own."""
         return [
             Query(KLINES, (instrument,), spans.extent, (_KLINES_CHARGE,), MOST_ROWS)
             for instrument, spans in doubtful.items()
@@ -101,7 +101,7 @@ class BinanceGateway:
         ]
 
     async def answers(self, query: Query, wire: Wire) -> AsyncGenerator[Answer]:
-        """One response, the bar still forming included."""
+        """One response, with the forming bar."""
         (instrument,) = query.instruments
         dataset, span = instrument.dataset, query.span
         params: dict[str, str | int] = {
@@ -124,7 +124,7 @@ class BinanceGateway:
 
 
 def _answered(rows: RawCandles, dataset: Dataset, span: TimeSpan) -> SpanSet:
-    """All of the span; of one that may hold more than a response does, a full response answers up to its last bar."""
+    """What the rows answer of the span: all of it, but only up to the last row where the response is full."""
     if len(rows) < MOST_ROWS or dataset.bars_in(span) <= MOST_ROWS:
         return SpanSet([span])
     inside = rows.open_time_ms[(rows.open_time_ms >= span.start_ms) & (rows.open_time_ms < span.end_ms)]

@@ -18,11 +18,11 @@ _COLUMNS = (
 
 
 class WrongKlines(ValueError):
-    """The payload is not a list of klines; says where it goes wrong."""
+    """The payload is not a list of klines; the message names the first mistake."""
 
 
 def parse_klines(payload: Any, most_rows: int) -> RawCandles:
-    """Read the rows into columns, in the order given, nothing checked but their shape and type.
+    """Read the rows into columns in the given order; only their shape and type are checked.
 
     Prices and volumes come as decimal strings (numbers are taken too), times and counts as integers.
     Raises WrongKlines naming the first row and column at fault.
@@ -30,7 +30,7 @@ def parse_klines(payload: Any, most_rows: int) -> RawCandles:
     if not isinstance(payload, list):
         raise WrongKlines(f"a list of klines was promised, not {_brief(payload)}")
     if len(payload) > most_rows:
-        raise WrongKlines(f"{len(payload)} klines came where {most_rows} were asked for")
+        raise WrongKlines(f"{len(payload)} klines came where {most_rows} were requested")
     for index, row in enumerate(payload):
         if not isinstance(row, list) or len(row) != len(_COLUMNS):
             raise WrongKlines(f"row {index} is not {len(_COLUMNS)} values: {_brief(row)}")

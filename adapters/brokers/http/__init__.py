@@ -1,1 +1,1 @@
-"""What gateways share that speak HTTP: sessions, attempts, and what headers say."""
+"""What HTTP gateways share: sessions, attempts, and the reading of headers."""

@@ -16,7 +16,7 @@ from domain.limits.usage import BrokerUsage
 Result = TypeVar("Result")
 
 UsageReader: TypeAlias = Callable[[Mapping[str, str]], Iterable[BrokerUsage]]
-"""What a broker's headers say of its own counts."""
+"""Reads the broker's own counts from its headers."""
 
 _MOST_EXPIRED_PERMITS = 3
 
@@ -24,9 +24,9 @@ _MOST_EXPIRED_PERMITS = 3
 class WireAttempts:
     """The client middleware of one call: aiohttp runs it for every attempt, its own silent ones included.
 
-    An attempt waits for a permit before it takes a connection, so waiting holds none. Its time starts
-    with the permit. A permit that expired while the connection was made is given back unused, with not
-    a byte written, and the attempt starts over with another.
+    An attempt waits for a permit before it takes a connection, so a waiting attempt keeps no connection. Its timeout
+    starts with the permit. A permit that expired while the connection was made is released with not a byte written, and
+    the attempt starts over with another.
     """
 
     def __init__(

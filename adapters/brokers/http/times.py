@@ -1,4 +1,4 @@
-"""What the headers of an answer say about time: the broker's clock, and how long to stay away."""
+"""Times in the headers of an answer: the broker's clock, and how long to wait."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from datetime import datetime
 from email.utils import parsedate_to_datetime
 
 LONGEST_RETRY_SECONDS = 30 * 86_400.0
-"""A broker that asks for more has made a slip: nobody could lift such a cooldown."""
+"""The longest wait that is believed: a longer one is a mistake of the broker, and nobody could end such a cooldown."""
 
 _SECONDS = re.compile(r"^\s*\d+(\.\d+)?\s*$")
 
 
 def broker_time_ms(headers: Mapping[str, str], call_seconds: float, written_at_ms: int) -> int:
-    """The earliest moment, by the broker's clock, at which the request can have been looked at.
+    """The earliest time, by the broker's clock, at which the broker can have processed the request.
 
-    The `Date` header is the moment of the answer, cut to a second, so it is never late; but what
-    is in the answer may have been read up to a whole call earlier, before a bar closed. Hence Date less
-    the call's duration. Without a Date, `written_at_ms` by our own clock.
+    The `Date` header is the time of the answer, cut to a second, so it is never late. But the broker may have read its
+    data a whole call earlier, before a bar closed: hence Date minus the call's duration. Without a Date it is
+    `written_at_ms`, by our own clock.
     """
     answered = http_date(headers.get("Date", ""))
     if answered is None:
@@ -28,7 +28,7 @@ def broker_time_ms(headers: Mapping[str, str], call_seconds: float, written_at_m
 
 
 def retry_after_seconds(headers: Mapping[str, str], now_seconds: float) -> float | None:
-    """How long `Retry-After` asks to wait, as seconds or as a date; None where it says nothing useful.
+    """The seconds that `Retry-After` asks to wait, given as seconds or as a date; None where it is unusable.
 
     Source: RFC 9110, section 10.2.3. A date is compared with the answer's own Date where there is one.
     """
@@ -44,7 +44,7 @@ def retry_after_seconds(headers: Mapping[str, str], now_seconds: float) -> float
 
 
 def http_date(text: str) -> datetime | None:
-    """The moment an HTTP header names; None for anything else."""
+    """The time in an HTTP header; None for anything else."""
     try:
         return parsedate_to_datetime(text)
     except ValueError:

@@ -58,7 +58,7 @@ class HttpTransport:
             await session.close()
 
     def signed(self, headers: Mapping[str, str]) -> dict[str, str]:
-        """The headers with those that tell who we are. Raises CredentialsRefused."""
+        """The headers with those that authenticate us. Raises CredentialsRefused."""
         return {**headers, **self.credentials.filled_in(self._auth_headers)}
 
     def session(self) -> aiohttp.ClientSession:
@@ -77,15 +77,16 @@ class HttpTransport:
 
 
 class HttpWire:
-    """A transport's connections under one source of permits; implements `domain.brokers.wire.Wire`."""
+    """A transport's connections with one source of permits; implements `domain.brokers.wire.Wire`."""
 
     def __init__(self, transport: HttpTransport, permits: PermitSource) -> None:
         self._transport, self._permits = transport, permits
 
     async def fetch(self, request: WireRequest, judge: Judge, symbols: str) -> WireResponse:
-        """Get an answer; see the port. SettingsError when the base URL is none.
+        """Get an answer; see the port.
 
-        After a refusal of who we are, secrets that have changed meanwhile are tried first.
+        SettingsError when the base URL is not one. When the credentials are refused, secrets that have changed
+        meanwhile are tried once.
         """
         try:
             return await self._fetch(request, judge, symbols)
@@ -142,7 +143,7 @@ class _BodyTooLarge(Exception):
 
 
 async def _read(received: aiohttp.ClientResponse, most_bytes: int) -> bytes:
-    """The body, counted as it is read and decompressed."""
+    """Read the body; its size is checked while it is read and decompressed."""
     chunks, size_bytes = [], 0
     async for chunk in received.content.iter_chunked(_CHUNK_BYTES):
         size_bytes += len(chunk)

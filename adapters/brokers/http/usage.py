@@ -1,4 +1,4 @@
-"""What the headers of an answer say about the account's use: the broker's own counts, every program included."""
+"""The account's usage in the headers of an answer: the broker's own counts, of every program."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ _FIRST_UNIX_MILLISECOND = 100_000_000_000
 
 
 def remaining_quota(headers: Mapping[str, str], window: RateLimit, now_seconds: float) -> tuple[BrokerUsage, ...]:
-    """`X-RateLimit-Limit`, `-Remaining` and `-Reset`, with or without the "X-": how the broker's `window` stands.
+    """`X-RateLimit-Limit`, `-Remaining` and `-Reset`, with or without the "X-": the usage of the broker's `window`.
 
-    The headers do not tell which window they mean, so the gateway has to know; without a Limit, `window`
-    says what is allowed. A Reset is taken as seconds, or as a moment where it can be nothing else; moments
-    are compared with the answer's own Date where there is one.
+    The headers do not say which window they mean, so the gateway has to know; without a Limit, `window` says what is
+    allowed. A Reset is read as seconds, or as a timestamp where it can be nothing else; timestamps are compared with
+    the answer's own Date where there is one.
     """
     lowered = {name.lower().removeprefix("x-"): text for name, text in headers.items()}
     remaining, stated = count_in(lowered.get("ratelimit-remaining")), count_in(lowered.get("ratelimit-limit"))

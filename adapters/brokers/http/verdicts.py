@@ -1,4 +1,4 @@
-"""What a response means that any HTTP API may send, before its gateway looks for what is its own."""
+"""Conditions of responses that any HTTP API may send, before the gateway checks for its own."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def http_condition(response: WireResponse, clock: Callable[[], float] = time.tim
 
 
 def parse_json(response: WireResponse) -> Any:
-    """The body as JSON; ValueError, with a sentence, for anything else."""
+    """The body as JSON; raises ValueError with a sentence for anything else."""
     try:
         return json.loads(response.body, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:

@@ -1,1 +1,1 @@
-"""The conformance suite: what every gateway is held to. `candle_collector.testing` is its public face."""
+"""The conformance suite: checks that every gateway has to pass. `candle_collector.testing` makes it public."""

@@ -1,4 +1,4 @@
-"""The checks: each a promise that every gateway makes; AssertionError, with a sentence, for one that is broken."""
+"""The checks: each is a promise of every gateway; a broken one raises AssertionError with a sentence."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ NO_INTERVAL = Interval("97m")
 
 
 async def every_bar_comes_exactly_once(subject: GatewayUnderTest) -> None:
-    """Of whatever is missing, all bars come, each once, and answers speak for no bar that they lack."""
+    """All missing bars come, each once, and no answer covers a bar that it lacks."""
     for name, missing_of in SHAPES.items():
         require_sound(await collect(subject, missing_of(subject)), f"with {name} missing")
 
 
 async def as_many_requests_are_made_as_planned(subject: GatewayUnderTest) -> None:
-    """The charges of exact queries are the requests, each under a permit for as many tokens as it says."""
+    """Exact queries make as many requests as they have charges, each with a permit for that many tokens."""
     for name, missing_of in SHAPES.items():
         found = await collect(subject, missing_of(subject))
         permits = found.permits.granted - found.permits.unused
@@ -66,28 +66,28 @@ async def as_many_requests_are_made_as_planned(subject: GatewayUnderTest) -> Non
         tokens = sum(charge.tokens for charge in charges)
         require(
             tokens == found.permits.tokens_granted,
-            f"with {name} missing: {tokens} tokens were planned, and {found.permits.tokens_granted} were taken",
+            f"with {name} missing: {tokens} tokens were planned, and {found.permits.tokens_granted} were used",
         )
 
 
 async def queries_are_sound_and_the_same_each_time(subject: GatewayUnderTest) -> None:
-    """The plan and the worker ask for the same: no more symbols than one query may name, and all that is wanted."""
+    """The plan and the worker make the same queries: no more symbols than one may name, and all that is wanted."""
     spec = subject.gateway.spec
     for name, missing_of in SHAPES.items():
         found = await collect(subject, missing_of(subject))
         for query in found.queries:
-            require(query.span, f"with {name} missing: a query asks for nothing")
+            require(query.span, f"with {name} missing: a query wants nothing")
             require(query.span == subject.grid.align(query.span), f"{query.span} does not lie on the grid")
             require(len(query.instruments) <= spec.most_instruments, f"a query names {len(query.instruments)} symbols")
             require(query.charges, f"with {name} missing: a query costs nothing")
     found = await collect(subject, SHAPES["all"](subject))
     whole = {one: Wanted(spans, spans) for one, spans in found.missing.items()}
     first, second = (subject.gateway.queries(dict(whole), subject.now_ms) for _ in range(2))
-    require(first == second, "the same question asked twice gives two sets of queries")
+    require(first == second, "the same missing spans give two different sets of queries")
 
 
 async def more_bars_than_expected_are_not_lost(subject: GatewayUnderTest) -> None:
-    """A calendar that errs loses nothing: what a response had no room for is answered by another."""
+    """A wrong calendar loses nothing: bars for which a response had no room come with another."""
     openings = subject.grid.openings([subject.extent]).tolist()
     expected = SpanSet(TimeSpan(opening, subject.grid.later(opening, 1)) for opening in openings[::7])
     found = await collect(subject, SHAPES["all"](subject), expected)
@@ -95,7 +95,7 @@ async def more_bars_than_expected_are_not_lost(subject: GatewayUnderTest) -> Non
 
 
 async def another_way_brings_the_same_bars(subject: GatewayUnderTest) -> None:
-    """A second word on a stretch holds what the first did."""
+    """The second answer for a stretch has the same bars as the first."""
     found = await collect(subject, SHAPES["one bar"](subject))
     again = Collected(subject, dict(found.missing))
     wire = subject.transport.wire(again.permits)
@@ -103,21 +103,21 @@ async def another_way_brings_the_same_bars(subject: GatewayUnderTest) -> None:
         doubtful = {one: spans for one in query.instruments if (spans := found.missing[one].within(query.span))}
         for other in subject.gateway.another_way(query, doubtful):
             again.answers += [(other, answer) async for answer in subject.gateway.answers(other, wire)]
-    require_sound(again, "asked another way")
+    require_sound(again, "queried another way")
 
 
 async def bars_that_have_closed_are_known_as_closed(subject: GatewayUnderTest) -> None:
-    """By the broker's own clock, and never by one that is ahead of it."""
+    """Bars are final by the broker's own clock, and never by a clock that is ahead of it."""
     found = await collect(subject, SHAPES["the last half"](subject))
     for _, answer in found.answers:
         require(
             subject.now_ms - 60_000 <= answer.closed_before_ms <= subject.now_ms,
-            f"bars are called final up to {answer.closed_before_ms}, and it is {subject.now_ms} at the broker",
+            f"bars are called final up to {answer.closed_before_ms}, and the broker's clock shows {subject.now_ms}",
         )
 
 
 async def nothing_damaged_is_answered(subject: GatewayUnderTest) -> None:
-    """A body is believed once its checksum holds, and not a row of it before; an error is as good as no answer."""
+    """No row of a body is answered before its checksum matches; an error counts as no answer."""
     found = Collected(subject)
     wire = subject.transport.wire(found.permits)
     for one in await instruments_of(subject, subject.damaged, wire):
@@ -128,21 +128,21 @@ async def nothing_damaged_is_answered(subject: GatewayUnderTest) -> None:
                 async for answer in subject.gateway.answers(query, wire):
                     found.answers.append((query, answer))
     for problem in wrong_answers(found, subject.damaged):
-        raise AssertionError(f"answered before its checksum held: {problem}")
+        raise AssertionError(f"answered before its checksum matched: {problem}")
 
 
 async def an_interval_that_there_is_not_is_refused_with_those_there_are(subject: GatewayUnderTest) -> None:
     """SettingsError, where the spec names intervals at all."""
     intervals = subject.gateway.spec.intervals
-    require(not intervals or subject.interval.name in intervals, f"{subject.interval} is none of {intervals}")
+    require(not intervals or subject.interval.name in intervals, f"{subject.interval} is not one of {intervals}")
     if not intervals:
         return
     try:
         subject.gateway.dataset(subject.symbols[0], NO_INTERVAL)
     except SettingsError as error:
-        require(intervals[0] in str(error), f"{error} should name the intervals that there are")
+        require(intervals[0] in str(error), f"{error} should name the known intervals")
     else:
-        raise AssertionError(f"the interval {NO_INTERVAL} is taken, and the spec does not name it")
+        raise AssertionError(f"the interval {NO_INTERVAL} is accepted, and the spec does not name it")
 
 
 CHECKS: tuple[Check, ...] = (
@@ -159,4 +159,4 @@ CHECKS: tuple[Check, ...] = (
     a_request_that_is_cancelled_leaves_its_permit_abandoned,
     closed_connections_open_again,
 )
-"""All of them, what is wrong first in the order in which it is easiest to mend."""
+"""All checks, in the order in which failures are easiest to fix."""

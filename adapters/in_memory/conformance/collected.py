@@ -1,4 +1,4 @@
-"""Collected: what a gateway asked and answered of what was missing, and what is wrong with it."""
+"""Collected: a gateway's queries and answers for missing spans, and their mistakes."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Collected:
                     yield query, answer, part
 
     def unanswered(self, instrument: Instrument) -> SpanSet:
-        """What of it was neither answered nor out of reach."""
+        """The wanted spans of an instrument that were neither answered nor out of reach."""
         left = self.missing[instrument]
         for _, _, part in self.parts(instrument):
             left = left - part.answered - part.out_of_reach
@@ -51,9 +51,9 @@ class Collected:
 async def collect(
     subject: GatewayUnderTest, missing: Mapping[str, SpanSet], expected: SpanSet | None = None
 ) -> Collected:
-    """Ask for what is missing, as a worker does: symbols in groups, queries in order, answers to their end.
+    """Query what is missing, as a worker does: symbols in groups, queries in order, answers to their end.
 
-    Without `expected`, every bar is that does not lie in a closure of the market.
+    Without `expected`, every bar outside of the market's closures is expected.
     """
     instruments = await instruments_of(subject, missing, subject.transport.wire(InMemoryRateLimiter()))
     found = Collected(subject, dict(zip(instruments, missing.values(), strict=True)))
@@ -73,7 +73,7 @@ async def collect(
 
 
 async def instruments_of(subject: GatewayUnderTest, symbols: Iterable[str], wire: Wire) -> list[Instrument]:
-    """The symbols as the broker knows them; AssertionError for one that the gateway leaves out."""
+    """The instruments of the symbols; raises AssertionError for one that the gateway leaves out."""
     datasets = [subject.dataset(symbol) for symbol in symbols]
     instruments = await subject.gateway.resolve(datasets, wire)
     for dataset in datasets:
@@ -82,13 +82,13 @@ async def instruments_of(subject: GatewayUnderTest, symbols: Iterable[str], wire
 
 
 def require(condition: object, sentence: str) -> None:
-    """AssertionError with the sentence where the condition does not hold."""
+    """Raise AssertionError with the sentence unless the condition holds."""
     if not condition:
         raise AssertionError(sentence)
 
 
 def require_sound(found: Collected, what: str) -> None:
-    """AssertionError with the first thing that is wrong with the answers, or is missing of them."""
+    """Raise AssertionError with the first mistake in the answers, or the first span without an answer."""
     for problem in (*wrong_answers(found, found.subject.truth), *_unanswered(found)):
         raise AssertionError(f"{what}: {problem}")
 
@@ -113,7 +113,7 @@ async def _ask(found: Collected, queries: list[Query], wire: Wire) -> None:
 
 
 def wrong_answers(found: Collected, truth: Mapping[str, Candles]) -> Iterator[str]:
-    """What is wrong with the answers, the first cause first."""
+    """The mistakes in the answers, the first cause first."""
     for instrument in found.missing:
         candles = truth[instrument.dataset.symbol]
         yield from _wrong_rows(found, instrument, candles)
@@ -125,18 +125,18 @@ def wrong_answers(found: Collected, truth: Mapping[str, Candles]) -> Iterator[st
 def _unanswered(found: Collected) -> Iterator[str]:
     for instrument in found.missing:
         if left := found.unanswered(instrument):
-            yield f"{instrument.key}: {left[0]} was wanted, and neither answered nor told to be out of reach"
+            yield f"{instrument.key}: {left[0]} was wanted, and neither answered nor reported out of reach"
 
 
 def _wrong_rows(found: Collected, instrument: Instrument, truth: Candles) -> Iterator[str]:
-    """Rows that the broker does not have, or has otherwise."""
+    """Rows that the broker does not have, or has with other values."""
     places = {opening: place for place, opening in enumerate(truth.open_time_ms.tolist())}
     for _, answer, part in found.parts(instrument):
         for row, opening in enumerate(part.rows.open_time_ms.tolist()):
             place = places.get(opening)
             if place is None:
                 if instrument.dataset.later(instrument.dataset.floor_ms(opening), 1) <= answer.closed_before_ms:
-                    yield f"{instrument.key}: a bar that opens at {_at(opening)} came, and the broker has none there"
+                    yield f"{instrument.key}: a bar that opens at {_at(opening)} came, and the broker has none"
                 continue
             for name in CORE_COLUMNS:
                 came, true = getattr(part.rows, name)[row], getattr(truth, name)[place]
@@ -145,7 +145,7 @@ def _wrong_rows(found: Collected, instrument: Instrument, truth: Candles) -> Ite
 
 
 def _repeated(found: Collected, instrument: Instrument) -> Iterator[str]:
-    """Bars that came more than once, or with a query that is not about them."""
+    """Bars that came more than once, or outside of their query's span."""
     came = [part.rows.open_time_ms for _, _, part in found.parts(instrument)]
     openings, counts = np.unique(np.concatenate(came), return_counts=True) if came else (np.empty(0), np.empty(0))
     for opening, count in zip(openings[counts > 1].tolist(), counts[counts > 1].tolist(), strict=True):
@@ -158,14 +158,14 @@ def _repeated(found: Collected, instrument: Instrument) -> Iterator[str]:
         if len(outside):
             yield f"{instrument.key}: the bar at {_at(outside[0])} lies outside of the span of its query, {query.span}"
         elif len(beyond := _outside(part.rows.open_time_ms, part.answered)):
-            yield f"{instrument.key}: the bar at {_at(beyond[0])} came in an answer that does not speak for it"
+            yield f"{instrument.key}: the bar at {_at(beyond[0])} came outside of the answered span"
 
 
 def _overstated(found: Collected, instrument: Instrument, truth: Candles) -> Iterator[str]:
-    """Answers that speak for bars which the broker has, and which did not come with them."""
+    """Answered spans in which bars are missing that the broker has."""
     for query, answer, part in found.parts(instrument):
         if part.answered - SpanSet([query.span]):
-            yield f"{instrument.key}: {part.answered} is more than was asked with {query.span}"
+            yield f"{instrument.key}: {part.answered} is more than the query's span {query.span}"
         spoken_for = _inside(truth.open_time_ms, part.answered)
         absent = np.setdiff1d(spoken_for, part.rows.open_time_ms)
         if len(absent):
@@ -177,10 +177,10 @@ def _cause(subject: GatewayUnderTest, instrument: Instrument, absent: Openings, 
     what = f"{len(absent)} bars from {_at(absent[0])} on did not come and are called empty"
     reach_ms = subject.reach_ms.get(instrument.dataset.symbol)
     if reach_ms is not None and absent[0] < reach_ms:
-        return f"{what}: they are out of the broker's reach, which is no proof that there are none"
+        return f"{what}: they are out of the broker's reach, which does not prove that they do not exist"
     if is_last:
         return f"{what} by the last response to a query: a short response is not the end"
-    return f"{what} by a response that others followed: one that is cut inside a symbol speaks up to the cut only"
+    return f"{what} by a response that others followed: one that is cut inside a symbol answers only up to the cut"
 
 
 def _reach(found: Collected, instrument: Instrument) -> Iterator[str]:
@@ -188,7 +188,7 @@ def _reach(found: Collected, instrument: Instrument) -> Iterator[str]:
         reach_ms = found.subject.reach_ms.get(instrument.dataset.symbol, found.subject.extent.start_ms)
         within = part.out_of_reach.within(TimeSpan(reach_ms, max(reach_ms, found.subject.now_ms)))
         if within:
-            yield f"{instrument.key}: {within[0]} is told to be out of reach, and the broker serves it"
+            yield f"{instrument.key}: {within[0]} is reported out of reach, and the broker serves it"
         if part.out_of_reach & part.answered:
             yield f"{instrument.key}: {(part.out_of_reach & part.answered)[0]} is both answered and out of reach"
 

@@ -1,4 +1,4 @@
-"""Ten shapes of what may be missing of a store, and thus of what is asked of a gateway."""
+"""Ten shapes of missing spans, as a worker may have to collect them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from domain.spans.span_set import NO_SPANS, SpanSet
 from domain.spans.time_span import TimeSpan
 
 Missing: TypeAlias = dict[str, SpanSet]
-"""What is missing of each symbol."""
+"""The missing spans of each symbol."""
 
 _STRIPES = 12
 _GAPS = 40
@@ -21,7 +21,7 @@ def _of_each(subject: GatewayUnderTest, spans: SpanSet) -> Missing:
 
 
 def _bars(subject: GatewayUnderTest, first: float, end: float) -> SpanSet:
-    """The bars from one share of all that there are up to another."""
+    """The bars from one share of all bars up to another."""
     openings = subject.grid.openings([subject.extent])
     count = len(openings)
     first_bar, end_bar = int(first * count), max(int(end * count), int(first * count) + 1)

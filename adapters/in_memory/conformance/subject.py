@@ -1,4 +1,4 @@
-"""GatewayUnderTest: a gateway, a broker for it to ask, and the truth about that broker."""
+"""GatewayUnderTest: a gateway, a broker for it to query, and the truth about that broker."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from domain.spans.time_span import TimeSpan
 class GatewayUnderTest:
     """A gateway, connections to a broker (a real server, or a fake of one), and the truth about it.
 
-    `truth` holds every closed bar that the broker has of some symbols, three at least for a gateway that asks for
-    several at once; where it comes from should share nothing with the gateway. `now_ms` is the broker's clock.
-    `closures` are the times at which the market is closed and no bar is expected. `reach_ms` says of symbols from
-    when on the broker serves bars, where that is not from the first of them. `troubles` are symbols that meet with
-    an error, `hanging` is one about which no answer comes. `damaged` is the truth about symbols whose responses are
-    damaged in a way that a checksum tells. `requests_seen` counts what arrived at the broker.
+    `truth` holds every closed bar that the broker has of some symbols, at least three for a gateway with several
+    symbols a query; its source should share nothing with the gateway. `now_ms` is the broker's clock. `closures` are
+    the times at which the market is closed and no bar is expected. `reach_ms` is the time from which the broker serves
+    a symbol's bars, where that is later than the first bar. `troubles` are symbols that cause an error, `hanging` is a
+    symbol that gets no answer. `damaged` is the truth about symbols whose responses do not match their checksums.
+    `requests_seen` counts the requests that arrived at the broker.
     """
 
     gateway: Gateway
@@ -44,12 +44,12 @@ class GatewayUnderTest:
 
     @property
     def symbols(self) -> tuple[str, ...]:
-        """The symbols that are asked for together."""
+        """The symbols, sorted."""
         return tuple(sorted(self.truth))
 
     @property
     def grid(self) -> Dataset:
-        """Any of the datasets: all have one grid."""
+        """One of the datasets, for its grid: all have the same."""
         return self.dataset(self.symbols[0])
 
     @property

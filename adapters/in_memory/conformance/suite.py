@@ -10,13 +10,13 @@ from adapters.in_memory.conformance.subject import GatewayUnderTest
 
 
 class GatewayConformance:
-    """Subclass it as `TestMyGateway`, say in `subject` what is to be tested, and run pytest; no plugin is needed.
+    """Subclass it as `TestMyGateway`, return what is to be tested from `subject`, and run pytest; no plugin is needed.
 
-    `subject` is opened anew for each test. A failed test ends with a sentence that names what is wrong.
+    `subject` is opened for each test. A failed test ends with a sentence that names the mistake.
     """
 
     def subject(self) -> AbstractAsyncContextManager[GatewayUnderTest]:
-        """The gateway under test, with a broker to ask; open for the time of one test."""
+        """The gateway under test, with a broker to query; open during one test."""
         raise NotImplementedError
 
     def test_every_bar_comes_exactly_once(self) -> None:

@@ -19,18 +19,18 @@ POLL_SECONDS = 0.001
 
 
 async def no_request_leaves_without_a_permit(subject: GatewayUnderTest) -> None:
-    """Whoever has to wait for one has sent nothing."""
+    """A request that waits for its permit has sent nothing."""
     permits, seen = InMemoryRateLimiter(), subject.requests_seen()
     permits.gate.clear()
-    asking = asyncio.create_task(_ask_for_a_bar(subject, subject.symbols[0], permits))
-    await _until(lambda: permits.waiting or asking.done())
-    require(subject.requests_seen() == seen and not asking.done(), "a request left, and it had no permit")
+    fetching = asyncio.create_task(_ask_for_a_bar(subject, subject.symbols[0], permits))
+    await _until(lambda: permits.waiting or fetching.done())
+    require(subject.requests_seen() == seen and not fetching.done(), "a request left without a permit")
     permits.gate.set()
-    require(await asking is None, "a request that had to wait for its permit was not answered")
+    require(await fetching is None, "a request that had to wait for its permit was not answered")
 
 
 async def each_trouble_is_told_as_what_it_is(subject: GatewayUnderTest) -> None:
-    """An error of the right kind, at once, which names broker and symbol; the account cools down where it has to."""
+    """An error of the right kind, without retries, that names broker and symbol; cooldowns begin where they have to."""
     for symbol, kind in subject.troubles.items():
         permits, seen = InMemoryRateLimiter(), subject.requests_seen()
         error = await _ask_for_a_bar(subject, symbol, permits)
@@ -39,21 +39,21 @@ async def each_trouble_is_told_as_what_it_is(subject: GatewayUnderTest) -> None:
         require(symbol in error.symbol, f"{error!r} should name {symbol}")
         require(error.broker == subject.gateway.spec.name, f"{error!r} should name {subject.gateway.spec.name}")
         requests = subject.requests_seen() - seen
-        require(requests == permits.granted <= _most_requests(subject), f"{symbol}: the gateway tries again by itself")
+        require(requests == permits.granted <= _most_requests(subject), f"{symbol}: the gateway retries by itself")
         require(bool(permits.cooldowns) == (kind is BrokerThrottled), f"{symbol}: cooldowns are {permits.cooldowns}")
 
 
 async def a_request_that_is_cancelled_leaves_its_permit_abandoned(subject: GatewayUnderTest) -> None:
-    """It may still arrive, and has to be counted."""
+    """A cancelled request may still arrive, and has to be counted."""
     if subject.hanging is None:
         return
     permits = InMemoryRateLimiter()
     seen = subject.requests_seen() + _most_requests(subject) - 1
-    asking = asyncio.create_task(_ask_for_a_bar(subject, subject.hanging, permits))
-    await _until(lambda: subject.requests_seen() > seen or asking.done())
-    asking.cancel()
-    await asyncio.wait([asking])
-    require(asking.cancelled(), "a request that is cancelled ends as if it were not")
+    fetching = asyncio.create_task(_ask_for_a_bar(subject, subject.hanging, permits))
+    await _until(lambda: subject.requests_seen() > seen or fetching.done())
+    fetching.cancel()
+    await asyncio.wait([fetching])
+    require(fetching.cancelled(), "a request that is cancelled ends as if it were not")
     require(
         (permits.abandoned, permits.unused) == (1, 0),
         f"of its permits {permits.abandoned} are abandoned and {permits.unused} unused, not 1 and 0",
@@ -61,14 +61,14 @@ async def a_request_that_is_cancelled_leaves_its_permit_abandoned(subject: Gatew
 
 
 async def closed_connections_open_again(subject: GatewayUnderTest) -> None:
-    """Closing is no end: the next request opens others."""
+    """After closing, the next request opens other connections."""
     for _ in range(2):
         await subject.transport.close()
     require_sound(await collect(subject, SHAPES["one bar"](subject)), "after the connections were closed")
 
 
 async def _ask_for_a_bar(subject: GatewayUnderTest, symbol: str, permits: InMemoryRateLimiter) -> BrokerError | None:
-    """Ask for the last bar of a symbol; what the gateway raised."""
+    """Query the last bar of a symbol; returns what the gateway raised."""
     wire = subject.transport.wire(permits)
     end_ms = subject.extent.end_ms
     spans = SpanSet([TimeSpan(subject.grid.floor_ms(end_ms - 1), end_ms)])
@@ -83,7 +83,7 @@ async def _ask_for_a_bar(subject: GatewayUnderTest, symbol: str, permits: InMemo
 
 
 def _most_requests(subject: GatewayUnderTest) -> int:
-    """One, and one more where the gateway looks up listings first."""
+    """One request, and one more where the gateway looks up listings first."""
     return 2 if subject.gateway.spec.finds_listings else 1
 
 

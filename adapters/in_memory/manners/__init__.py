@@ -1,6 +1,7 @@
-"""Five manners of brokers: what their APIs have in common with no other, each as an exchange and a gateway.
+"""Five manners of broker APIs, each as an exchange and a gateway.
 
-The plain sixth is `InMemoryExchange` with `InMemoryGateway`: one symbol a request, all of its span in the response.
+The sixth and plainest is `InMemoryExchange` with `InMemoryGateway`: one symbol a request, all of its span in the
+response.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Monthly files with checksums beside an API: cheap for whole months, and proof of nothing that they lack."""
+"""Monthly files with checksums beside an API: cheap for whole months, but a missing bar in them proves nothing."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ MOST_FILE_BYTES = 64 * 1024 * 1024
 class ArchiveExchange(MannerExchange):
     """GET /archive/SYMBOL-2024-03.zip, the same with .CHECKSUM, and /candles?symbol&start&end for the rest.
 
-    A month is published once it is over, but for the `missing` ones (like "A-2024-03"), and if it has a bar. The
-    files of `damaged` symbols hold other volumes than their checksums speak of.
+    A month with a bar is published once it is over, except for the `missing` ones (like "A-2024-03"). The files of
+    `damaged` symbols do not match their checksums.
     """
 
     name = "archive"
@@ -70,24 +70,24 @@ class ArchiveExchange(MannerExchange):
 
 
 class ArchiveGateway(MannerGateway):
-    """Takes the file of a month where that is fewer requests, and asks the API where there is none."""
+    """Reads the file of a month where that takes fewer requests, and the API where there is no file."""
 
     name = "archive"
     route = REST
     finds_listings = True
 
     def queries(self, wanted: Mapping[Instrument, Wanted], now_ms: int) -> list[Query]:
-        """A file takes two requests, its checksum's included."""
+        """Queries for files, of two requests with the checksum's, and for the API."""
         return [query for one, of_one in wanted.items() for query in self._queries(one, listed(of_one, one), now_ms)]
 
     def another_way(self, query: Query, doubtful: Mapping[Instrument, SpanSet]) -> list[Query]:
-        """The API, also about what a file denied."""
+        """The API, also for what a file denied."""
         return super().queries(
             {one: Wanted(extent, extent) for one, spans in doubtful.items() if (extent := SpanSet([spans.extent]))}, 0
         )
 
     async def answers(self, query: Query, wire: Wire) -> AsyncGenerator[Answer]:
-        """The file as a whole once its checksum holds; else what the API has, response by response."""
+        """The whole file once its checksum matches; else the API, response by response."""
         (instrument,) = query.instruments
         if query.route == ARCHIVE:
             answer = await self._archived(query, wire)
@@ -105,7 +105,7 @@ class ArchiveGateway(MannerGateway):
             yield Answer((Part(instrument, rows, SpanSet([answered])),), response.asked_at_ms)
 
     async def _archived(self, query: Query, wire: Wire) -> Answer | None:
-        """The rows of a month's file; None where there is none, or where it is not what its checksum speaks of."""
+        """The rows of a month's file; None without a file, or where its checksum does not match."""
         (instrument,) = query.instruments
         path = file_of(query)
         checksum = await self.file(wire, path + CHECKSUM, query)
@@ -118,12 +118,12 @@ class ArchiveGateway(MannerGateway):
         return Answer((Part(instrument, rows, SpanSet([query.span])),), zipped.asked_at_ms, source="archive")
 
     async def file(self, wire: Wire, path: str, query: Query) -> WireResponse:
-        """A file, or the word that there is none."""
+        """The response for a file; its status is 404 where there is none."""
         request = WireRequest(path, charge=query.charges[0], most_body_bytes=MOST_FILE_BYTES)
         return await wire.fetch(request, _judge_file, query.symbols)
 
     def holds(self, body: bytes, checksum: bytes) -> bool:
-        """Whether a file is what its checksum speaks of."""
+        """Whether a file matches its checksum."""
         return hashlib.sha256(body).hexdigest().encode() == checksum.strip()
 
     def _queries(self, instrument: Instrument, wanted: Wanted, now_ms: int) -> Iterator[Query]:

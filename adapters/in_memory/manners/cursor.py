@@ -20,8 +20,8 @@ from domain.spans.time_span import TimeSpan
 class CursorExchange(MannerExchange):
     """GET /bars?symbols=A,B&start&end&limit&page_token, `end` excluded.
 
-    Rows come by symbol, then by time, `most_rows` in a response, but half of that in the first of a query. The
-    token names the row with which the next response begins; it is null at the end, and only there.
+    Rows come by symbol, then by time, `most_rows` in a response, but only half of that in the first of a query. The
+    token names the first row of the next response; it is null only at the end.
     """
 
     name = "cursor"
@@ -56,7 +56,7 @@ class CursorExchange(MannerExchange):
 
 
 class CursorGateway(MannerGateway):
-    """Follows the token to its end, whatever a response holds: a short one is not the last."""
+    """Follows the token to its end, whatever a response contains: a short one need not be the last."""
 
     name = "cursor"
     route = "/bars"
@@ -64,7 +64,7 @@ class CursorGateway(MannerGateway):
     finds_listings = True
 
     def queries(self, wanted: Mapping[Instrument, Wanted], now_ms: int) -> list[Query]:
-        """One for each span that the same instruments want, in as many requests as its bars take."""
+        """One query for each span that the same instruments want, in as many requests as its bars take."""
         return [
             self._query(span, instruments, wanted)
             for span, all_of_it in shared(wanted)
@@ -72,7 +72,7 @@ class CursorGateway(MannerGateway):
         ]
 
     async def answers(self, query: Query, wire: Wire) -> AsyncGenerator[Answer]:
-        """One response after the other. All is answered up to the last row of one, and in the last of them all."""
+        """One response after the other. Each answers up to its last row, and the last one answers everything."""
         token, answered_ms = "", dict.fromkeys(query.instruments, query.span.start_ms)
         while True:
             more = {"page_token": token} if token else {}
@@ -92,11 +92,11 @@ class CursorGateway(MannerGateway):
                 return
 
     def is_last(self, bars: Mapping[Instrument, RawCandles], token: str | None) -> bool:
-        """Whether nothing follows a response: the token alone can tell."""
+        """Whether a response is the last: only the token shows that."""
         return token is None
 
     def ends_ms(self, query: Query, bars: Mapping[Instrument, RawCandles], is_last: bool) -> dict[Instrument, int]:
-        """Up to where a response has answered of each instrument."""
+        """The end of what a response has answered of each instrument."""
         cut_in = max((one.key for one, rows in bars.items() if len(rows)), default="")
         ends_ms = {}
         for one, rows in bars.items():

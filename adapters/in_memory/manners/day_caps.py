@@ -1,4 +1,4 @@
-"""So many days a request, newest rows first, and an end that is included."""
+"""At most so many days a request, newest rows first, and an inclusive end."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from domain.spans.span_set import SpanSet
 from domain.spans.time_span import TimeSpan, from_milliseconds, to_milliseconds
 
 MOST_DAYS = 20
-"""How many days one request may ask for."""
+"""The most days of one request."""
 
 DAY_MS = 86_400_000
 _SECOND = timedelta(seconds=1)
 
 
 class DayCapExchange(MannerExchange):
-    """GET /historical/SYMBOL?from&to, moments like 2024-03-01T09:15:00+00:00, a bar that opens at `to` included.
+    """GET /historical/SYMBOL?from&to, times like 2024-03-01T09:15:00+00:00, with a bar that opens at `to`.
 
-    Whoever asks for more than MOST_DAYS is refused, however few bars there are.
+    A request for more than MOST_DAYS is refused, however few bars there are.
     """
 
     name = "day_caps"
@@ -43,13 +43,13 @@ class DayCapExchange(MannerExchange):
 
 
 class DayCapGateway(MannerGateway):
-    """Cuts by days, whatever is expected in them: nights and weekends count."""
+    """Cuts by days, whatever bars are expected: nights and weekends count."""
 
     name = "day_caps"
     route = "/historical/"
 
     def queries(self, wanted: Mapping[Instrument, Wanted], now_ms: int) -> list[Query]:
-        """Always as many days as a request may ask for."""
+        """Queries of as many days as one request may have."""
         longest_ms = MOST_DAYS * DAY_MS
         return [
             self.query(instrument, span)
@@ -58,7 +58,7 @@ class DayCapGateway(MannerGateway):
         ]
 
     async def answers(self, query: Query, wire: Wire) -> AsyncGenerator[Answer]:
-        """One response; it speaks for all of the span."""
+        """One response; it answers all of the span."""
         (instrument,) = query.instruments
         params = {"from": query.span.start.isoformat(), "to": self.last_moment(query).isoformat()}
         response = await self.get(wire, self.route + instrument.key, query, **params)
@@ -69,7 +69,7 @@ class DayCapGateway(MannerGateway):
         yield Answer((Part(instrument, raw(rows), SpanSet([query.span])),), response.asked_at_ms)
 
     def last_moment(self, query: Query) -> datetime:
-        """The last moment asked for: a bar that opens at the span's end belongs to the query after this one."""
+        """The last requested time: a bar that opens at the span's end belongs to the next query."""
         return query.span.end - _SECOND
 
 

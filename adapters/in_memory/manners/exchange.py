@@ -14,20 +14,20 @@ from domain.candles.candles import Candles
 from domain.limits.ports import PermitSource
 
 Reply: TypeAlias = tuple[int, Any]
-"""A status, and what is sent: bytes as they are, anything else as JSON."""
+"""A status and a body: bytes as they are, anything else as JSON."""
 
 NEVER = 0
-"""The status of a symbol about which no answer ever comes."""
+"""The status of a symbol that never gets an answer."""
 
 LISTING = "/listing/"
-"""Below it lies when the first bar of each symbol opens."""
+"""The path below which each symbol's first opening is served."""
 
 
 class MannerExchange(ABC):
     """Serves `market` by its own rules, as of `now_ms`; implements `domain.brokers.wire.Transport`.
 
-    A symbol of `troubles` is met with that status, whatever is asked of it. One that it does not have is 404.
-    `requests` counts what arrived.
+    Every request for a symbol of `troubles` gets that status, and one for an unknown symbol 404. `requests` counts what
+    arrived.
     """
 
     name = "memory"
@@ -76,7 +76,7 @@ class MannerExchange(ABC):
 
     @abstractmethod
     def serve(self, request: WireRequest) -> Reply:
-        """The answer to a request about symbols that there are."""
+        """The answer to a request for known symbols."""
 
 
 def rows_of(candles: Candles) -> list[list[float]]:

@@ -24,9 +24,9 @@ ONE_REQUEST = (Charge(),)
 
 
 class MannerGateway:
-    """A gateway to an exchange without a network, `most_rows` bars a response; subclasses speak the manner.
+    """A gateway to an exchange without a network, `most_rows` bars a response; subclasses add the manner.
 
-    With `finds_listings` it looks up where each symbol begins, so that no request is planned for bars before it.
+    With `finds_listings` it looks up each symbol's first bar, so that no request is planned for earlier bars.
     """
 
     name = "memory"
@@ -65,12 +65,12 @@ class MannerGateway:
         ]
 
     def another_way(self, query: Query, doubtful: Mapping[Instrument, SpanSet]) -> list[Query]:
-        """The doubtful stretch by itself."""
+        """The doubtful stretch in a query of its own."""
         stretches = {instrument: SpanSet([spans.extent]) for instrument, spans in doubtful.items() if spans}
         return self.queries({instrument: Wanted(spans, spans) for instrument, spans in stretches.items()}, 0)
 
     def usage(self, headers: Mapping[str, str]) -> Iterable[BrokerUsage]:
-        """It tells nothing."""
+        """Nothing: its headers have no counts."""
         return ()
 
     def query(self, instrument: Instrument, span: TimeSpan) -> Query:
@@ -88,7 +88,7 @@ class MannerGateway:
 
 
 def judge(response: WireResponse) -> Condition | None:
-    """What is wrong with a response of any of the exchanges."""
+    """The condition of a response of any of the exchanges."""
     condition = http_condition(response)
     if condition is not None or response.status < 400:
         return condition

@@ -1,4 +1,4 @@
-"""The newest 720 bars, whatever is asked for: what is older is out of reach, and not empty."""
+"""The newest 720 bars, whatever is requested: older ones are out of reach, not empty."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from domain.spans.span_set import SpanSet
 from domain.spans.time_span import TimeSpan
 
 NEWEST = 720
-"""How many bars a response has, unless the symbol has fewer."""
+"""The bars of a response, unless the symbol has fewer."""
 
 
 class NewestExchange(MannerExchange):
@@ -33,7 +33,7 @@ class NewestExchange(MannerExchange):
 
 
 class NewestGateway(MannerGateway):
-    """Asks once for each instrument, and tells how far back that reached."""
+    """Makes one request for each instrument, and reports how far back it reached."""
 
     name = "newest"
     route = "/newest"
@@ -42,7 +42,7 @@ class NewestGateway(MannerGateway):
         super().__init__(most_rows=NEWEST)
 
     def queries(self, wanted: Mapping[Instrument, Wanted], now_ms: int) -> list[Query]:
-        """One response has all that there will ever be."""
+        """One query for each instrument: its response has all bars in reach."""
         return [self.query(instrument, one.spans.extent) for instrument, one in wanted.items() if one.spans]
 
     async def answers(self, query: Query, wire: Wire) -> AsyncGenerator[Answer]:
@@ -55,7 +55,7 @@ class NewestGateway(MannerGateway):
         yield Answer((part,), response.asked_at_ms)
 
     def reach_ms(self, query: Query, rows: RawCandles) -> int:
-        """From when on the response has all bars: a full one from its first row on."""
+        """The time from which the response has all bars: a full one from its first row on."""
         if len(rows) < NEWEST:
             return query.span.start_ms
         return min(int(rows.open_time_ms.min()), query.span.end_ms)

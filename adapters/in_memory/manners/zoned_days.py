@@ -1,4 +1,4 @@
-"""Days of a time zone, told as dates: where a bar opens, only who knows the zone can tell."""
+"""Days of a time zone, given as dates: only a reader that knows the zone can tell when a bar opens."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NEW_YORK = "America/New_York"
 
 
 class ZonedDaysExchange(MannerExchange):
-    """GET /daily?symbol&first&last, both dates included: rows are told by the date of New York's day."""
+    """GET /daily?symbol&first&last, both dates included: rows carry the date of New York's day."""
 
     name = "zoned_days"
 
@@ -45,11 +45,11 @@ class ZonedDaysGateway(MannerGateway):
     route = "/daily"
 
     def dataset(self, symbol: str, interval: Interval) -> Dataset:
-        """On the grid of New York's calendar."""
+        """A dataset on the grid of New York's days."""
         return Dataset(self.spec.name, symbol, interval, grid=calendar_grid(interval, NEW_YORK))
 
     async def answers(self, query: Query, wire: Wire) -> AsyncGenerator[Answer]:
-        """One response; it speaks for all of the span."""
+        """One response; it answers all of the span."""
         (instrument,) = query.instruments
         first, last = (
             from_milliseconds(moment_ms).astimezone(ZoneInfo(NEW_YORK)).date().isoformat()

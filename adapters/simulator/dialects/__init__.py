@@ -1,1 +1,1 @@
-"""How the simulated exchange speaks, one file a broker."""
+"""The dialects of the simulated exchange, one file a broker."""

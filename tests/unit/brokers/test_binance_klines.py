@@ -50,7 +50,7 @@ def test_no_rows_are_no_candles() -> None:
         ([ROW, ROW[:11]], "row 1 is not 12 values"),
         ([ROW, [*ROW, "0"]], "row 1 is not 12 values"),
         ([ROW, "row"], "row 1 is not 12 values"),
-        ([ROW, ROW, ROW], "3 klines came where 2 were asked for"),
+        ([ROW, ROW, ROW], "3 klines came where 2 were requested"),
         ([ROW, changed(2, "much")], "row 1: high is 'much'"),
         ([ROW, changed(4, None)], "row 1: close is None"),
         ([ROW, changed(5, True)], "row 1: volume is True"),

@@ -25,7 +25,7 @@ TREE = Path(__file__).parents[3]
     [(UPSTOX, 2_300, (1,)), (BINANCE, 3_600, (2,)), (BINANCE, 1_200, (2, 2, 20, 1, 2)), (KITE, 120, (1,))],
     ids=["Upstox", "Binance", "Binance, mixed weights", "Kite"],
 )
-async def test_every_window_is_kept_on_a_jittery_network_with_freezes_and_strays(
+async def test_every_window_is_kept_on_a_jittery_network_with_freezes_and_abandoned_requests(
     limits: tuple[str, ...], requests: int, tokens: tuple[int, ...]
 ) -> None:
     network = Network(seed=5, freezes=True)

@@ -1,4 +1,4 @@
-"""What headers say about time."""
+"""Times in headers: the broker's clock, and Retry-After."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What headers say about use."""
+"""The usage in headers, and what it proves."""
 
 from __future__ import annotations
 

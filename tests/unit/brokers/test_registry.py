@@ -1,4 +1,4 @@
-"""Which gateways there are, and what is said of those that there are not."""
+"""The registry: which gateways there are, and the sentences for those that there are not."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_an_installed_gateway_stands_beside_the_built_in_ones() -> None:
         ("zzz", {}, 'there is no gateway "zzz": there are binance, broken, memory, renamed'),
         ("broken", {}, '"broken" cannot be loaded from adapters.in_memory.no_such_module:Gateway on this node'),
         ("renamed", {}, '"renamed" calls itself "memory"'),
-        ("binance", {"feed": "sip"}, "broker.options: binance takes no options, and feed is one: leave it out"),
+        ("binance", {"feed": "sip"}, "broker.options: binance takes no options: leave feed out"),
     ],
 )
 def test_what_cannot_be_had_is_refused_in_a_sentence(name: str, options: dict[str, str], sentence: str) -> None:

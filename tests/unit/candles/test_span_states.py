@@ -83,7 +83,7 @@ def test_no_span_is_in_two_states() -> None:
         BarSources((("rest", SpanSet([span(0, 2)])), ("archive", SpanSet([span(1, 3)]))))
 
 
-def test_what_an_earlier_version_took_at_its_word_is_told_from_what_was_denied_on_evidence() -> None:
+def test_what_an_earlier_version_believed_at_once_is_told_from_what_was_denied_on_evidence() -> None:
     earlier = CandleHistory(GRID).with_answer(span(0, 10), bars({0, 1}), None, 1)
     assert earlier.coverage(WINDOW).denied_without_evidence == (span(2, 10),)
     asked_again = earlier.with_answer(span(2, 5), bars(set()), None, 2, SpanStates(denied=SpanSet([span(2, 5)])))
@@ -125,7 +125,7 @@ def test_a_source_is_remembered_until_its_bars_come_from_another() -> None:
     )
 
 
-def test_of_a_listing_the_last_word_of_each_who_told_is_kept() -> None:
+def test_the_latest_listing_of_each_source_is_kept() -> None:
     history = CandleHistory(GRID).with_listing(Listing("list", 1, 10)).with_listing(Listing("a person", 2, 20))
     assert history.with_listing(Listing("list", 3)).listings == (Listing("a person", 2, 20), Listing("list", 3))
     assert not history.identical(replace(history, listings=()))

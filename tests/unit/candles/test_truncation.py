@@ -73,7 +73,7 @@ async def test_a_broker_that_always_sends_only_so_many_bars_fails_the_symbol_and
     (report,) = bench.jobs.reports
     (failure,) = report.failed
     assert (report.completed, failure.kind, failure.attempts) == ((), "MalformedResponse", 3)
-    assert f"of 10 bars expected in {minutes(0, 10)} {kept} came, and asked again for" in failure.message
+    assert f"of 10 bars expected in {minutes(0, 10)} {kept} came, and requested again for" in failure.message
     assert "came that had been left out" in failure.message
     assert (bench.stored("S00"), bench.is_complete("S00")) == (0, False)
     assert bench.limiter.granted == report.requests == 6
@@ -141,7 +141,7 @@ async def test_a_broker_that_keeps_denying_what_it_has_sent_fails_the_symbol_and
     bench = bench_with(forgetful, market=without(3, 7, count=10))
     await bench.run()
     (failure,) = bench.jobs.reports[0].failed
-    assert failure.message.endswith(f"asked again for {minutes(3, 8)}, 1 were there no more")
+    assert failure.message.endswith(f"requested again for {minutes(3, 8)}, 1 were missing")
 
 
 async def test_an_empty_page_between_full_ones_is_asked_once_more() -> None:
@@ -158,7 +158,7 @@ async def test_an_empty_answer_in_place_of_a_full_page_is_caught() -> None:
     assert bench.stored("S00") == 30
 
 
-async def test_years_before_a_listing_are_taken_at_their_word_but_for_the_page_before_the_first_bar() -> None:
+async def test_empty_years_before_a_listing_are_believed_except_for_the_page_before_the_first_bar() -> None:
     bench = Bench(bars_each=50, market=without(*range(30), count=50))
     await bench.run()
     assert spans(bench) == [(0, 10), (10, 20), (20, 30), (30, 40), (20, 30), (40, 50)]
@@ -291,7 +291,7 @@ async def test_a_recheck_leaves_alone_what_the_calendar_calls_closed() -> None:
     assert second.stored("S00") == 17
 
 
-async def test_without_a_recheck_a_confirmed_gap_is_left_in_peace() -> None:
+async def test_without_a_recheck_a_confirmed_gap_is_not_requested_again() -> None:
     first = Bench(bars_each=20, market=without(12, count=20))
     await first.run()
     second = Bench(bars_each=20, candles=first.candles)

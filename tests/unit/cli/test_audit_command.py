@@ -77,11 +77,11 @@ def test_a_job_that_kept_its_limits_is_proven_with_every_limit_beside_its_fulles
     assert result.exit_code == 0
     assert "proven: no window can have held more than its limit" in result.stdout
     assert "3 from 2023-11-14 22:13:20Z on" in result.stdout
-    assert "1 answered, 1 given up, 1 never heard of again" in result.stdout
+    assert "1 answered, 1 abandoned, 1 with no completion known" in result.stdout
     assert "1 permits of other jobs" in result.stdout
     assert "  3/10s    3 of 3            2" in result.stdout
     assert "  100/60s  4 of 100          3" in result.stdout
-    assert "  requests 5, of which 0 were too many" in result.stdout
+    assert "  requests 5; 0 of them were too many" in result.stdout
 
 
 def test_a_window_too_full_is_not_proven_and_exits_with_1(settings_file: Path) -> None:

@@ -13,10 +13,10 @@ import pytest
 from actors.cli.foreground import StopSignals
 
 TREE = Path(__file__).resolve().parents[3]
-HEEDING = """
+RESTORING = """
 import subprocess, sys
-from tests.interrupts import heed_ctrl_c
-heed_ctrl_c()
+from tests.interrupts import restore_ctrl_c
+restore_ctrl_c()
 subprocess.run([sys.executable, "-c", "import signal; print(signal.getsignal(signal.SIGINT).__name__)"], check=True)
 """
 
@@ -42,7 +42,7 @@ def test_a_signal_that_was_ignored_at_the_start_stays_ignored_and_sigterm_still_
 
 def test_tests_that_send_ctrl_c_do_not_depend_on_how_they_were_started() -> None:
     done = subprocess.run(
-        ["sh", "-c", "trap '' INT; exec \"$@\"", "sh", sys.executable, "-c", HEEDING],
+        ["sh", "-c", "trap '' INT; exec \"$@\"", "sh", sys.executable, "-c", RESTORING],
         cwd=TREE,
         capture_output=True,
         text=True,

@@ -248,7 +248,7 @@ def test_history_shows_events_and_the_job_as_it_was(run: Run) -> None:
 def test_a_moment_without_a_zone_is_refused_in_one_sentence(run: Run, moment: str) -> None:
     result = run(FakeService(), "history", JOB, "--at", moment)
     assert result.exit_code == 2
-    assert result.stderr.startswith(f"candles: --at: {moment}") or "is no moment" in result.stderr
+    assert result.stderr.startswith(f"candles: --at: {moment}") or "is not a timestamp" in result.stderr
     assert result.stderr.count("\n") == 1
 
 
@@ -275,7 +275,7 @@ def test_init_writes_a_file_that_loads_and_keeps_one_that_is_there(tmp_path: Pat
     path.write_text("mine")
     result = CliRunner().invoke(commands, ["init", str(path)])
     assert (result.exit_code, path.read_text()) == (2, "mine")
-    assert result.stderr == f"candles: {path} is there already: --force writes over it\n"
+    assert result.stderr == f"candles: {path} exists already: --force overwrites it\n"
     assert CliRunner().invoke(commands, ["init", str(path), "--force"]).exit_code == 0
     assert CliRunner().invoke(commands, ["init", str(tmp_path / "no" / "x.toml")]).exit_code == 2
 

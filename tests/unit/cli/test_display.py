@@ -47,7 +47,7 @@ def test_the_line_of_a_running_job_has_bar_symbols_candles_rate_and_eta() -> Non
     )
 
 
-def test_failures_quarantine_and_a_seal_are_said_only_when_there_are_any() -> None:
+def test_failures_quarantine_and_a_cooldown_are_shown_only_when_there_are_any() -> None:
     troubled = replace(RUNNING, symbols_failed=2, candles_quarantined=7, cooldown_seconds=12.0, eta_seconds=None)
     line = progress_text.progress_line(troubled)
     assert line.startswith("RUNNING, nothing is sent for 12.0 s (the broker refused) | ")
@@ -75,7 +75,7 @@ def test_a_stored_job_shows_its_pages_without_a_total_that_nobody_can_tell() -> 
     assert progress_text.progress_line(replace(RUNNING, pages_total=None)).startswith("RUNNING | 50 pages 25% | ")
 
 
-def test_a_silence_that_is_not_the_brokers_says_why() -> None:
+def test_a_wait_that_the_broker_did_not_order_says_why() -> None:
     reason = "the permit record is torn: waiting until nothing sent before can count any more"
     line = progress_text.progress_line(replace(RUNNING, cooldown_seconds=66.0, cooldown_reason=reason))
     assert line.startswith(f"RUNNING, nothing is sent for 1 m 06 s ({reason}) | ")

@@ -80,9 +80,9 @@ def test_where_no_limiter_runs_that_is_said_in_a_sentence_and_a_pause_holds_all_
     accounts.limiter = None
     paused = run("pause", "binance")
     assert (paused.exit_code, accounts.switch.is_paused()) == (0, True)
-    assert paused.stdout.startswith("no limiter of binance/default runs: the pause holds for those to come; ")
+    assert paused.stdout.startswith("no limiter of binance/default runs: the next one starts paused; ")
     assert run("status", "binance").stdout == "no limiter of binance/default runs; an operator paused the account\n"
-    assert run("resume", "binance").stdout == "no limiter of binance/default runs: those to come are not paused\n"
+    assert run("resume", "binance").stdout == "no limiter of binance/default runs: the next one starts unpaused\n"
     assert run("status", "binance").stdout == "no limiter of binance/default runs\n"
     shutdown = run("shutdown", "binance")
     assert (shutdown.exit_code, shutdown.stderr) == (2, "candles: no limiter of binance/default runs\n")
@@ -116,7 +116,7 @@ def test_a_shutdown_ends_the_limiter(run: Run, accounts: Accounts) -> None:
     assert accounts.limiter.orders == ["shutdown"]
 
 
-def test_status_shows_windows_seal_pause_and_who_waits_with_what_share(run: Run, accounts: Accounts) -> None:
+def test_status_shows_windows_cooldown_pause_and_the_share_of_each_waiting_job(run: Run, accounts: Accounts) -> None:
     assert accounts.limiter is not None
     accounts.limiter.current = replace(LIMITER_STATUS, paused=True, cooldown_seconds=65.0, cooldown_reason="HTTP 429")
     lines = run("status", "binance").stdout.splitlines()
@@ -183,7 +183,7 @@ def test_where_the_broker_counts_by_address_all_accounts_have_one_limiter(
 
 def test_a_broker_nobody_knows_and_a_file_that_is_not_there_are_wrong_input(run: Run, accounts: Accounts) -> None:
     unknown = run("pause", "binanze")
-    assert (unknown.exit_code, unknown.stderr) == (2, "candles: 'binanze' is no broker: there are binance\n")
+    assert (unknown.exit_code, unknown.stderr) == (2, "candles: 'binanze' is not a broker: there are binance\n")
     assert run("pause", "binance", "--settings", "nowhere.toml").exit_code == 2
     assert accounts.opened == []
 

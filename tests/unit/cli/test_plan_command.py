@@ -72,14 +72,14 @@ def test_a_first_plan_states_a_lower_bound_and_a_guess(tmp_path: Path) -> None:
         "symbols   3",
         "candles   1m of [1970-01-01T00:00:00Z, 1970-01-03T02:00:00Z): 0 there, 9,000 to come",
         "requests  9 (weight 18)",
-        "time      at least 4.0 s: no earlier job tells how long a call takes",
+        "time      at least 4.0 s: no earlier job has timed a call",
         "  2/1s       4.0 s",
         "  6000w/60s  0.0 s",
         "disk      about 126.0 kB more, at 14.0 B a bar (a guess: no such bar is stored yet)",
     ]
 
 
-def test_a_plan_for_what_is_partly_there_says_what_is_left_and_what_bounds_it(tmp_path: Path) -> None:
+def test_a_plan_for_a_partly_complete_store_says_what_is_left_and_what_bounds_it(tmp_path: Path) -> None:
     lines = run(tmp_path, PlanningService(PARTLY), "plan").stdout.splitlines()
     assert lines[0] == "job       binance-1d-0a1b2c3d, PAUSED"
     assert lines[1] == "symbols   3, 1 complete already"
@@ -93,15 +93,15 @@ def test_a_plan_for_what_is_partly_there_says_what_is_left_and_what_bounds_it(tm
     ]
 
 
-def test_a_plan_for_what_is_all_there_is_short(tmp_path: Path) -> None:
+def test_a_plan_for_a_complete_store_is_short(tmp_path: Path) -> None:
     lines = run(tmp_path, PlanningService(FINISHED), "plan").stdout.splitlines()
     assert lines[0] == "job       binance-1d-0a1b2c3d, COMPLETED"
-    assert lines[-1] == "requests  0: all of it is there"
+    assert lines[-1] == "requests  0: everything is stored"
 
 
 def test_a_plan_says_that_a_finished_job_is_not_collected_again(tmp_path: Path) -> None:
     unfinished = replace(PARTLY, job=ended(JobStatus.COMPLETED, failed=2))
-    assert "`retry` asks for what is missing" in run(tmp_path, PlanningService(unfinished), "plan").stdout
+    assert "`retry` collects what is missing" in run(tmp_path, PlanningService(unfinished), "plan").stdout
 
 
 @pytest.mark.parametrize("planned", [FRESH, PARTLY, FINISHED])
@@ -130,7 +130,7 @@ def test_a_mirror_tells_what_it_did(tmp_path: Path) -> None:
     ("report", "sentence"),
     [
         (MirrorReport(damaged=DAMAGED), "candles: /data/x.candles is corrupt\n"),
-        (MirrorReport(left_alone=["/m/x.parquet"]), "candles: /m/x.parquet is no file of this mirror: left alone\n"),
+        (MirrorReport(left_alone=["/m/x.parquet"]), "candles: /m/x.parquet is not a file of this mirror: left alone\n"),
     ],
 )
 def test_a_mirror_that_could_not_be_made_whole_says_why_and_fails(

@@ -164,7 +164,7 @@ def test_a_symbol_may_be_narrowed_to_an_interval(service: StoreService) -> None:
         (["gaps", "NOPE", "--interval", "1h"], "is neither a job nor a symbol with 1h candles in this store"),
         (["gaps", "binance", "--interval", "1m"], "leave --interval out"),
         (["verify", "nope"], "there is no job 'nope' in this store"),
-        (["verify", "binance", "--calendar", "XNYS"], "a job brings its calendar and its overrides along"),
+        (["verify", "binance", "--calendar", "XNYS"], "a job has its own calendar and overrides"),
         (["verify", ".", "--overrides", "o.toml"], "name the market's --calendar"),
         (["quarantine", "nope"], "there is no job 'nope' in this store"),
     ],
@@ -211,13 +211,13 @@ def test_a_repair_that_does_not_end_well_exits_as_its_job_does(service: StoreSer
     assert run(service, "gaps", "AAA", "--repair").exit_code == 3
 
 
-def test_a_repair_moves_damaged_files_aside_and_asks_for_what_they_held(service: StoreService) -> None:
+def test_a_repair_sets_damaged_files_aside_and_requests_what_they_held(service: StoreService) -> None:
     service.store("AAA", 0, 60)
     damage = DamagedSegment("data/AAA/all.candles", "its checksum does not match", minutes(0, 60))
     service.candles.harmed[service.dataset("AAA")] = damage
     service.healing = lambda: service.store("AAA", 0, 60)
     result = run(service, "gaps", "AAA", "--repair")
-    assert result.stdout.startswith("moved aside: data/AAA/all.candles: its checksum does not match\n")
+    assert result.stdout.startswith("set aside: data/AAA/all.candles: its checksum does not match\n")
     assert [request.span for request in service.submitted] == [minutes(0, 60)]
     assert result.exit_code == 0
 
@@ -286,7 +286,7 @@ def test_verify_believes_the_bars_and_not_what_a_file_says_of_them(service: Stor
     service.candles.read = lambda dataset, span: read(dataset, span.intersect(minutes(0, 50)))  # type: ignore[method-assign]
     result = run(service, "verify", service.job_id)
     assert result.exit_code == 1
-    assert "the bars that are there are not those that the files say are there" in result.stdout
+    assert "the stored bars are not those that the files' headers name" in result.stdout
 
 
 def test_verify_of_a_folder_needs_no_settings(service: StoreService, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What is asked once is not asked twice: not by two jobs at a time, and not again unless it may have changed."""
+"""No bar is requested twice: not by two jobs at a time, and not again unless it may have changed."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ async def test_waiting_for_another_collector_ends_at_once_with_a_shutdown_or_a_p
     await holding
 
 
-async def test_who_is_stopped_lets_the_next_one_go_on() -> None:
+async def test_a_stopped_collector_lets_the_next_one_go_on() -> None:
     first = Bench(names(1), market=MARKET, bars_each=60, mishaps={"S00": [asyncio.Event()]})
     run = first.begin()
     await asyncio.sleep(1)

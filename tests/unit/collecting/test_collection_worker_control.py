@@ -104,7 +104,7 @@ async def test_pause_at_once_cuts_the_wait_between_two_attempts() -> None:
     assert (await run).reason == "done"
 
 
-async def test_a_paused_worker_hands_a_batch_it_was_just_given_back_unbegun() -> None:
+async def test_a_paused_worker_returns_a_batch_that_it_has_just_claimed() -> None:
     bench = Bench(names(2), batch_size=1)
     other = await bench.jobs.claim_batch("memory-job", "other"), await bench.jobs.claim_batch("memory-job", "other")
     assert all(other)
@@ -118,7 +118,7 @@ async def test_a_paused_worker_hands_a_batch_it_was_just_given_back_unbegun() ->
     assert (await run).reason == "done"
 
 
-async def test_a_pause_overtaken_by_its_own_resume_is_ignored() -> None:
+async def test_a_pause_that_arrives_after_its_resume_is_ignored() -> None:
     bench = Bench(names(3), latency_seconds=1.0)
     run = bench.begin()
     await bench.worker.resume(number=2)

@@ -18,7 +18,7 @@ FLUSH_SECONDS = 0.5
 
 
 class NotedCalls:
-    """A limiter that grants at once, notes what it is told, and does worse on request."""
+    """A limiter that grants at once, notes every call, and fails on request."""
 
     def __init__(self) -> None:
         self.asked: list[PermitRequest] = []
@@ -111,7 +111,7 @@ async def test_none_means_ask_again_with_the_same_ticket(client: PermitClient, c
     assert len({request.ticket for request in calls.asked}) == 1
 
 
-async def test_what_became_of_a_permit_is_told(client: PermitClient, calls: NotedCalls) -> None:
+async def test_each_completion_tells_the_outcome_of_its_permit(client: PermitClient, calls: NotedCalls) -> None:
     async with client.acquire():
         pass
     await use(client)
@@ -123,7 +123,7 @@ async def test_what_became_of_a_permit_is_told(client: PermitClient, calls: Note
     assert calls.outcomes == [Outcome.UNUSED, Outcome.ANSWERED, Outcome.ABANDONED, Outcome.ABANDONED]
 
 
-async def test_a_cancelled_request_is_a_stray(client: PermitClient, calls: NotedCalls) -> None:
+async def test_a_cancelled_request_is_abandoned(client: PermitClient, calls: NotedCalls) -> None:
     async def hang() -> None:
         async with client.acquire() as permit:
             permit.sent()
@@ -136,7 +136,7 @@ async def test_a_cancelled_request_is_a_stray(client: PermitClient, calls: Noted
     assert calls.outcomes == [Outcome.ABANDONED]
 
 
-async def test_settlements_ride_on_the_next_acquire_and_say_how_long_ago_the_answer_came_and_what_it_told(
+async def test_completions_are_sent_with_the_next_acquire_with_the_age_and_the_usage_of_each_answer(
     client: PermitClient, calls: NotedCalls
 ) -> None:
     usage = BrokerUsage(60.0, Counts.WEIGHT, used=40)
@@ -155,11 +155,11 @@ async def test_settlements_ride_on_the_next_acquire_and_say_how_long_ago_the_ans
     )
 
 
-async def test_settlements_go_alone_when_no_acquire_follows(client: PermitClient, calls: NotedCalls) -> None:
+async def test_completions_are_sent_alone_when_no_acquire_follows(client: PermitClient, calls: NotedCalls) -> None:
     await use(client)
     await use(client)
     await asyncio.sleep(0.1)
-    assert len(calls.completions) == 1, "the first rode on the second's acquire"
+    assert len(calls.completions) == 1, "the first was sent with the second's acquire"
     await asyncio.sleep(FLUSH_SECONDS)
     assert [(at, call) for at, call, _ in calls.completions][1:] == [(pytest.approx(FLUSH_SECONDS), "settle")]
 
@@ -177,7 +177,7 @@ async def test_close_tells_what_is_still_to_be_told_even_while_a_flush_is_on_its
     assert len(calls.completions) == 1
 
 
-async def test_a_failed_call_keeps_its_settlements(client: PermitClient, calls: NotedCalls) -> None:
+async def test_a_failed_call_keeps_its_completions(client: PermitClient, calls: NotedCalls) -> None:
     await use(client)
     calls.errors = [PermitImpossible(9, "5w/1s")]
     with pytest.raises(PermitImpossible):
@@ -187,7 +187,7 @@ async def test_a_failed_call_keeps_its_settlements(client: PermitClient, calls: 
     assert calls.outcomes == [Outcome.ANSWERED, Outcome.UNUSED], "and the ticket that failed is given back, to be sure"
 
 
-async def test_a_cancelled_acquire_gives_its_ticket_back_and_keeps_what_rode_on_it(
+async def test_a_cancelled_acquire_returns_its_ticket_and_keeps_its_completions(
     client: PermitClient, calls: NotedCalls
 ) -> None:
     await use(client)
@@ -205,9 +205,7 @@ async def test_a_cancelled_acquire_gives_its_ticket_back_and_keeps_what_rode_on_
     ]
 
 
-async def test_what_a_limiter_that_is_shut_down_cannot_be_told_is_let_go(
-    client: PermitClient, calls: NotedCalls
-) -> None:
+async def test_completions_for_a_limiter_that_is_shut_down_are_dropped(client: PermitClient, calls: NotedCalls) -> None:
     await use(client)
     calls.errors = [LimiterUnavailable("shut down")]
     await client.close()
@@ -268,13 +266,13 @@ async def test_no_answer_comes_before_its_request(client: PermitClient) -> None:
             permit.answered()
 
 
-async def test_a_seal_is_passed_on(client: PermitClient, calls: NotedCalls) -> None:
+async def test_a_cooldown_is_passed_on(client: PermitClient, calls: NotedCalls) -> None:
     await client.bound_to("job").cool_down(30.0, "HTTP 429")
     await client.cool_down(None, "HTTP 418")
     assert calls.cooldowns == [(30.0, "HTTP 429"), (None, "HTTP 418")]
 
 
-async def test_where_leases_are_allowed_those_who_wait_share_a_call_and_spare_permits_go_back_at_once(
+async def test_where_bundles_are_allowed_waiters_share_a_call_and_spare_permits_are_released_at_once(
     calls: NotedCalls,
 ) -> None:
     terms = BundleTerms((RateLimit.parse("1000/1s"),), spare_seconds=0.01)

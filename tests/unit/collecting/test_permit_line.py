@@ -77,7 +77,7 @@ async def test_those_who_begin_to_wait_together_are_asked_for_in_one_call(
     assert source.asked == [7]
 
 
-async def test_a_call_is_for_no_more_than_a_lease_may_hold_and_full_ones_go_at_once(
+async def test_a_call_takes_no_more_than_a_bundle_may_hold_and_full_ones_are_sent_at_once(
     line: PermitLine[Ticked], source: Source
 ) -> None:
     assert await take(line, 35) == list(range(35))

@@ -13,7 +13,7 @@ async def forever() -> None:
     await asyncio.Event().wait()
 
 
-async def test_passage_is_free_until_paused_and_again_after_resume() -> None:
+async def test_work_waits_while_paused_and_goes_on_after_resume() -> None:
     control = RunControl()
     await control.wait_until_resumed()
     control.pause()
@@ -107,7 +107,7 @@ async def test_a_pause_at_once_cuts_what_waits_and_a_gentle_one_does_not() -> No
         await control.guard(wait())
 
 
-async def test_work_that_is_seen_through_outlasts_a_pause_at_once_and_a_short_shutdown() -> None:
+async def test_shielded_work_outlasts_an_immediate_pause_and_a_short_shutdown() -> None:
     control = RunControl()
 
     async def save() -> str:

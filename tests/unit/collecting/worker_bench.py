@@ -30,7 +30,7 @@ MINUTE_MS = 60_000
 
 
 def bars(count: int, first: int = 0) -> Candles:
-    """Sound one-minute candles, from minute number `first` on."""
+    """Valid one-minute candles, from minute number `first` on."""
     openings = (np.arange(count, dtype=np.int64) + first) * MINUTE_MS
     price = 100 + np.arange(count, dtype=np.float64)
     return Candles(openings, price, price + 1, price - 1, price, np.ones(count))
@@ -128,5 +128,5 @@ class Bench:
 
 
 async def a_while() -> None:
-    """Long enough for everything that can happen without help to happen."""
+    """Wait until nothing more happens by itself."""
     await asyncio.sleep(5)

@@ -108,7 +108,7 @@ async def test_a_report_of_an_epoch_older_than_its_batchs_claim_is_refused() -> 
     assert (job.status, job.requests) == (JobStatus.COMPLETED, 1 + 2)
 
 
-async def test_a_batch_that_stayed_in_the_same_hands_over_a_pause_is_reported_under_its_claims_epoch() -> None:
+async def test_a_batch_claimed_before_a_pause_is_reported_under_its_claims_epoch() -> None:
     async def report_after_a_pause(worker: LocalWorker) -> WorkerOutcome:
         work = await bench.coordinator.claim_batch(bench.job_id, worker.name)
         assert work is not None
@@ -174,7 +174,7 @@ async def test_a_worker_made_during_a_pause_begins_nothing() -> None:
     assert (await bench.ended()).status is JobStatus.COMPLETED
 
 
-async def test_a_pause_that_its_resume_has_overtaken_records_nothing() -> None:
+async def test_a_pause_that_arrives_after_its_resume_records_nothing() -> None:
     bench = CoordinatorBench()
     await bench.coordinator.begin()
     await bench.coordinator.resume(number=2)
@@ -183,7 +183,7 @@ async def test_a_pause_that_its_resume_has_overtaken_records_nothing() -> None:
     assert "Paused" not in bench.events
 
 
-async def test_a_resume_that_a_later_pause_has_overtaken_records_nothing() -> None:
+async def test_a_resume_that_arrives_after_a_later_pause_records_nothing() -> None:
     bench = CoordinatorBench()
     await bench.coordinator.begin()
     await bench.coordinator.pause(number=2)
@@ -432,7 +432,7 @@ async def test_nothing_counts_twice_while_a_report_is_being_stored() -> None:
     assert (await bench.ended()).candles_saved == 20
 
 
-async def test_progress_that_comes_in_while_its_report_is_being_stored_counts_once() -> None:
+async def test_progress_that_arrives_while_its_report_is_being_stored_counts_once() -> None:
     bench = CoordinatorBench(2)
     await bench.coordinator.begin()
     bench.store.gate.clear()

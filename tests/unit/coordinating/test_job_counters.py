@@ -48,7 +48,7 @@ class Watched:
 
     def reported(self, batch: int, finished: bool = True, **counts: Any) -> Progress:
         counts.setdefault("completed", REQUEST.symbols[2 * batch : 2 * batch + 2] if finished else ())
-        report = self.counters.with_left_behind(BatchReport(batch, 1, finished, **counts))
+        report = self.counters.with_lost_work(BatchReport(batch, 1, finished, **counts))
         self.job.record_batch(report, timestamp=NOW)
         self.counters.reported(batch)
         return self.now
@@ -135,7 +135,7 @@ def test_a_cancelled_job_never_moves_its_bar_backwards(order: str) -> None:
     assert Progress.of_record(watched.job, NOW).share == pytest.approx(live.share), "its record says the same"
 
 
-def test_a_batch_that_nobody_came_to_report_is_recorded_with_what_was_done_of_it() -> None:
+def test_a_batch_without_a_report_is_recorded_with_what_was_done_of_it() -> None:
     watched = Watched()
     live = watched.told(pages=4, work=4 / 3, candles=40, requests=4, symbols_done=1)
     for report in watched.counters.unreported():
@@ -181,7 +181,7 @@ def test_a_job_that_pauses_is_not_expected_to_take_longer_for_it() -> None:
 
 
 @pytest.mark.parametrize("state", [{"paused": True}, {"cooldown_seconds": 3.0, "cooldown_reason": "HTTP 429"}])
-def test_a_job_whose_account_is_paused_or_cooling_down_has_no_eta(state: dict[str, Any]) -> None:
+def test_a_job_whose_account_is_paused_or_in_cooldown_has_no_eta(state: dict[str, Any]) -> None:
     watched = Watched()
     watched.clock.seconds = 10
     watched.told(pages=4, work=4 / 3, requests=4)

@@ -1,4 +1,4 @@
-"""How events are written down: everything comes back as it was, and damage is noticed."""
+"""How events are stored: everything comes back as it was, and damage is noticed."""
 
 from __future__ import annotations
 
@@ -146,7 +146,7 @@ def test_every_kind_of_event_is_among_the_stored_ones() -> None:
     }
 
 
-def test_seals_stored_by_the_first_version_that_noted_them_load_for_ever() -> None:
+def test_cooldowns_stored_by_the_first_version_that_noted_them_load_for_ever() -> None:
     events = golden_events("sealed_job_events_1.json")
     job = project_aggregate(None, events)
     assert isinstance(job, CollectionJob)

@@ -55,7 +55,7 @@ def timed(
     return Timings(100, 100 * call_seconds, 100 * page_seconds, squares, 10, 10 * turnaround_seconds)
 
 
-def foretell(
+def forecast_of(
     pages: Sequence[int], limits: Sequence[str] = ("15/1s",), timings: Timings = NOTHING_TIMED, slots: Slots = WIDE
 ) -> CollectionForecast:
     return forecast(held(*pages), slots, [RateLimit.parse(text) for text in limits], 1, timings, None)
@@ -64,13 +64,13 @@ def foretell(
 def ledger_makespan_seconds(
     batches: Batches, slots: Slots, limits: Sequence[RateLimit], weight: int, timings: Timings, most_held_seconds: float
 ) -> float:
-    """The same job event by event: the ledger says when a permit may be granted, and hears when its call is over."""
+    """The same job event by event: the ledger grants the permits, and completes them when their calls end."""
     ledger, calls = PermitLedger(limits), calls_like(timings)
     saving_seconds = timings.mean_page_seconds - timings.mean_call_seconds
     left = deque(batches)
     symbols: list[deque[int]] = [deque() for _ in range(slots.workers)]
     busy = [0] * slots.workers
-    asking: deque[tuple[int, int]] = deque()
+    waiting: deque[tuple[int, int]] = deque()
     events: list[tuple[float, int, str, int, int]] = []
     now = reported_at = 0.0
     granted = 0
@@ -79,14 +79,14 @@ def ledger_makespan_seconds(
         if left:
             symbols[worker].extend(left.popleft())
             while symbols[worker] and busy[worker] < slots.concurrency:
-                asking.append((worker, symbols[worker].popleft()))
+                waiting.append((worker, symbols[worker].popleft()))
                 busy[worker] += 1
 
     for worker in range(slots.workers):
         claim(worker)
-    while asking or events:
-        wait_seconds = ledger.wait_seconds(weight, now) if asking else float("inf")
-        if events and (not asking or events[0][0] <= now + wait_seconds):
+    while waiting or events:
+        wait_seconds = ledger.wait_seconds(weight, now) if waiting else float("inf")
+        if events and (not waiting or events[0][0] <= now + wait_seconds):
             now, number, what, worker, pages = heapq.heappop(events)
             if what == "over":
                 ledger.complete(str(number), now, now)
@@ -94,9 +94,9 @@ def ledger_makespan_seconds(
                 reported_at = now
                 claim(worker)
             elif pages:
-                asking.append((worker, pages))
+                waiting.append((worker, pages))
             elif symbols[worker]:
-                asking.append((worker, symbols[worker].popleft()))
+                waiting.append((worker, symbols[worker].popleft()))
             else:
                 busy[worker] -= 1
                 if not busy[worker]:
@@ -105,7 +105,7 @@ def ledger_makespan_seconds(
         while (wait_seconds := ledger.wait_seconds(weight, now)) > 0:
             # A sum may be rounded down to a moment just before.
             now = max(now + wait_seconds, math.nextafter(now, math.inf))
-        worker, pages = asking.popleft()
+        worker, pages = waiting.popleft()
         granted += 1
         ledger.grant(str(granted), weight, now, complete_by=now + 1e6)
         call_seconds = next(calls)
@@ -133,7 +133,7 @@ timings = some.builds(
     timings=timings,
     most_held_seconds=some.sampled_from([math.inf, math.inf, 0.05]),
 )
-def test_the_rehearsal_takes_as_long_as_the_ledger_makes_the_job_take(
+def test_the_simulation_takes_as_long_as_the_ledger_makes_the_job_take(
     pages: list[int], slots: Slots, texts: set[str], weight: int, timings: Timings, most_held_seconds: float
 ) -> None:
     windows = [RateLimit.parse(text) for text in sorted(texts)]
@@ -152,9 +152,9 @@ def test_the_rehearsal_takes_as_long_as_the_ledger_makes_the_job_take(
 def test_no_bound_is_above_the_time_forecast_and_a_first_run_states_less(
     pages: list[int], slots: Slots, texts: set[str], timings: Timings
 ) -> None:
-    told = foretell(pages, sorted(texts), timings, slots)
+    told = forecast_of(pages, sorted(texts), timings, slots)
     assert max(*told.seconds_by_limit.values(), told.slots_seconds) <= told.seconds + 1e-9
-    assert foretell(pages, sorted(texts), NOTHING_TIMED, slots).seconds <= told.seconds + 1e-9
+    assert forecast_of(pages, sorted(texts), NOTHING_TIMED, slots).seconds <= told.seconds + 1e-9
 
 
 def test_calls_are_drawn_as_they_were_recorded_and_the_same_ones_every_time() -> None:
@@ -165,31 +165,31 @@ def test_calls_are_drawn_as_they_were_recorded_and_the_same_ones_every_time() ->
     assert drawn[:100] == list(islice(calls_like(timings), 100))
 
 
-def test_lanes_that_wait_for_the_slowest_of_a_batch_need_longer_than_the_mean_tells() -> None:
+def test_slots_that_wait_for_the_slowest_of_a_batch_need_longer_than_the_mean_call_suggests() -> None:
     few = Slots(workers=2, concurrency=4, batch_size=4)
-    steady, shaky = (foretell([1] * 400, ["1000/1s"], timed(0.1, 0.1, share * 0.1), few) for share in (0.0, 0.5))
+    steady, shaky = (forecast_of([1] * 400, ["1000/1s"], timed(0.1, 0.1, share * 0.1), few) for share in (0.0, 0.5))
     assert steady.seconds == pytest.approx(50 * 0.1)
     # The slowest of four takes the mean and about one deviation more.
     assert shaky.seconds / steady.seconds == pytest.approx(1 + 1.03 * 0.5, rel=0.05)
     assert steady.slots_seconds == shaky.slots_seconds == pytest.approx(steady.seconds)
 
 
-def test_what_passes_between_batches_counts_with_each_of_them() -> None:
+def test_a_turnaround_counts_after_each_batch() -> None:
     few = Slots(workers=1, concurrency=4, batch_size=4)
-    told = foretell([1] * 40, ["1000/1s"], timed(0.1, 0.1, turnaround_seconds=0.05), few)
+    told = forecast_of([1] * 40, ["1000/1s"], timed(0.1, 0.1, turnaround_seconds=0.05), few)
     assert told.bound_by == SLOTS
     assert told.seconds == told.slots_seconds == pytest.approx(10 * (0.1 + 0.05))
 
 
-def test_one_window_and_lanes_enough_give_the_ideal_makespan() -> None:
-    told = foretell([3] * 100, timings=timed(0.05, 0.06))
+def test_one_window_and_enough_slots_give_the_ideal_makespan() -> None:
+    told = forecast_of([3] * 100, timings=timed(0.05, 0.06))
     assert told.bound_by == "15/1s"
     assert told.seconds == pytest.approx(ideal_makespan_seconds(300, FIFTEEN, 0.05), rel=0.01)
 
 
-def test_a_job_with_few_lanes_is_bound_by_them_and_by_how_symbols_fall_into_batches() -> None:
+def test_a_job_with_few_slots_is_bound_by_them_and_by_how_symbols_fall_into_batches() -> None:
     few = Slots(workers=1, concurrency=4, batch_size=10)
-    told = foretell([1] * 20, ["1000/1s"], timed(0.1, 0.1), few)
+    told = forecast_of([1] * 20, ["1000/1s"], timed(0.1, 0.1), few)
     assert told.bound_by == SLOTS
     # Ten symbols go through four slots in three rounds, and the next batch begins when the last is done.
     assert told.seconds == told.slots_seconds == pytest.approx(0.6)
@@ -200,7 +200,7 @@ def test_the_pages_of_one_symbol_follow_each_other() -> None:
 
 
 def test_all_windows_hold_at_once() -> None:
-    told = foretell([1] * 100, ["50/1s", "90/30s"], timed(0.1, 0.1))
+    told = forecast_of([1] * 100, ["50/1s", "90/30s"], timed(0.1, 0.1))
     assert told.bound_by == "90/30s"
     assert told.seconds == pytest.approx(30.1 + 0.1, rel=0.01)
 
@@ -214,15 +214,15 @@ def test_a_weight_is_what_a_window_of_weight_counts() -> None:
 
 
 def test_without_recorded_times_the_forecast_is_a_lower_bound_and_says_so() -> None:
-    told = foretell([1] * 31)
+    told = forecast_of([1] * 31)
     assert told.is_lower_bound
     assert told.as_json()["seconds_is_lower_bound"] is True
     assert told.seconds == pytest.approx(2.0, rel=0.01)
-    assert not foretell([1], timings=timed(0.1, 0.1)).is_lower_bound
+    assert not forecast_of([1], timings=timed(0.1, 0.1)).is_lower_bound
 
 
-def test_what_is_all_there_takes_nothing() -> None:
-    told = foretell([0, 0, 0])
+def test_a_complete_store_takes_no_requests() -> None:
+    told = forecast_of([0, 0, 0])
     assert (told.requests, told.weight, told.seconds, told.bound_by) == (0, 0, 0.0, "")
     assert (told.symbols_total, told.symbols_complete) == (3, 3)
     assert not told.is_lower_bound
@@ -240,24 +240,24 @@ def test_what_is_all_there_takes_nothing() -> None:
         ([2] * 10_000, [], Slots(3, 5, 7), 0.3),
     ],
 )
-def test_a_job_too_long_to_rehearse_whole_is_foretold_as_if_it_had_been(
+def test_a_job_too_long_to_simulate_whole_is_forecast_as_if_it_had_been(
     pages: list[int], texts: list[str], slots: Slots, share: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     timings = timed(0.1, 0.12, deviation_seconds=share * 0.1, turnaround_seconds=0.02)
-    whole = foretell(pages, texts, timings, slots)
+    whole = forecast_of(pages, texts, timings, slots)
     monkeypatch.setattr("domain.jobs.forecast.MOST_SIMULATED", 2000)
-    assert foretell(pages, texts, timings, slots).seconds == pytest.approx(whole.seconds, rel=0.02)
+    assert forecast_of(pages, texts, timings, slots).seconds == pytest.approx(whole.seconds, rel=0.02)
 
 
-def test_a_job_of_which_not_even_a_batch_is_simulated_is_foretold_by_its_greatest_bound() -> None:
-    long_batches = foretell([1100] * 400, ["1000/1s"], timed(0.1, 0.1, 0.05), Slots(4, 4, 100))
+def test_a_job_of_which_not_even_a_batch_is_simulated_is_forecast_by_its_greatest_bound() -> None:
+    long_batches = forecast_of([1100] * 400, ["1000/1s"], timed(0.1, 0.1, 0.05), Slots(4, 4, 100))
     assert long_batches.seconds == long_batches.slots_seconds == pytest.approx(1100 * 100 / 4 * 0.1)
 
 
 def test_a_first_run_states_a_lower_bound_however_long_it_is() -> None:
-    untimed = foretell([1] * 200_000, ["100000/86400s"], NOTHING_TIMED, Slots(4, 4, 300))
+    untimed = forecast_of([1] * 200_000, ["100000/86400s"], NOTHING_TIMED, Slots(4, 4, 300))
     assert untimed.seconds == untimed.seconds_by_limit["100000/86400s"]
-    assert foretell([1] * 200_000, [], NOTHING_TIMED, Slots(4, 4, 300)).seconds == 0
+    assert forecast_of([1] * 200_000, [], NOTHING_TIMED, Slots(4, 4, 300)).seconds == 0
 
 
 def test_bars_are_expected_as_densely_as_they_came_so_far() -> None:
@@ -272,7 +272,7 @@ def test_bytes_are_as_measured_or_else_a_stated_guess() -> None:
     assert (told.bytes_expected, told.bytes_are_measured) == (round(1000 * BYTES_PER_BAR), False)
 
 
-def test_paces_add_up() -> None:
+def test_timings_add_up() -> None:
     both = Timings(1, 0.1, 0.2) + Timings(3, 0.1, 0.4) + Timings(batches=2, turnaround_seconds=0.3)
     assert (both.mean_call_seconds, both.mean_page_seconds) == (pytest.approx(0.05), pytest.approx(0.15))
     assert both.mean_turnaround_seconds == pytest.approx(0.15)
@@ -313,7 +313,7 @@ def test_a_few_warm_calls_do_not_outweigh_all_others() -> None:
 
 
 @pytest.mark.parametrize("in_batch", [1, 2, 3, 10])
-def test_the_typical_pace_has_the_mean_and_deviation_of_the_calls_however_they_are_spread(in_batch: int) -> None:
+def test_typical_timings_have_the_mean_and_deviation_of_the_calls_however_they_are_spread(in_batch: int) -> None:
     drawn = np.random.default_rng(1).lognormal(-2.5, 1.0, 1200)
     typical = typical_timings(batch(calls.tolist()) for calls in drawn.reshape(-1, in_batch))
     assert typical.mean_call_seconds == pytest.approx(drawn.mean())

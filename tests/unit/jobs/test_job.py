@@ -16,7 +16,7 @@ def carry_out(job: CollectionJob, command: str) -> None:
     if command == "record_batch":
         record(job, 0)
     elif command == "note_cooldown":
-        job.note_cooldown(12.0, "HTTP 429", timestamp=NOW, command_id="seal")
+        job.note_cooldown(12.0, "HTTP 429", timestamp=NOW, command_id="cooldown")
     else:
         getattr(job, command)(timestamp=NOW)
 

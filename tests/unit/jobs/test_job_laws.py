@@ -29,7 +29,7 @@ REQUEST = CollectionRequest(
 
 
 class JobLife(RuleBasedStateMachine):
-    """Random commands on a job, saved after each; beside it the plainest account of its failed symbols."""
+    """Random commands on a job, saved after each, and a plain count of its failed symbols beside it."""
 
     def __init__(self) -> None:
         super().__init__()

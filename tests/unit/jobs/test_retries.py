@@ -1,4 +1,4 @@
-"""What is worth another try, and after how long."""
+"""Which errors are worth another try, and after how long."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A broker and a network in virtual time, the workers that use them, and a judge that trusts neither."""
+"""A broker and a network in virtual time, the workers that use them, and an independent judge."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ from domain.limits.rates import AccountLimits, RateLimit
 Result = TypeVar("Result")
 
 TIMEOUT_SECONDS = 1.0
-STRAY_SECONDS = 3.0
+ABANDONED_SECONDS = 3.0
 VALID_SECONDS = 2.0
-FLIGHT_SECONDS = VALID_SECONDS + TIMEOUT_SECONDS + STRAY_SECONDS
+FLIGHT_SECONDS = VALID_SECONDS + TIMEOUT_SECONDS + ABANDONED_SECONDS
 WINDOW_SECONDS = 1.002
 """A window of one second, as the ledger widens it."""
 
 
 def account(*limits: str) -> AccountLimits:
     return AccountLimits(
-        "binance", "default", tuple(map(RateLimit.parse, limits)), TIMEOUT_SECONDS, STRAY_SECONDS, VALID_SECONDS
+        "binance", "default", tuple(map(RateLimit.parse, limits)), TIMEOUT_SECONDS, ABANDONED_SECONDS, VALID_SECONDS
     )
 
 
 def limiter_of(*limits: str, memory: PermitMemory | None = None, session: str = "one") -> RateLimiter:
-    """A limiter in the running loop's time; the same memory makes it the successor of another."""
+    """A limiter in the running loop's time; with the memory of another it is its successor."""
     remembered = memory or PermitMemory()
     return RateLimiter(
         account(*limits),
@@ -55,7 +55,7 @@ def now() -> float:
 
 
 async def used_up(limiter: RateLimiter, permits: int) -> list[str]:
-    """Take so many permits and say nothing more of them."""
+    """Take so many permits and never complete them."""
     bundles = [await limiter.acquire(PermitRequest(f"used {number}")) for number in range(permits)]
     return [permit_id for bundle in bundles if bundle for permit_id in bundle.permit_ids]
 
@@ -77,14 +77,14 @@ async def start(*waiting: asyncio.Task[PermitBundle]) -> None:
 
 
 class Network:
-    """Every request takes its time to the broker, where it is counted, and the answer takes its own back.
+    """Delays every request on its way to the broker, where it is counted, and its answer on the way back.
 
-    What is given up on the way still arrives: at most `TIMEOUT_SECONDS + STRAY_SECONDS` after it was sent.
+    An abandoned request still arrives: at most `TIMEOUT_SECONDS + ABANDONED_SECONDS` after it was sent.
     """
 
     def __init__(self, seed: int = 0, one_way_seconds: float | None = None, freezes: bool = False) -> None:
         self.arrivals: list[tuple[float, int]] = []
-        self.strays = 0
+        self.abandoned = 0
         self.expired = 0
         self._chance = random.Random(seed)
         self._one_way_seconds = one_way_seconds
@@ -93,10 +93,10 @@ class Network:
     def leg_seconds(self) -> float:
         if self._one_way_seconds is not None:
             return self._one_way_seconds
-        return min(self._chance.lognormvariate(-3.0, 1.2), TIMEOUT_SECONDS + STRAY_SECONDS)
+        return min(self._chance.lognormvariate(-3.0, 1.2), TIMEOUT_SECONDS + ABANDONED_SECONDS)
 
     async def hold_up(self) -> None:
-        """What may happen to a process between its permit and its first byte."""
+        """A delay of a process between its permit and its first byte."""
         if self._freezes and self._chance.random() < 0.1:
             await asyncio.sleep(self._chance.uniform(0, 2 * VALID_SECONDS))
 
@@ -133,7 +133,7 @@ class Network:
 
         await asyncio.gather(*(work() for _ in range(workers)))
         seconds = loop.time() - began
-        await asyncio.sleep(TIMEOUT_SECONDS + STRAY_SECONDS)
+        await asyncio.sleep(TIMEOUT_SECONDS + ABANDONED_SECONDS)
         return seconds
 
     async def _answered(self, permit: Permit) -> None:
@@ -141,7 +141,7 @@ class Network:
             async with asyncio.timeout(TIMEOUT_SECONDS):
                 await self.exchange(permit.tokens)
         except TimeoutError:
-            self.strays += 1
+            self.abandoned += 1
             return
         permit.answered()
 
@@ -163,7 +163,7 @@ def _violations(limit: RateLimit, arrivals: list[tuple[float, int]]) -> int:
 
 
 class BarePermits:
-    """What one might do instead: a token bucket, and no ledger."""
+    """The alternative: a token bucket without a ledger."""
 
     def __init__(self, amount: float, window_seconds: float) -> None:
         self._bucket = AsyncLimiter(amount, window_seconds)
@@ -191,8 +191,10 @@ class _BarePermit:
 
 
 class RemoteCalls:
-    """A limiter behind a slow line, as Ray has it: calls overtake each other, a cancelled one goes on over
-    there, and those under way when the limiter dies are made again to its successor."""
+    """A limiter behind a slow line, as with Ray: calls overtake each other, and a cancelled one goes on at the limiter.
+
+    Calls in flight when the limiter dies are repeated to its successor.
+    """
 
     def __init__(self, limiter: RateLimiter, seed: int = 0) -> None:
         self.limiter = limiter
@@ -248,6 +250,6 @@ class RemoteCalls:
 
 
 def client_of(limiter: RateLimiter | RemoteCalls, *limits: str) -> PermitClient:
-    """A client of it, which takes permit bundles where those limits allow them."""
+    """A client of the limiter, which takes permit bundles where those limits allow them."""
     bundles = BundleTerms.of(account(*limits)) if limits else None
     return PermitClient(limiter, flush_seconds=0.25, clock=asyncio.get_running_loop().time, bundles=bundles)

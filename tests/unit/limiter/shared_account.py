@@ -1,4 +1,4 @@
-"""A broker in virtual time that counts, refuses and tells what it counted; and other programs on the account."""
+"""A broker in virtual time that counts, refuses and reports its counts; and other programs on the account."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ OURS, THEIRS = "ours", "theirs"
 
 
 class CountingBroker:
-    """Enforces limits as the simulated exchange does, with its very log, and tells the used weight of a minute.
+    """Enforces limits with the simulated exchange's own log, and reports the used weight of a minute.
 
-    `calendar` makes its count begin anew at each full minute, as Binance's does; `is_silent` keeps it from
-    telling. `told` is called with what the limiter is told, whenever it is.
+    With `calendar` its count restarts at each full minute, as Binance's does; with `is_silent` it reports nothing.
+    `told` is called with every report.
     """
 
     def __init__(
@@ -65,13 +65,13 @@ class CountingBroker:
         return self.loop.time() - began
 
     async def others(self, per_second: float, tokens: int, until: Callable[[], bool]) -> None:
-        """Another program on the account, which knows nothing of us."""
+        """Another program on the account, independent of us."""
         while not until():
             await asyncio.sleep(self._chance.expovariate(per_second))
             self._arrive(THEIRS, tokens)
 
     def weight_of(self, client: str, since: float, until: float) -> int:
-        """What arrived of one client in a stretch of time."""
+        """The weight that arrived from one client in a span of time."""
         return sum(one.weight for one in self._arrived(since, until) if one.client == client)
 
     def _arrived(self, since: float, until: float) -> list[Arrival]:

@@ -15,7 +15,7 @@ from domain.limits.audit import audit
 from domain.limits.messages import Completion, Outcome, PermitRequest
 from domain.limits.rates import AccountLimits
 from tests.unit.limiter.limiter_bench import (
-    STRAY_SECONDS,
+    ABANDONED_SECONDS,
     TIMEOUT_SECONDS,
     WINDOW_SECONDS,
     Network,
@@ -146,7 +146,7 @@ async def test_an_abandoned_request_of_a_run_that_has_left_counts_by_its_own_tim
     # The job is over, and what its worker gave up is told after it.
     await attended(limiter, SILENT_SECONDS + 2, loose=LOOSE)
     await limiter.complete([Completion(used, Outcome.ABANDONED, call_seconds=now())])
-    await asyncio.sleep(100 + STRAY_SECONDS + WINDOW_SECONDS - now() - 0.1)
+    await asyncio.sleep(100 + ABANDONED_SECONDS + WINDOW_SECONDS - now() - 0.1)
     assert (await limiter.status()).windows[0].counted == 1
     await asyncio.sleep(0.2)
     assert (await limiter.status()).windows[0].counted == 0

@@ -1,4 +1,4 @@
-"""Several jobs on one account, judged by what each gets, in virtual time over a network."""
+"""Several jobs on one account, compared by what each gets, in virtual time over a network."""
 
 from __future__ import annotations
 

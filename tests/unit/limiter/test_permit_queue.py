@@ -80,14 +80,14 @@ async def test_an_interactive_job_gets_95_percent_beside_any_number_of_backfills
     assert sum(ticket.startswith("i") for ticket in first) == 95
 
 
-async def test_one_job_s_several_permits_cost_it_as_many_turns(queue: PermitQueue) -> None:
-    queue.join("lease", PermitRequest(job_id="a", permits=3))
+async def test_a_bundle_costs_its_job_as_many_turns_as_it_has_permits(queue: PermitQueue) -> None:
+    queue.join("bundle", PermitRequest(job_id="a", permits=3))
     queue.join("a", asked(1, "a"))
     for ticket in ("b1", "b2", "b3"):
         queue.join(ticket, asked(1, "b"))
     bundle = queue.head()
     assert bundle is not None
-    queue.serve(bundle, tuple(map(granted, ("lease.0", "lease.1", "lease.2"))))
+    queue.serve(bundle, tuple(map(granted, ("bundle.0", "bundle.1", "bundle.2"))))
     assert serve_all(queue) == ["b1", "b2", "b3", "a"]
 
 
@@ -157,7 +157,7 @@ async def test_a_ticket_given_back_is_answered_with_nothing(queue: PermitQueue) 
     assert len(queue) == 0
 
 
-async def test_a_call_overtaken_by_the_return_of_its_ticket_takes_no_place(
+async def test_a_call_that_arrives_after_the_return_of_its_ticket_takes_no_place(
     queue: PermitQueue, returned: ReturnedTickets
 ) -> None:
     returned.add("a")

@@ -8,8 +8,8 @@ from actors.rate_limiter import CALL_SECONDS, PATIENCE_SECONDS
 from domain.errors import LimiterUnavailable, PermitImpossible
 from domain.limits.messages import Completion, Outcome, PermitBundle, PermitRequest
 from tests.unit.limiter.limiter_bench import (
+    ABANDONED_SECONDS,
     FLIGHT_SECONDS,
-    STRAY_SECONDS,
     TIMEOUT_SECONDS,
     VALID_SECONDS,
     WINDOW_SECONDS,
@@ -161,13 +161,15 @@ async def test_a_permit_comes_back_one_window_after_its_answer_however_late_the_
 
 
 @pytest.mark.parametrize("call_seconds", [0.0, 0.01, TIMEOUT_SECONDS])
-async def test_a_stray_counts_from_when_it_was_sent_however_soon_it_was_given_up(call_seconds: float) -> None:
+async def test_an_abandoned_request_counts_from_when_it_was_sent_however_soon_it_was_given_up(
+    call_seconds: float,
+) -> None:
     limiter = limiter_of("1/1s")
     used = await used_up(limiter, 1)
     await asyncio.sleep(0.1 + call_seconds + 0.2)
     await limiter.complete([Completion(each, Outcome.ABANDONED, 0.2, call_seconds) for each in used])
     assert await limiter.acquire(PermitRequest()) is not None
-    assert now() == pytest.approx(0.1 + TIMEOUT_SECONDS + STRAY_SECONDS + WINDOW_SECONDS)
+    assert now() == pytest.approx(0.1 + TIMEOUT_SECONDS + ABANDONED_SECONDS + WINDOW_SECONDS)
 
 
 async def test_an_unused_permit_comes_back_at_once() -> None:
@@ -177,7 +179,7 @@ async def test_an_unused_permit_comes_back_at_once() -> None:
     assert now() == pytest.approx(0, abs=1e-6)
 
 
-async def test_a_permit_of_which_nothing_is_heard_lapses_at_its_bound() -> None:
+async def test_a_permit_without_a_completion_lapses_at_its_bound() -> None:
     limiter = limiter_of("1/1s")
     await used_up(limiter, 1)
     assert await limiter.acquire(PermitRequest()) is not None

@@ -124,7 +124,7 @@ async def test_an_account_in_use_is_refused_until_it_is_free() -> None:
 # Cooldowns.
 
 
-async def test_a_seal_holds_everybody_for_the_time_the_broker_asks_and_ends_by_itself() -> None:
+async def test_a_cooldown_stops_everybody_for_the_time_the_broker_asks_and_ends_by_itself() -> None:
     limiter = limiter_of("15/1s")
     call = asyncio.create_task(limiter.acquire(PermitRequest()))
     assert await call is not None
@@ -135,7 +135,7 @@ async def test_a_seal_holds_everybody_for_the_time_the_broker_asks_and_ends_by_i
     assert now() == pytest.approx(30.0)
 
 
-async def test_seals_without_a_time_double_in_a_row() -> None:
+async def test_cooldowns_without_a_time_double_in_a_row() -> None:
     limiter = limiter_of("15/1s", "1000/60s")
     lengths = []
     for _ in range(5):
@@ -152,7 +152,7 @@ async def test_several_refusals_of_one_burst_double_nothing() -> None:
     assert await limiter.cool_down(None, "HTTP 429") == pytest.approx(2)
 
 
-async def test_a_refusal_long_after_a_seal_starts_a_new_row() -> None:
+async def test_a_refusal_long_after_a_cooldown_starts_a_new_row() -> None:
     limiter = limiter_of("15/1s")
     await limiter.cool_down(None, "HTTP 429")
     await asyncio.sleep(1 + FLIGHT_SECONDS + 0.1)
@@ -172,7 +172,7 @@ async def test_an_answer_to_the_refused_request_ends_no_row() -> None:
     assert lengths == pytest.approx([1, 2, 4])
 
 
-async def test_a_shorter_seal_shortens_nothing() -> None:
+async def test_a_shorter_cooldown_shortens_nothing() -> None:
     limiter = limiter_of("15/1s")
     await limiter.cool_down(60.0, "HTTP 418")
     assert await limiter.cool_down(1.0, "HTTP 429") == 60.0
@@ -218,7 +218,7 @@ async def test_a_restarted_limiter_keeps_to_what_was_agreed_and_a_new_run_does_n
     assert [each.limit for each in (await other.status()).windows] == ["15/1s"]
 
 
-async def test_a_successor_counts_what_was_lent_and_keeps_the_seal() -> None:
+async def test_a_successor_counts_what_was_granted_and_keeps_the_cooldown() -> None:
     memory = PermitMemory()
     first = limiter_of("3/60s", memory=memory)
     granted = await used_up(first, 3)

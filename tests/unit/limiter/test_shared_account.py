@@ -94,7 +94,7 @@ async def test_status_shows_what_others_use_and_an_agreement_on_stricter_limits_
     assert await granted_of(limiter) == 2
 
 
-async def test_a_settlement_carries_the_brokers_word_to_the_ledger_before_its_permit_is_forgotten() -> None:
+async def test_a_completion_carries_the_brokers_counts_to_the_ledger_before_its_permit_is_forgotten() -> None:
     memory = PermitMemory()
     known = PermitAccount(account("100w/60s"), InMemoryPermitRecord(account("100w/60s"), memory), now)
     known.open()

@@ -1,4 +1,4 @@
-"""The permit ledger once more, written for clarity: a list of permits, and every sum made anew."""
+"""The permit ledger once more, written for clarity: a list of permits, and every sum made from scratch."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from domain.limits.usage import BrokerUsage
 
 @dataclass(frozen=True)
 class Seen:
-    """That others may have used so much of a limit's window, and how much surely; and until when that counts."""
+    """How much of a limit's window others may have used, how much they surely have, and until when that counts."""
 
     limit: RateLimit
     theirs: int
@@ -22,14 +22,14 @@ class Seen:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """What was known when a permit was granted: which others were over, and which had left which window."""
+    """What was known when a permit was granted: which others were complete, and which had left which window."""
 
     completed: frozenset[str]
     left: dict[RateLimit, frozenset[str]]
 
 
 class PlainLedger:
-    """Answers as `PermitLedger` has to, in any time it takes."""
+    """Gives the same answers as `PermitLedger`, however slowly."""
 
     def __init__(self, limits: Sequence[RateLimit]) -> None:
         self.limits = tuple(limits)

@@ -1,4 +1,4 @@
-"""The audit of permits: checked against a brute force, and against the ledger that it judges."""
+"""The audit of permits: checked against brute force, and against the ledger that it audits."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def test_the_staircase_reaches_the_audit_and_never_above_and_ends_at_nothing(row
 
 @dataclass
 class Limiter:
-    """A ledger that grants, settles, forgets nothing over a restart, and a note of all that it does."""
+    """A ledger that grants and completes permits and survives restarts, and a log of all that it does."""
 
     limits: tuple[RateLimit, ...]
     data: st.DataObject
@@ -185,7 +185,7 @@ def test_what_the_log_cannot_tell_leaves_the_job_unproven() -> None:
         audit(history, "nobody")
 
 
-def test_a_part_of_the_trail_holds_whoever_can_have_been_on_the_way_then() -> None:
+def test_a_part_of_the_history_has_every_permit_that_can_have_been_in_flight_then() -> None:
     history = trail_of([(0.0, 1.0, 1), (2.0, 9.0, 2), (4.0, 4.5, 3), (11.0, 12.0, 4)], [RateLimit.parse("5/10s")])
     assert between(history, 3.0, 10.0).tokens.tolist() == [2, 3]
 

@@ -1,4 +1,4 @@
-"""A cooldown of the account: recorded once, visible, over by itself, and nobody's failure."""
+"""A cooldown of the account: recorded once, visible, over by itself, and no symbol's failure."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class NotedMetrics:
         self.windows[limit] = (counted, others)
 
 
-class SealedBench(CoordinatorBench):
+class CooldownBench(CoordinatorBench):
     """The bench with a real limiter, which the broker's refusals put into cooldown."""
 
     def __init__(self, **options: Any) -> None:
@@ -77,8 +77,8 @@ def throttled(symbol: str, seconds: float = 12.0) -> BrokerThrottled:
     return BrokerThrottled("memory", symbol, REASON, seconds)
 
 
-async def test_a_seal_is_recorded_once_ends_by_itself_and_fails_no_symbol() -> None:
-    bench = SealedBench(symbols=4, concurrency=4, batch_size=4, mishaps={"S00": [throttled("S00")] * 3})
+async def test_a_cooldown_is_recorded_once_ends_by_itself_and_fails_no_symbol() -> None:
+    bench = CooldownBench(symbols=4, concurrency=4, batch_size=4, mishaps={"S00": [throttled("S00")] * 3})
     await bench.coordinator.begin()
     job = await bench.ended()
     assert job.status is JobStatus.COMPLETED
@@ -88,17 +88,17 @@ async def test_a_seal_is_recorded_once_ends_by_itself_and_fails_no_symbol() -> N
     assert bench.metrics.cooldowns == 3
 
 
-async def test_refusals_of_one_burst_are_one_seal() -> None:
+async def test_refusals_of_one_burst_are_one_cooldown() -> None:
     mishaps = {symbol: [throttled(symbol)] for symbol in ("S00", "S01", "S02", "S03")}
-    bench = SealedBench(symbols=4, concurrency=4, batch_size=4, mishaps=mishaps)
+    bench = CooldownBench(symbols=4, concurrency=4, batch_size=4, mishaps=mishaps)
     await bench.coordinator.begin()
     job = await bench.ended()
     assert (job.status, job.symbols_failed) == (JobStatus.COMPLETED, 0)
     assert len(bench.cooldowns()) == bench.metrics.cooldowns == 1
 
 
-async def test_a_seal_is_seen_while_it_lasts() -> None:
-    bench = SealedBench(symbols=2, mishaps={"S00": [throttled("S00")]})
+async def test_a_cooldown_is_shown_while_it_lasts() -> None:
+    bench = CooldownBench(symbols=2, mishaps={"S00": [throttled("S00")]})
     await bench.coordinator.begin()
     await asyncio.sleep(5)
     progress = await bench.coordinator.progress()
@@ -110,8 +110,8 @@ async def test_a_seal_is_seen_while_it_lasts() -> None:
     await bench.ended()
 
 
-async def test_a_seal_that_cannot_be_recorded_stops_nothing(caplog: pytest.LogCaptureFixture) -> None:
-    bench = SealedBench(symbols=2, batch_size=1, mishaps={"S00": [throttled("S00")]})
+async def test_a_cooldown_that_cannot_be_recorded_stops_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    bench = CooldownBench(symbols=2, batch_size=1, mishaps={"S00": [throttled("S00")]})
     await bench.coordinator.begin()
     bench.store.failing = 5
     with caplog.at_level(logging.ERROR):
@@ -120,15 +120,15 @@ async def test_a_seal_that_cannot_be_recorded_stops_nothing(caplog: pytest.LogCa
     assert "EventStoreUnavailable" in caplog.text
 
 
-async def test_a_seal_whose_record_landed_unnoticed_is_not_recorded_again() -> None:
-    bench = SealedBench(symbols=2, mishaps={"S00": [throttled("S00")]})
+async def test_a_cooldown_that_was_recorded_unnoticed_is_not_recorded_again() -> None:
+    bench = CooldownBench(symbols=2, mishaps={"S00": [throttled("S00")]})
     await bench.coordinator.begin()
     bench.store.failing, bench.store.lands = 1, True
     await bench.ended()
     assert len(bench.cooldowns()) == 1
 
 
-def test_the_watch_finds_every_seal_once() -> None:
+def test_the_watch_finds_every_cooldown_once() -> None:
     watch = CooldownWatch()
     assert watch.look(STATUS) is None
     cooled_down = replace(
@@ -143,20 +143,20 @@ def test_the_watch_finds_every_seal_once() -> None:
     assert again.cooldown_id != found.cooldown_id
 
 
-def test_a_seal_from_before_the_watch_is_found_only_if_it_holds() -> None:
+def test_a_cooldown_from_before_the_watch_is_found_only_if_it_still_lasts() -> None:
     completed = replace(STATUS, cooldowns=3)
     assert CooldownWatch().look(completed) is None
     assert CooldownWatch().look(replace(completed, cooldown_seconds=1.0)) is not None
 
 
-def test_a_limiter_that_began_anew_counts_from_nothing() -> None:
+def test_a_limiter_that_was_restarted_counts_from_zero() -> None:
     watch = CooldownWatch()
     watch.look(replace(STATUS, cooldowns=3))
     assert watch.look(STATUS) is None
     assert watch.look(replace(STATUS, cooldowns=1)) is not None
 
 
-async def test_a_limiter_tells_how_often_and_how_long_it_was_sealed() -> None:
+async def test_a_limiter_tells_how_often_and_how_long_it_was_in_cooldown() -> None:
     limiter = RateLimiter(account("15/1s"), InMemoryPermitRecord, clock=asyncio.get_running_loop().time)
     await limiter.cool_down(10.0, "HTTP 429")
     await asyncio.sleep(4)
@@ -174,7 +174,7 @@ async def test_a_limiter_tells_how_often_and_how_long_it_was_sealed() -> None:
     assert status.windows == (WindowStatus("15/1s", 15, 0, 0),)
 
 
-def test_a_job_notes_a_seal_in_any_state_in_which_it_sends_and_is_none_the_worse() -> None:
+def test_a_job_notes_a_cooldown_in_any_state_in_which_it_sends_and_goes_on() -> None:
     job = running()
     job.note_cooldown(12.0, REASON, timestamp=NOW, command_id="a")
     job.note_cooldown(12.0, REASON, timestamp=NOW, command_id="a")
@@ -187,7 +187,7 @@ def test_a_job_notes_a_seal_in_any_state_in_which_it_sends_and_is_none_the_worse
         pending().note_cooldown(1.0, REASON, timestamp=NOW, command_id="c")
 
 
-def test_a_seal_is_stored_and_shown_in_the_history() -> None:
+def test_a_cooldown_is_stored_and_shown_in_the_history() -> None:
     journal = JobJournal.in_memory()
     job_id = journal.submit(REQUEST, datetime.now(UTC))
     job = journal.job(job_id)

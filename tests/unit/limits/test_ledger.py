@@ -31,7 +31,7 @@ def test_a_request_that_arrives_on_both_edges_of_a_window_would_break_an_unwiden
     assert ledger.wait_seconds(1, 1.0) > 0
 
 
-def test_a_permit_of_which_nothing_is_heard_lapses_at_its_bound() -> None:
+def test_a_permit_without_a_completion_lapses_at_its_bound() -> None:
     ledger = full_ledger(bound=20.0)
     assert ledger.wait_seconds(1, 5.0) == pytest.approx(20.0 + 1.002 - 5.0)
     assert ledger.complete("0", 19.0, 20.5) is None, "too late to shorten it"
@@ -48,7 +48,7 @@ def test_an_end_outside_its_grant_and_its_bound_is_taken_as_the_nearer_of_the_tw
     assert (early.completed_at, late.completed_at) == (0.0, 20.0)
 
 
-def test_a_permit_settled_twice_ends_once() -> None:
+def test_a_permit_completed_twice_ends_once() -> None:
     ledger = full_ledger()
     assert ledger.complete("0", 0.1, 0.2) is not None
     assert ledger.complete("0", 0.2, 0.2) is None
@@ -63,7 +63,7 @@ def test_a_permit_never_used_counts_no_more() -> None:
     assert ledger.counted(0.1) == (14,)
 
 
-def test_a_permit_lent_again_after_it_was_void_keeps_its_own_bound() -> None:
+def test_a_permit_granted_again_after_its_release_keeps_its_own_bound() -> None:
     ledger = PermitLedger([FIFTEEN])
     ledger.grant("before it", 1, 0.0, 4.0)
     ledger.grant("a", 1, 0.0, 5.0)
@@ -73,7 +73,7 @@ def test_a_permit_lent_again_after_it_was_void_keeps_its_own_bound() -> None:
     assert ledger.complete("a", 8.0, 8.0) is not None
 
 
-def test_the_same_permit_is_not_lent_twice() -> None:
+def test_the_same_permit_is_not_granted_twice() -> None:
     ledger = full_ledger(permits=1)
     with pytest.raises(ValueError, match="granted already"):
         ledger.grant("0", 1, 0.0, 20.0)
@@ -99,7 +99,7 @@ def test_all_windows_or_none() -> None:
     assert ledger.wait_seconds(1, 0.0) == pytest.approx(1.0 + 60.061)
 
 
-def test_a_seal_holds_to_its_end_and_is_never_shortened() -> None:
+def test_a_cooldown_lasts_to_its_end_and_is_never_shortened() -> None:
     ledger = PermitLedger([FIFTEEN])
     ledger.cool_down(30.0)
     ledger.cool_down(20.0)
@@ -125,7 +125,7 @@ def test_a_ledger_without_a_limit_is_none() -> None:
         PermitLedger([])
 
 
-def test_several_permits_are_lent_together_all_or_none() -> None:
+def test_several_permits_are_granted_together_all_or_none() -> None:
     ledger = full_ledger(permits=12)
     assert ledger.wait_seconds(1, 0.0) == 0
     assert ledger.wait_seconds(1, 0.0, permits=4) > 0

@@ -1,4 +1,4 @@
-"""What a broker says that others on the account have used only ever slows us down."""
+"""A broker's counts of other programs' requests can only slow us down."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_a_count_that_ours_can_explain_says_nothing() -> None:
     assert ledger.others(1.0) == (0,)
 
 
-def test_what_was_granted_after_the_broker_looked_may_be_in_its_count_and_what_was_void_cannot() -> None:
+def test_what_was_granted_after_the_broker_looked_may_be_in_its_count_and_what_was_released_cannot() -> None:
     ledger = asked_once()
     ledger.grant("void", 20, 0.5, 30.0)
     ledger.release("void", 0.6)

@@ -48,7 +48,7 @@ TEN = PermitRequest("ten", permits=10)
         ((), 1, 1),
     ],
 )
-def test_a_lease_is_a_hundredth_of_each_window_and_a_tenth_of_a_second_at_most(
+def test_a_bundle_is_at_most_a_hundredth_of_each_window_and_a_tenth_of_a_second(
     limits: tuple[str, ...], tokens: int, most: int
 ) -> None:
     terms = BundleTerms.of(account(*limits)) if limits else BundleTerms()
@@ -64,7 +64,7 @@ def test_a_spare_permit_is_kept_for_a_hundredth_of_the_window_and_far_less_than_
 # What the limiter does.
 
 
-async def test_a_lease_comes_whole_in_one_call_each_permit_under_its_own_id() -> None:
+async def test_a_bundle_comes_whole_in_one_call_each_permit_under_its_own_id() -> None:
     limiter = limiter_of("1000/1s")
     bundle = await limiter.acquire(TEN)
     assert bundle == PermitBundle(tuple(permit_ids("ten", 10)), 1, 0.0, VALID_SECONDS)
@@ -73,7 +73,7 @@ async def test_a_lease_comes_whole_in_one_call_each_permit_under_its_own_id() ->
     assert (await limiter.status()).windows[0].counted == 10
 
 
-async def test_no_lease_is_larger_than_the_limits_allow_whatever_is_asked() -> None:
+async def test_no_bundle_is_larger_than_the_limits_allow_whatever_is_requested() -> None:
     low = await limiter_of("15/1s").acquire(TEN)
     assert low is not None
     assert low.permit_ids == ("ten",)
@@ -82,7 +82,7 @@ async def test_no_lease_is_larger_than_the_limits_allow_whatever_is_asked() -> N
     assert len(high.permit_ids) == 5
 
 
-async def test_a_ticket_asked_again_gets_the_same_lease_also_from_a_successor() -> None:
+async def test_a_repeated_ticket_gets_the_same_bundle_also_from_a_successor() -> None:
     memory = PermitMemory()
     limiter = limiter_of("1000/1s", memory=memory)
     first = await limiter.acquire(TEN)
@@ -95,7 +95,7 @@ async def test_a_ticket_asked_again_gets_the_same_lease_also_from_a_successor() 
     assert first.permit_ids == again.permit_ids == successor.permit_ids
 
 
-async def test_a_ticket_asked_again_when_a_part_of_its_lease_is_over_gets_the_rest_and_nobody_is_refused() -> None:
+async def test_a_repeated_ticket_gets_the_rest_of_a_partly_completed_bundle_and_nobody_is_refused() -> None:
     limiter = limiter_of("1000/1s")
     bundle = await limiter.acquire(TEN)
     assert bundle is not None
@@ -107,7 +107,7 @@ async def test_a_ticket_asked_again_when_a_part_of_its_lease_is_over_gets_the_re
     assert await granted_of(limiter) == 11, "a ticket is granted once"
 
 
-async def test_each_permit_of_a_lease_is_settled_on_its_own() -> None:
+async def test_each_permit_of_a_bundle_is_completed_on_its_own() -> None:
     limiter = limiter_of("1000/1s")
     bundle = await limiter.acquire(TEN)
     assert bundle is not None
@@ -120,14 +120,14 @@ async def test_each_permit_of_a_lease_is_settled_on_its_own() -> None:
     assert (await limiter.status()).windows[0].counted == 0, "those never heard of again lapse at their bound"
 
 
-async def test_a_ticket_given_back_gives_back_its_whole_lease() -> None:
+async def test_a_returned_ticket_releases_its_whole_bundle() -> None:
     limiter = limiter_of("1000/1s")
     await limiter.acquire(TEN)
     await limiter.complete([Completion("ten", Outcome.UNUSED)])
     assert (await limiter.status()).windows[0].counted == 0
 
 
-async def test_a_lease_that_cannot_be_noted_is_not_granted_in_part() -> None:
+async def test_a_bundle_that_cannot_be_recorded_is_not_granted_in_part() -> None:
     memory = PermitMemory()
     limiter = limiter_of("1000/1s", memory=memory)
     await limiter.complete([])
@@ -144,7 +144,7 @@ async def test_a_lease_that_cannot_be_noted_is_not_granted_in_part() -> None:
 
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize(("limits", "tokens"), [((HIGH,), (1,)), (("1000w/1s", "2500w/4s"), (1, 2, 9))])
-async def test_clients_with_leases_over_a_slow_line_never_exceed_the_limits(
+async def test_clients_with_bundles_over_a_slow_line_never_exceed_the_limits(
     seed: int, limits: tuple[str, ...], tokens: Sequence[int]
 ) -> None:
     network = Network(seed, freezes=True)
@@ -156,7 +156,7 @@ async def test_clients_with_leases_over_a_slow_line_never_exceed_the_limits(
     assert len(network.arrivals) == 2700
 
 
-async def test_a_limiter_that_dies_again_and_again_under_leases_lets_nothing_through() -> None:
+async def test_a_limiter_that_dies_again_and_again_with_bundles_lets_nothing_through() -> None:
     memory, network = PermitMemory(), Network(seed=2, freezes=True)
     calls = RemoteCalls(limiter_of(HIGH, memory=memory))
 
@@ -171,7 +171,7 @@ async def test_a_limiter_that_dies_again_and_again_under_leases_lets_nothing_thr
     assert network.violations(HIGH) == 0
 
 
-async def test_the_lease_of_a_worker_that_died_counts_to_its_bound() -> None:
+async def test_the_bundle_of_a_worker_that_died_counts_to_its_bound() -> None:
     limiter = limiter_of(HIGH)
     for number in range(100):
         await limiter.acquire(PermitRequest(f"dead {number}", permits=5))
@@ -184,7 +184,7 @@ async def test_the_lease_of_a_worker_that_died_counts_to_its_bound() -> None:
 
 
 @pytest.mark.parametrize(("limit", "tokens"), [(HIGH, 1), ("3000w/1s", 10), ("900w/3s", 60)])
-async def test_leases_and_shaping_cost_less_than_one_percent_of_the_throughput(
+async def test_bundles_and_shaping_cost_less_than_one_percent_of_the_throughput(
     limit: str, tokens: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     window_seconds = RateLimit.parse(limit).window_seconds
@@ -206,7 +206,7 @@ async def test_leases_and_shaping_cost_less_than_one_percent_of_the_throughput(
     assert requests > 0.99 * await requests_in_ten_windows(limit)
 
 
-async def test_leases_take_a_fifth_of_the_calls_at_500_a_second() -> None:
+async def test_bundles_take_a_fifth_of_the_calls_at_500_a_second() -> None:
     async def calls_of(*bundled: str) -> int:
         calls, network = RemoteCalls(limiter_of(HIGH)), Network(one_way_seconds=0.025)
         clients = [client_of(calls, *bundled) for _ in range(4)]
@@ -223,6 +223,6 @@ async def test_at_low_limits_every_permit_is_a_call_of_its_own() -> None:
     assert calls.acquires == 60
 
 
-def test_a_settlement_arrives_on_the_other_side_as_it_left() -> None:
+def test_a_completion_arrives_on_the_other_side_as_it_left() -> None:
     completion = Completion("a", Outcome.ABANDONED, 0.5, 0.25, (BrokerUsage(60.0, Counts.WEIGHT, 5),))
     assert pickle.loads(pickle.dumps(completion)) == completion

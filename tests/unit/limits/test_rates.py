@@ -60,7 +60,7 @@ def test_the_stricter_of_two_accounts_keeps_every_window_the_smaller_amount_and_
     assert both.stricter(ours) == both.stricter(theirs) == both
 
 
-def test_the_longest_flight_is_holding_waiting_and_straying() -> None:
+def test_the_longest_flight_is_validity_timeout_and_abandoned_seconds() -> None:
     assert account("15/1s", timeout=10, abandoned=7, valid=2).longest_flight_seconds == 19
 
 

@@ -1,4 +1,4 @@
-"""A user's word on the uplink: a token is free one window after the earlier of answered and sent + uplink."""
+"""`uplink_seconds`: a token is free one window after the earlier of its answer and its sending plus the uplink."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def limiter_with(limits: AccountLimits, memory: PermitMemory | None = None) -> R
 
 
 class SlowAnswers(Network):
-    """Requests are counted within the uplink vouched for; their answers take as long as they like, or never come."""
+    """Counts requests within `uplink_seconds`; their answers take any time, or never come."""
 
     async def exchange(self, tokens: int) -> None:
         loop = asyncio.get_running_loop()
@@ -65,14 +65,14 @@ async def test_a_token_is_free_a_window_after_the_earlier_of_answered_and_sent_a
     assert now() == pytest.approx(free_at + WINDOW_SECONDS)
 
 
-async def test_of_a_permit_of_which_nothing_is_heard_the_uplink_bounds_the_flight_too() -> None:
+async def test_the_uplink_bounds_the_flight_of_a_permit_without_a_completion_too() -> None:
     limiter = limiter_with(vouched("1/1s"))
     await limiter.acquire(PermitRequest("a"))
     await limiter.acquire(PermitRequest())
     assert now() == pytest.approx(VALID_SECONDS + UPLINK_SECONDS + WINDOW_SECONDS)
 
 
-async def test_a_run_that_does_not_vouch_ends_the_credit() -> None:
+async def test_a_run_without_an_uplink_ends_the_credit() -> None:
     limiter = limiter_with(vouched("1/1s"))
     agreed = await limiter.attach("strict", account("1/1s"))
     assert agreed.uplink_seconds is None
@@ -92,11 +92,11 @@ async def run(network: Network, uplink_seconds: float | None, *limits: str) -> f
 
 
 @pytest.mark.parametrize("seed", range(4))
-async def test_what_is_vouched_for_and_true_keeps_every_limit(seed: int) -> None:
+async def test_a_true_uplink_keeps_every_limit(seed: int) -> None:
     network = SlowAnswers(seed, freezes=True)
     await run(network, UPLINK_SECONDS, "15/1s", "60w/4s")
     assert network.violations("15/1s", "60w/4s") == 0
-    assert network.strays > 0
+    assert network.abandoned > 0
 
 
 async def test_an_uplink_hides_how_slow_the_answers_are() -> None:
@@ -105,7 +105,7 @@ async def test_an_uplink_hides_how_slow_the_answers_are() -> None:
     assert vouched_for.violations("15/1s") == 0
 
 
-async def test_a_word_that_is_not_true_is_caught_by_the_judge_so_the_smallest_round_trip_may_never_stand_in() -> None:
+async def test_an_uplink_that_is_too_short_is_caught_so_the_smallest_round_trip_may_never_stand_in() -> None:
     network = Network(seed=3)
     limiter = limiter_with(vouched("15/1s", uplink_seconds=0.001))
     await network.requests(client_of(limiter), 600, workers=40)

@@ -27,7 +27,7 @@ def broker_with(folder: Path, broker: str) -> BrokerSettings:
     return Settings.load(settings_with(folder, broker)).require_broker()
 
 
-def test_without_limits_those_that_the_broker_documents_hold(tmp_path: Path) -> None:
+def test_without_limits_those_that_the_broker_documents_apply(tmp_path: Path) -> None:
     limits = account_limits(broker_with(tmp_path, ""), BinanceGateway())
     assert [str(limit) for limit in limits.limits] == ["6000w/60s"]
     assert (limits.timeout_seconds, limits.abandoned_seconds, limits.uplink_seconds) == (10.0, 10.0, None)

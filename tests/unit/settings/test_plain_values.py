@@ -80,11 +80,13 @@ def test_a_mistake_is_told_of_settings_where_there_is_no_file() -> None:
     assert mistake(start="2024-03-01T00:00:00").startswith(
         'settings: job.start is "2024-03-01T00:00:00": 2024-03-01T00:00:00 has no time zone: write'
     )
-    assert mistake(start="soon") == "settings: job.start: 'soon' is no moment: write one like 2024-03-01T12:00:00Z"
+    assert (
+        mistake(start="soon") == "settings: job.start: 'soon' is not a timestamp: write one like 2024-03-01T12:00:00Z"
+    )
     assert mistake(colour=1).startswith("settings: job.colour is an unknown key: [job] may have name, symbols")
     with pytest.raises(SettingsError, match=r"^settings: this needs a section \[job\], and there is none$"):
         Settings.from_values({"storage": {"root": "data"}}).require_job()
-    with pytest.raises(SettingsError, match=r"^settings: path is no section of settings$"):
+    with pytest.raises(SettingsError, match=r"^settings: path is not a section of settings$"):
         Settings.from_values(values() | {"path": "x"})
 
 

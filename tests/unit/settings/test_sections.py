@@ -58,7 +58,7 @@ def test_several_intervals_are_a_job_each() -> None:
         ({"broker": FAST, "job": []}, "job is an empty list: write a section [job]"),
         ({"broker": FAST, "job": {**HOURS, "intervals": ["1m"]}}, "write either interval ="),
         ({"broker": FAST, "job": [HOURS, {**HOURS, "interval": "1x"}]}, "candles.toml, job 2: job.interval"),
-        ({"broker": FAST, "job": HOURS, "parts": []}, "parts is no section of settings"),
+        ({"broker": FAST, "job": HOURS, "parts": []}, "parts is not a section of settings"),
     ],
 )
 def test_sections_that_do_not_go_together_are_told_in_a_sentence(values: dict[str, Any], sentence: str) -> None:

@@ -92,7 +92,7 @@ def test_relative_paths_count_from_the_folder_of_the_file(tmp_path: Path) -> Non
         (STORAGE + "colour = 1\n", "storage.colour is an unknown key: [storage] may have root and events"),
         ("", 'storage is missing: write a section [storage] with root = "a folder"'),
         ("broker = 3\n" + STORAGE, "broker is 3: write a section [broker]"),
-        ('path = "x"\n' + STORAGE, "path is no section of settings"),
+        ('path = "x"\n' + STORAGE, "path is not a section of settings"),
         ("[storage]\nroot = 3\n", "storage.root is 3: write a text in quotes that is not empty"),
         (
             STORAGE + 'events = "postgres"\n',
@@ -146,20 +146,23 @@ def test_relative_paths_count_from_the_folder_of_the_file(tmp_path: Path) -> Non
         ),
         (
             STORAGE + JOB + 'end = "tomorrow"\n',
-            "job.end: 'tomorrow' is no moment: write one like 2024-03-01T12:00:00Z",
+            "job.end: 'tomorrow' is not a timestamp: write one like 2024-03-01T12:00:00Z",
         ),
         (
             STORAGE + JOB + 'end = "2024-03-02T00:00:00"\n',
             'job.end is "2024-03-02T00:00:00": 2024-03-02T00:00:00 has no time zone: '
             "write 2024-03-02T00:00:00Z for UTC, or an offset like 2024-03-02T00:00:00+02:00",
         ),
-        (STORAGE + JOB + "end = 2024\n", "job.end is 2024: write a moment like 2024-03-01T00:00:00Z, or a bare date"),
+        (
+            STORAGE + JOB + "end = 2024\n",
+            "job.end is 2024: write a timestamp like 2024-03-01T00:00:00Z, or a bare date",
+        ),
         (STORAGE + JOB + "workers = 0\n", "job.workers is 0: write a whole number, at least 1"),
         (STORAGE + JOB + 'workers = "2"\n', 'job.workers is "2": write a whole number, at least 1'),
         (STORAGE + JOB + "workers = true\n", "job.workers is true: write a whole number, at least 1"),
         (
             STORAGE + JOB + 'max_failures = "some"\n',
-            "job.max_failures: 'some' is no number of failures: write a count like 25 or a share like \"10%\"",
+            "job.max_failures: 'some' is not a number of failures: write a count like 25 or a share like \"10%\"",
         ),
         (
             STORAGE + JOB + "max_failures = 1.5\n",
@@ -208,7 +211,7 @@ def test_a_password_in_the_address_is_refused_and_not_repeated() -> None:
     ("content", "sentence"),
     [
         (b"BTCUSDT\n\nETHUSDT\nBTCUSDT\n", ", line 4: 'BTCUSDT' is already named in line 1"),
-        (b"BTC USDT\n", ", line 1: 'BTC USDT' is no symbol: write one symbol a line"),
+        (b"BTC USDT\n", ", line 1: 'BTC USDT' is not a symbol: write one symbol a line"),
         (b"# nothing\n", " names no symbol: write one a line"),
         (b"\xff\xfe", " is not UTF-8 text"),
     ],

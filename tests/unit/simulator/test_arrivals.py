@@ -1,4 +1,4 @@
-"""The judge: true sliding windows, checked against the simplest possible count."""
+"""The arrival log: true sliding windows, checked against the simplest possible count."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_two_arrivals_exactly_one_window_apart_share_a_window() -> None:
     assert log.report()["violations"] == 1
 
 
-def test_who_waits_as_told_fits_again() -> None:
+def test_a_client_that_waits_as_told_fits_again() -> None:
     clock = Clock()
     log = ArrivalLog(LIMITS[:1], clock)
     for _ in range(3):

@@ -1,4 +1,4 @@
-"""What a plan foretells, against the worker that then does it; nothing here asks a broker for a plan's sake."""
+"""Plans, compared with the worker that then collects; no plan makes a request."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def fill(bench: Bench, symbol: str, spans: Sequence[tuple[int, int]]) -> None:
 def recorded(
     store: JobStore, request: CollectionRequest, timings: Timings, status: JobStatus = JobStatus.COMPLETED
 ) -> str:
-    """A job of this request that has been run, at this pace."""
+    """A job of this request that has been run, with these timings."""
     job_id = JobCatalog(store).find_or_submit(request)
     job = store.job(job_id)
     job.start(timestamp=NOW)
@@ -71,7 +71,7 @@ def recorded(
 
 @given(spans_by_symbol, some.integers(1, 3), some.integers(1, 5))
 @settings(max_examples=60, deadline=None)
-def test_a_worker_makes_just_the_requests_and_takes_just_the_time_that_were_foretold(
+def test_a_worker_makes_exactly_the_requests_and_takes_exactly_the_time_of_the_forecast(
     spans: list[list[tuple[int, int]]], concurrency: int, batch_size: int
 ) -> None:
     async def scenario() -> None:
@@ -108,7 +108,7 @@ async def test_a_batch_records_how_long_its_calls_and_its_pages_took_without_the
     assert report.timings.slot_seconds == pytest.approx(3.0, abs=1e-3)
 
 
-def test_the_pace_is_that_of_the_accounts_last_calls_whichever_jobs_made_them() -> None:
+def test_the_timings_are_those_of_the_accounts_last_calls_whichever_jobs_made_them() -> None:
     store, bench = JobJournal.in_memory(), Bench(names(3))
     many = ENOUGH_CALLS // 2
     for symbol, timings in (
@@ -125,7 +125,7 @@ def test_the_pace_is_that_of_the_accounts_last_calls_whichever_jobs_made_them() 
     assert not catalog.timings("memory", "nobody")
 
 
-def test_jobs_that_asked_nothing_do_not_hide_the_times_of_those_before(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_jobs_without_requests_do_not_hide_the_timings_of_those_before(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("actors.use_cases.catalog.MOST_TIMED_JOBS", 2)
     store, bench = JobJournal.in_memory(), Bench(names(1))
     for symbol, timings in (
@@ -139,7 +139,7 @@ def test_jobs_that_asked_nothing_do_not_hide_the_times_of_those_before(monkeypat
     assert JobCatalog(store).timings("memory", "default").mean_call_seconds == 1.5
 
 
-async def test_a_batch_records_what_passed_since_the_last_one_but_no_pause() -> None:
+async def test_a_batch_records_the_turnaround_since_the_last_one_without_pauses() -> None:
     bench = Bench(names(3), bars_each=10, batch_size=1, latency_seconds=1.0)
     claim, report = bench.jobs.claim_batch, bench.jobs.report_batch
 
@@ -163,7 +163,7 @@ async def test_a_batch_records_what_passed_since_the_last_one_but_no_pause() -> 
     assert [one.timings.batches for one in bench.jobs.reports] == [0, 1, 1]
 
 
-async def test_a_pause_while_a_worker_waits_for_a_batch_is_no_part_of_what_passes_between_them() -> None:
+async def test_a_pause_while_a_worker_waits_for_a_batch_is_no_part_of_the_turnaround() -> None:
     bench, is_given = Bench(names(2), bars_each=10, batch_size=1), asyncio.Event()
     claim = bench.jobs.claim_batch
 
@@ -185,7 +185,7 @@ async def test_a_pause_while_a_worker_waits_for_a_batch_is_no_part_of_what_passe
 
 
 @pytest.mark.parametrize(("waited_seconds", "page_seconds"), [(5.25, 0.75), (0.0, 0.5)])
-async def test_what_it_takes_to_get_a_permit_is_a_lanes_work_and_what_the_limits_add_is_not(
+async def test_the_call_for_a_permit_is_a_slots_work_and_the_wait_that_limits_add_is_not(
     waited_seconds: float, page_seconds: float
 ) -> None:
     bench = Bench(names(1), bars_each=30, latency_seconds=0.5)

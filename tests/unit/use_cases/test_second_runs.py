@@ -64,7 +64,7 @@ async def test_a_record_that_cannot_tell_is_waited_out_and_the_reason_is_told(wi
     loop = asyncio.get_running_loop()
     memory = PermitMemory(complete_since=loop.time() + FLIGHT_SECONDS)
     limiter = limiter_of(window, memory=memory)
-    asking = loop.create_task(client_of(limiter).acquire().__aenter__())
+    waiting = loop.create_task(client_of(limiter).acquire().__aenter__())
     await asyncio.sleep(0.01)
     status = await limiter.status()
     assert (status.cooldown_seconds, status.cooldown_reason) == (0.0, "")
@@ -73,8 +73,8 @@ async def test_a_record_that_cannot_tell_is_waited_out_and_the_reason_is_told(wi
         RateLimit.parse(window).window_seconds + FLIGHT_SECONDS, rel=0.01
     )
     await asyncio.sleep(status.evidence_wait_seconds - 0.1)
-    assert not asking.done()
-    await asking
+    assert not waiting.done()
+    await waiting
     assert await granted_of(limiter) == 1
 
 
@@ -100,7 +100,7 @@ async def test_every_run_on_a_jittery_network_is_proven_by_its_log_across_the_de
     assert verdict.is_proven
     assert [window.limit.amount - window.most for window in verdict.windows] == [0, 0]
     assert verdict.answered + verdict.abandoned + verdict.unheard == verdict.permits == len(network.arrivals)
-    assert verdict.abandoned == network.strays > 0
+    assert verdict.abandoned == network.abandoned > 0
 
 
 async def test_a_permit_that_the_record_could_not_note_is_in_no_log() -> None:

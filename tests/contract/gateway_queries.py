@@ -1,4 +1,4 @@
-"""Asking a gateway outside of a worker: every query for a span, and what the broker answers to each."""
+"""Queries through a gateway without a worker: every query for a span, and the broker's answers."""
 
 from __future__ import annotations
 
@@ -34,16 +34,16 @@ async def connected(base_url: str, timeout_seconds: float = 5.0) -> AsyncIterato
         await transport.close()
 
 
-async def ask(gateway: Gateway, wire: Wire, dataset: Dataset, span: TimeSpan) -> list[Answer]:
-    """Every response to what a span of a dataset takes, if each of its bars is expected."""
+async def query(gateway: Gateway, wire: Wire, dataset: Dataset, span: TimeSpan) -> list[Answer]:
+    """Every response to the queries for a span, if each of its bars is expected."""
     instruments = await gateway.resolve([dataset], wire)
     spans = SpanSet([span])
     queries = gateway.queries({instruments[dataset]: Wanted(spans, spans)}, FAR_FUTURE_MS) if span else []
-    return [answer for query in queries async for answer in gateway.answers(query, wire)]
+    return [answer for each in queries async for answer in gateway.answers(each, wire)]
 
 
 async def rows_of(gateway: Gateway, wire: Wire, dataset: Dataset, span: TimeSpan) -> RawCandles:
-    """All rows that came for a span, in the order in which they came."""
-    answers = await ask(gateway, wire, dataset, span)
+    """All rows that came for a span, in order."""
+    answers = await query(gateway, wire, dataset, span)
     parts = [part.rows for answer in answers for part in answer.parts]
     return RawCandles.from_columns(stack(parts)) if parts else RawCandles.empty()

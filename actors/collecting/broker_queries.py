@@ -1,4 +1,4 @@
-"""Asking: queries put to the broker, and the answers judged bar by bar, until a shutdown cuts it short."""
+"""BrokerQueries: sends queries to the broker and validates its answers, until a shutdown interrupts it."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from domain.spans.span_set import SpanSet
 from domain.spans.time_span import TimeSpan
 
 
-class Asking:
-    """One batch's way to the broker."""
+class BrokerQueries:
+    """One batch's queries to the broker."""
 
     def __init__(self, tools: CollectionTools, wire: Wire) -> None:
         self._tools = tools
@@ -39,8 +39,10 @@ class Asking:
         finally:
             await responses.aclose()
 
-    async def again(self, query: Query, doubtful: Mapping[Instrument, TimeSpan]) -> dict[Instrument, ValidatedCandles]:
-        """A second answer about what a query was denied, for each instrument."""
+    async def second_answers(
+        self, query: Query, doubtful: Mapping[Instrument, TimeSpan]
+    ) -> dict[Instrument, ValidatedCandles]:
+        """A second answer for each instrument's doubtful span."""
         spans = {instrument: SpanSet([span]) for instrument, span in doubtful.items()}
         rows, closed_before_ms = await self._rows(self._tools.gateway.another_way(query, spans))
         return {
@@ -48,8 +50,8 @@ class Asking:
             for instrument, span in doubtful.items()
         }
 
-    async def about(self, instrument: Instrument, span: TimeSpan) -> ValidatedCandles:
-        """What the broker has of one instrument's span."""
+    async def fetch(self, instrument: Instrument, span: TimeSpan) -> ValidatedCandles:
+        """Fetch one instrument's span and validate it."""
         expected = self._tools.calendar.expected(instrument.dataset, span)
         queries = self._tools.gateway.queries({instrument: Wanted(SpanSet([span]), expected)}, self._tools.now_ms())
         rows, closed_before_ms = await self._rows(queries)
@@ -79,7 +81,7 @@ class Asking:
         return validate(rows, instrument.dataset, span, closed_before_ms, may_be_negative)
 
     async def _rows(self, queries: Iterable[Query]) -> tuple[dict[Instrument, list[RawCandles]], int]:
-        """What came of each instrument, and before when it is final."""
+        """The rows received of each instrument, and the time before which bars had closed."""
         rows: dict[Instrument, list[RawCandles]] = defaultdict(list)
         closed_before_ms = ALL_TIME.end_ms
         for query in queries:
