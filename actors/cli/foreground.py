@@ -1,8 +1,7 @@
-"""Seeing a job through in the foreground: the display, Ctrl-C and SIGTERM, the summary, the exit code."""
+"""Seeing a job through in the foreground: the display, the signals that stop, the summary, the exit code."""
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 from collections.abc import Callable
@@ -14,9 +13,11 @@ import click
 from actors.cli.display import Display, display_for
 from actors.cli.support import App
 from actors.cli.text.progress import summary
+from actors.cluster.signals import ENDING
 from actors.exit_codes import ExitCode
 from actors.settings.model import Settings
 from actors.settings.signature import signed
+from actors.standard_streams import tell_at_once
 from domain.jobs.progress import Progress
 from domain.jobs.status import JobStatus
 
@@ -28,46 +29,52 @@ if TYPE_CHECKING:
 POLL_SECONDS = 0.2
 """A signal is noticed this late at most: PAUSED within a second has to hold for it, too."""
 
-STANDARD_ERROR = 2
-_NAMES: dict[int, str] = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
+_NAMES: dict[int, str] = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM", signal.SIGHUP: "SIGHUP"}
 STOPPING = b"\nstopping; once more ends it at once\n"
 
 
 class StopSignals:
-    """Ctrl-C and SIGTERM ask to stop, once; the second time they interrupt at once. `name` tells which it was.
+    """Ctrl-C, SIGTERM and SIGHUP ask to stop, once; the second time they interrupt at once. `name` tells which it was.
 
-    A signal that was ignored before stays ignored: a shell starts background jobs so, and Ctrl-C is for the
-    program in its foreground. `install` again after a library has put handlers of its own in place, as Ray
-    does when it starts.
+    A signal that was ignored before stays ignored: a shell starts background jobs so, for Ctrl-C is for the
+    program in its foreground, and nohup means that a closed terminal, SIGHUP, is none of the job's business.
+    A closed terminal is told twice, by the kernel and by the shell, and systemd sends SIGHUP right after SIGTERM:
+    it never counts as the second time. Until `listen`, SIGTERM and SIGHUP wait, and the threads that are started
+    have them blocked: see `signals_kept`.
     """
 
     def __init__(self) -> None:
         self.requested = False
         self.name = ""
         self._before: dict[int, Any] = {}
+        self._mask: set[int] = set()
 
     def __enter__(self) -> Self:
         handlers = {number: signal.getsignal(number) for number in _NAMES}
         self._before = {number: handler for number, handler in handlers.items() if handler is not signal.SIG_IGN}
-        self.install()
+        for number in self._before:
+            signal.signal(number, self._stop)
+        self._mask = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.listen()
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
-    def install(self) -> None:
-        """Put the handlers in place."""
-        for number in self._before:
-            signal.signal(number, self._stop)
+    def listen(self) -> None:
+        """Take SIGTERM and SIGHUP from now on, those included that came before."""
+        signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
 
     def _stop(self, number: int, frame: FrameType | None) -> None:
+        if self.requested and number == signal.SIGHUP:
+            return
         if self.requested:
             raise KeyboardInterrupt
         self.requested, self.name = True, _NAMES[number]
-        os.write(STANDARD_ERROR, STOPPING)
+        tell_at_once(STOPPING)
 
 
 def run_in_foreground(
@@ -75,13 +82,13 @@ def run_in_foreground(
 ) -> int:
     """Begin a job, or join it, and see it to its end; the exit code.
 
-    The first Ctrl-C or SIGTERM shuts the job down gracefully, or only stops watching where another
-    process runs it.
+    The first signal to stop shuts the job down gracefully, or only stops watching where another process
+    runs it. One that comes while the job is begun counts as soon as it has.
     """
     with StopSignals() as signals, app.open_service(chosen) as service:
         with display_for(sys.stdout, as_json) as display:
-            handle = _begin(begin, service)
-            signals.install()
+            handle = begin(service)
+            signals.listen()
             first = handle.progress()
             is_elsewhere = first.is_attended and not service.runs(handle.job_id)
             progress = follow(handle, display, lambda: signals.requested)
@@ -106,16 +113,6 @@ def follow(handle: JobHandle | FinishedJob, display: Display, must_stop: Callabl
         if must_stop():
             break
     return progress
-
-
-def _begin(
-    begin: Callable[[CollectionService], JobHandle | FinishedJob], service: CollectionService
-) -> JobHandle | FinishedJob:
-    try:
-        return begin(service)
-    except SystemExit as error:
-        # While Ray starts, SIGTERM is its own: it leaves with the signal's number as the exit code.
-        raise KeyboardInterrupt from error
 
 
 def _shut_down(service: CollectionService, progress: Progress, by: str) -> Progress:

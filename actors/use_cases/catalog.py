@@ -13,11 +13,8 @@ from domain.jobs.plan import request_key_of
 from domain.jobs.ports import JobStore
 from domain.jobs.progress import Progress
 from domain.jobs.request import CollectionRequest
-from domain.jobs.status import TRANSITIONS, JobStatus
+from domain.jobs.status import ORPHANED, TRANSITIONS, JobStatus
 from domain.jobs.timings import Timings, last_calls, typical_timings
-
-ORPHANED = {JobStatus.PENDING, JobStatus.RUNNING}
-"""How a job looks whose runner died: `resume` takes it up like a paused one."""
 
 MOST_TIMED_JOBS = 100
 """Jobs that are read for the times of their calls, however few they made."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Self
 
+from domain.errors import LimiterUnavailable
 from domain.limits.messages import LimiterStatus
 from domain.limits.operator_pause import OperatorPause, RunningLimiter
 
@@ -38,20 +39,20 @@ class LimiterOperator:
         return self._switch.is_paused()
 
     def pause(self) -> bool:
-        """Let nothing be granted until `resume`; whether a limiter runs that heard of it."""
+        """Let nothing be granted until `resume`; whether a limiter runs that heard of it.
+
+        Raises LimiterUnavailable where that cannot be found out: it holds for those to come all the same.
+        """
         self._switch.pause()
-        limiter = self._find_limiter()
-        if limiter:
-            limiter.pause()
-        return limiter is not None
+        return self._tell(lambda limiter: limiter.pause(), "the pause holds all the same, for every limiter to come")
 
     def resume(self) -> bool:
-        """Let permits be granted again; whether a limiter runs that heard of it."""
+        """Let permits be granted again; whether a limiter runs that heard of it.
+
+        Raises LimiterUnavailable where that cannot be found out: those to come are not paused all the same.
+        """
         self._switch.resume()
-        limiter = self._find_limiter()
-        if limiter:
-            limiter.resume()
-        return limiter is not None
+        return self._tell(lambda limiter: limiter.resume(), "limiters to come are not paused any more")
 
     def shutdown(self) -> bool:
         """End the limiter; False when none runs. Its jobs pause, for `limiter_unavailable`."""
@@ -64,3 +65,12 @@ class LimiterOperator:
         """The limiter at this moment; None when none runs."""
         limiter = self._find_limiter()
         return limiter.status() if limiter else None
+
+    def _tell(self, order: Callable[[RunningLimiter], None], what_holds: str) -> bool:
+        try:
+            limiter = self._find_limiter()
+            if limiter:
+                order(limiter)
+        except (LimiterUnavailable, ConnectionError) as error:
+            raise LimiterUnavailable(f"{error}; {what_holds}") from error
+        return limiter is not None

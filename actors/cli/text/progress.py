@@ -58,8 +58,10 @@ def candles_text(progress: Progress) -> str:
 
 
 def state_text(progress: Progress) -> str:
-    """The status with its reason, and why nothing may be sent for a while."""
+    """The status with its reason, and why nothing is sent, or may be for a while."""
     state = str(progress.status)
+    if progress.is_orphaned:
+        return f"{state}, but nobody runs it: `candles resume {progress.job_id}` takes it up"
     if progress.reason and progress.status not in (JobStatus.RUNNING, JobStatus.PENDING):
         state = f"{state} ({one_line(progress.reason)})"
     if progress.status is JobStatus.RUNNING and progress.is_account_paused:
