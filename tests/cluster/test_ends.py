@@ -168,7 +168,9 @@ def test_a_job_whose_process_was_killed_is_not_shown_as_one_that_runs(embedded: 
     assert (orphan["status"], orphan["is_attended"]) == ("RUNNING", False)
     assert json.loads(bench.run("status", job_id, "--json").stdout)["is_attended"] is False
     sentence = f"RUNNING, but nobody runs it: `candles resume {job_id}` takes it up"
-    assert sentence in bench.run("jobs").stdout
+    listed = bench.run("jobs").stdout
+    assert "  RUNNING, but nobody runs it  " in listed
+    assert listed.endswith("`candles resume JOB` takes up what nobody runs\n")
     assert f"{job_id}: {sentence}\n" in bench.run("status", job_id).stdout
 
 

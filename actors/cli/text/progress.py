@@ -61,7 +61,7 @@ def state_text(progress: Progress) -> str:
     """The status with its reason, and why nothing is sent, or may be for a while."""
     state = str(progress.status)
     if progress.is_orphaned:
-        return f"{state}, but nobody runs it: `candles resume {progress.job_id}` takes it up"
+        return f"{short_state_text(progress)}: `candles resume {progress.job_id}` takes it up"
     if progress.reason and progress.status not in (JobStatus.RUNNING, JobStatus.PENDING):
         state = f"{state} ({one_line(progress.reason)})"
     if progress.status is JobStatus.RUNNING and progress.is_account_paused:
@@ -72,6 +72,11 @@ def state_text(progress: Progress) -> str:
         silence = f"nothing is sent for {seconds} ({reason})" if reason else f"sealed by the broker for {seconds}"
         state = f"{state}, {silence}"
     return state
+
+
+def short_state_text(progress: Progress) -> str:
+    """The state for a list of jobs, below which stands what to do about those that nobody runs."""
+    return f"{progress.status}, but nobody runs it" if progress.is_orphaned else state_text(progress)
 
 
 def eta_text(progress: Progress) -> str:
