@@ -62,7 +62,9 @@ def test_whoever_closes_the_terminal_leaves_a_paused_job_and_no_process(
     bench.until_requests(5)
     family = family_of(collecting)
 
+    # The kernel tells the leader of the session, and a shell then all the processes of its job.
     os.close(window)
+    os.killpg(collecting.pid, signal.SIGHUP)
 
     assert collecting.wait(timeout=30) == 3
     asked = bench.requests
