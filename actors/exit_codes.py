@@ -7,6 +7,7 @@ from collections.abc import Callable
 from enum import IntEnum
 from pathlib import Path
 
+from actors.standard_streams import make_patient
 from domain.errors import CollectorError, IllegalTransition, JobNotFound, SettingsError
 from domain.jobs.progress import Progress
 from domain.jobs.status import JobStatus
@@ -57,8 +58,10 @@ def sentence_of(error: BaseException) -> str:
 def run_driver(work: Callable[[], Progress]) -> ExitCode:
     """Do the work of a driver script; returns the code to exit with, as `candles` would.
 
-    Wrong input and expected errors are one sentence on standard error instead of a traceback.
+    Wrong input and expected errors are one sentence on standard error instead of a traceback. A standard output or
+    error that cannot be written ends nothing.
     """
+    make_patient()
     try:
         return ExitCode.of(work())
     except EXPECTED_ERRORS as error:

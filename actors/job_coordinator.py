@@ -86,9 +86,9 @@ class JobCoordinator:
         return self._snapshot()
 
     async def progress(self) -> Progress:
-        """The job at this moment."""
+        """The job at this moment; EventStoreUnavailable where the way it ended could not be stored."""
         await self._be_begun(commands.take_over)
-        return self._snapshot()
+        return self._stored_snapshot()
 
     async def wait_for(self, seen_version: int, timeout_seconds: float) -> Progress:
         """The job as soon as it is newer than `seen_version`, or as it is after the timeout."""
@@ -100,7 +100,7 @@ class JobCoordinator:
                     await self._changed.wait()
         except TimeoutError:
             pass
-        return self._snapshot()
+        return self._stored_snapshot()
 
     async def pause(self, now: bool = False, number: int | None = None, by: str = "") -> Progress:
         """Begin no more symbols; when none is in flight, PAUSED is recorded and this returns.
@@ -273,6 +273,12 @@ class JobCoordinator:
 
     def _cooled_down(self, cooldown: Cooldown) -> None:
         self._spawn(self._record(partial(commands.note_cooldown, cool_down=cooldown)))
+
+    def _stored_snapshot(self) -> Progress:
+        # The job as it is stored would say RUNNING, and nothing of why nobody runs it any more.
+        if isinstance(self._end_error, EventStoreUnavailable):
+            raise self._end_error
+        return self._snapshot()
 
     def _snapshot(self) -> Progress:
         status, is_attended = self._limiter.status, not self._ended.is_set()

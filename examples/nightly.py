@@ -21,7 +21,7 @@ def collect() -> Progress:
     )
     with CollectionService(settings) as service:
         job = service.submit()
-        # Only now: Ray installs a handler of its own when it starts.
+        # Only now: until there is a job, there is nothing to pause.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         try:
             progress = job.wait()

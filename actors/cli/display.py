@@ -123,10 +123,7 @@ class LineDisplay:
 
     def _keep_talking(self) -> None:
         while not self._closed.wait(SILENCE_SECONDS / 10):
-            try:
-                self.tick()
-            except BrokenPipeError:
-                return
+            self.tick()
 
 
 class LiveDisplay:

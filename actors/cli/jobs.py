@@ -41,6 +41,8 @@ def jobs(app: App, settings_path: str | None, as_json: bool) -> None:
         write_json([progress.as_json() for progress in listed])
     elif listed:
         write_table(JOB_HEADS, map(_job_row, listed), elastic="STATUS")
+        if any(progress.is_orphaned for progress in listed):
+            click.echo("`candles resume JOB` takes up what nobody runs")
     else:
         click.echo("no jobs yet: `candles collect` starts one")
 
@@ -137,7 +139,7 @@ def _show(progress: Progress, as_json: bool) -> None:
 def _job_row(progress: Progress) -> tuple[str, ...]:
     return (
         progress.job_id,
-        progress_text.state_text(progress),
+        progress_text.short_state_text(progress),
         f"{progress.symbols_completed:,}/{progress.symbols_total:,}",
         f"{progress.symbols_failed:,}",
         f"{progress.candles_saved:,}",

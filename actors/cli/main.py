@@ -6,6 +6,7 @@ import click
 
 from actors.cli import audit, brokers, collect, completion, demo, export, init, jobs, limiter, plan, proof
 from actors.cli.support import App, SentenceGroup
+from actors.standard_streams import make_patient
 
 
 @click.group(cls=SentenceGroup, context_settings={"help_option_names": ["-h", "--help"]})
@@ -49,4 +50,5 @@ for command in (
 
 def main() -> None:
     """Run the command line and exit with its code."""
+    make_patient()
     commands(prog_name=completion.PROGRAM, complete_var=completion.VARIABLE)

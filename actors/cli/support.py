@@ -19,8 +19,9 @@ from actors.exit_codes import EXPECTED_ERRORS, ExitCode, sentence_of
 from actors.settings.model import DEFAULT_FILE, ENVIRONMENT_VARIABLE, Settings, find_settings_file
 from actors.settings.signature import signed
 from actors.settings.timestamps import timestamp_from_text
+from actors.standard_streams import why_unwritten
 from domain.candles.sessions import SessionOverride
-from domain.errors import SettingsError
+from domain.errors import SettingsError, StorageUnavailable
 from domain.jobs.progress import Progress
 from domain.jobs.status import JobStatus
 
@@ -81,14 +82,24 @@ class SentenceGroup(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; wrong input ends with 2, any other expected error with 1."""
         try:
-            return super().invoke(ctx)
-        except BrokenPipeError:
-            raise
+            result = super().invoke(ctx)
+            check_written()
+            return result
         except EXPECTED_ERRORS as error:
             click.echo(f"candles: {sentence_of(error)}", err=True)
             ctx.exit(ExitCode.of(error))
         except KeyboardInterrupt as error:
             ctx.exit(ExitCode.of(error))
+
+
+def check_written() -> None:
+    """Raise StorageUnavailable where standard output lacks what a command wrote.
+
+    Commands that see a job through leave with its code before this: what became of it does not depend on who reads.
+    """
+    reason = why_unwritten(sys.stdout)
+    if reason:
+        raise StorageUnavailable("standard output", reason)
 
 
 def read_timestamp(ctx: click.Context, parameter: click.Parameter, value: str | None) -> datetime | None:

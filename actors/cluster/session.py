@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import logging
 import os
-import socket
 import sys
 from typing import Any
 
+from actors.cluster.addresses import live_address
+from actors.cluster.signals import signals_kept
+from actors.cluster.temp_dir import private_temp_dir
 from domain.errors import SettingsError
 
 NAMESPACE = "candles"
-CONNECT_SECONDS = 5.0
 _MIB = 1024 * 1024
 _AUTHENTICATED = {"RAY_AUTH_MODE": "token"}
 _LOOPBACK_ONLY = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
@@ -28,17 +29,18 @@ class RaySession:
     def connect(self, address: str) -> str:
         """Join the cluster at `address`, or start an "embedded" one; returns the address where others find it.
 
-        Raises ConnectionError when nothing answers there, SettingsError when ray was imported too early.
+        Raises ConnectionError within ten seconds when no cluster answers there, SettingsError when ray was
+        imported too early. SIGTERM and SIGHUP wait until it is done, and keep their handlers.
         """
         if not self._address:
             loopback = _LOOPBACK_ONLY if address == "embedded" or address.startswith("127.") else {}
             _set_environment({**_AUTHENTICATED, **loopback})
-            import ray
+            with signals_kept():
+                import ray
 
-            self._is_ours = not ray.is_initialized()
-            if self._is_ours:
-                _check_listens(address)
-                _initialise(address)
+                self._is_ours = not ray.is_initialized()
+                if self._is_ours:
+                    _initialise(address if address == "embedded" else live_address(address))
             self._address = address if "://" in address else cluster_address()
         return self._address
 
@@ -110,25 +112,22 @@ def _set_environment(values: dict[str, str]) -> None:
         os.environ.setdefault(name, value)
 
 
-def _check_listens(address: str) -> None:
-    """Raise ConnectionError where nothing listens: Ray itself would try for minutes."""
-    host, _, port = address.removeprefix("ray://").rpartition(":")
-    if not port.isdigit():
-        return
-    try:
-        socket.create_connection((host.strip("[]"), int(port)), timeout=CONNECT_SECONDS).close()
-    except OSError as error:
-        raise ConnectionError(f"no Ray cluster answers at {address}: {error.strerror or error}") from error
-
-
 def _initialise(address: str) -> None:
     import ray
 
-    embedded: dict[str, Any] = {"address": "local", "include_dashboard": False, "object_store_memory": 80 * _MIB}
     ray.init(
-        **(embedded if address == "embedded" else {"address": address}),
+        **(_embedded() if address == "embedded" else {"address": address}),
         namespace=NAMESPACE,
         log_to_driver=False,
         logging_level=logging.ERROR,
         configure_logging=False,
     )
+
+
+def _embedded() -> dict[str, Any]:
+    return {
+        "address": "local",
+        "include_dashboard": False,
+        "object_store_memory": 80 * _MIB,
+        "_temp_dir": str(private_temp_dir()),
+    }

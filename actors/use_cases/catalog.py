@@ -13,11 +13,8 @@ from domain.jobs.plan import request_key_of
 from domain.jobs.ports import JobStore
 from domain.jobs.progress import Progress
 from domain.jobs.request import CollectionRequest
-from domain.jobs.status import TRANSITIONS, JobStatus
+from domain.jobs.status import ORPHANED, TRANSITIONS, JobStatus
 from domain.jobs.timings import Timings, last_calls, typical_timings
-
-ORPHANED = {JobStatus.PENDING, JobStatus.RUNNING}
-"""The statuses of a job that nobody runs and `resume` can take up; RUNNING is that of a job whose runner died."""
 
 MOST_TIMED_JOBS = 100
 """The most jobs that are read for their timings, however few calls they made."""

@@ -88,18 +88,20 @@ class JobService:
         return self._runner.runs(job_id)
 
     def progress(self, job: str, at: datetime | None = None) -> Progress:
-        """The job as it is, or as it was at a time."""
+        """The job as it is, or as it was at a time; whether anybody ran it then is not known."""
         job_id = self._catalog.find(job)
-        attached = self._runner.attach(job_id) if at is None else None
-        return attached.progress() if attached else self._catalog.progress(job_id, at)
+        if at is not None:
+            return self._catalog.progress(job_id, at)
+        attached = self._runner.attach(job_id)
+        return attached.progress() if attached else self._runner.with_attendance(self._catalog.progress(job_id))
 
     def job_ids(self) -> list[str]:
         """The ids of all jobs in the store, oldest first."""
         return self._catalog.ids()
 
     def jobs(self) -> list[Progress]:
-        """Every job in the store, oldest first, as it is stored."""
-        return self._catalog.all()
+        """Every job in the store, oldest first, as it is stored, and whether anybody has it in hand."""
+        return [self._runner.with_attendance(progress) for progress in self._catalog.all()]
 
     def request_of(self, job: str) -> CollectionRequest:
         """What the job collects."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Self
 
+from domain.errors import LimiterUnavailable
 from domain.limits.messages import LimiterStatus
 from domain.limits.operator_pause import OperatorPause, RunningLimiter
 
@@ -38,20 +39,20 @@ class LimiterOperator:
         return self._switch.is_paused()
 
     def pause(self) -> bool:
-        """Grant nothing until `resume`; returns whether a running limiter was told."""
+        """Grant nothing until `resume`; returns whether a running limiter was told.
+
+        Raises LimiterUnavailable where that cannot be found out; later limiters start paused all the same.
+        """
         self._switch.pause()
-        limiter = self._find_limiter()
-        if limiter:
-            limiter.pause()
-        return limiter is not None
+        return self._tell(lambda limiter: limiter.pause(), "the pause holds all the same, for every limiter to come")
 
     def resume(self) -> bool:
-        """Grant permits again; returns whether a running limiter was told."""
+        """Grant permits again; returns whether a running limiter was told.
+
+        Raises LimiterUnavailable where that cannot be found out; later limiters start unpaused all the same.
+        """
         self._switch.resume()
-        limiter = self._find_limiter()
-        if limiter:
-            limiter.resume()
-        return limiter is not None
+        return self._tell(lambda limiter: limiter.resume(), "limiters to come are not paused any more")
 
     def end_cooldown(self) -> float | None:
         """Send again although the broker refused; how many seconds were left of the cooldown, None if no limiter runs.
@@ -72,3 +73,12 @@ class LimiterOperator:
         """The limiter at this moment; None when none runs."""
         limiter = self._find_limiter()
         return limiter.status() if limiter else None
+
+    def _tell(self, order: Callable[[RunningLimiter], None], what_holds: str) -> bool:
+        try:
+            limiter = self._find_limiter()
+            if limiter:
+                order(limiter)
+        except (LimiterUnavailable, ConnectionError) as error:
+            raise LimiterUnavailable(f"{error}; {what_holds}") from error
+        return limiter is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from actors.cluster.session import RaySession, find_coordinator
@@ -76,6 +77,10 @@ class JobRunner:
         """Whether this process runs the job."""
         return job_id in self._ownerships
 
+    def with_attendance(self, stored: Progress) -> Progress:
+        """What is stored of a job, and whether anybody has it in hand: that is looked up without Ray."""
+        return replace(stored, is_attended=not stored.status.is_final and self._owners.is_owned(stored.job_id))
+
     def close(self) -> None:
         """Release every job, and Ray: an embedded cluster ends with its driver."""
         self._coordinators.clear()
@@ -94,4 +99,8 @@ class JobRunner:
     def _handle(self, job_id: str) -> JobHandle:
         from actors.cluster.handles import JobHandle
 
-        return JobHandle(job_id, self._coordinators[job_id], lambda: self._stored(job_id), self._by)
+        return JobHandle(job_id, self._coordinators[job_id], lambda: self._abandoned(job_id), self._by)
+
+    def _abandoned(self, job_id: str) -> Progress:
+        # Its actor has ended: nobody has the job in hand, though it may be this process's to run.
+        return replace(self._stored(job_id), is_attended=False)

@@ -50,6 +50,10 @@ class InMemoryJobOwners:
         """The job's owner; None without one, or while the owner has not announced its address."""
         return self._owners.get(job_id)
 
+    def is_owned(self, job_id: str) -> bool:
+        """Whether the job has an owner."""
+        return job_id in self._owners
+
 
 class InMemoryAccountOwnership:
     """The ownership of one account; implements `domain.limits.ports.AccountOwnership`."""

@@ -64,10 +64,16 @@ class OwnershipFiles:
     def find(self, job_id: str) -> JobOwner | None:
         """The job's owner; None without one, or while the owner has not announced its address."""
         path = self._folder / f"{job_id}.json"
+        if not self.is_owned(job_id):
+            return None
         with storage_errors(path):
-            if not is_held(self._folder / f"{job_id}.lock"):
-                return None
             try:
                 return JobOwner(**json.loads(path.read_text()))
             except (FileNotFoundError, ValueError, TypeError):
                 return None
+
+    def is_owned(self, job_id: str) -> bool:
+        """Whether a process holds the job's lock."""
+        lock = self._folder / f"{job_id}.lock"
+        with storage_errors(lock):
+            return is_held(lock)

@@ -131,10 +131,13 @@ class JobOwnership(AbstractContextManager["JobOwnership"], Protocol):
 
 
 class JobOwners(Protocol):
-    """Which process runs which job of a store. Both methods raise StorageUnavailable."""
+    """Which process runs which job of a store. Every method raises StorageUnavailable."""
 
     def claim(self, job_id: str) -> JobOwnership | None:
         """Own the job; None when another process does."""
 
     def find(self, job_id: str) -> JobOwner | None:
         """The job's owner; None without one, or while the owner has not announced its address. Prevents no claim."""
+
+    def is_owned(self, job_id: str) -> bool:
+        """Whether the job has an owner, even one that has not announced its address yet. Prevents no claim."""

@@ -8,7 +8,7 @@ from itertools import islice
 from typing import Any, Self
 
 from domain.jobs.job import CollectionJob
-from domain.jobs.status import JobStatus
+from domain.jobs.status import ORPHANED, JobStatus
 
 FAILURES_SHOWN = 20
 
@@ -63,8 +63,9 @@ class Progress:
     """Whether an operator paused the account: `candles limiter resume` lets requests be sent again."""
     failed_symbols: dict[str, str] = field(default_factory=dict)
     """The first failures, symbol -> message; `status --json` lists all."""
-    is_attended: bool = False
-    """Whether a coordinator runs the job: a paused job that is attended can resume where it is."""
+    is_attended: bool | None = False
+    """Whether a coordinator runs the job: a paused job that is attended can resume where it is. None where that is
+    not known."""
 
     @classmethod
     def of_record(cls, job: CollectionJob, at: datetime) -> Self:
@@ -89,7 +90,13 @@ class Progress:
             running_seconds=job.running_seconds(at),
             findings=job.findings,
             failed_symbols={failure.symbol: f"{failure.kind}: {failure.message}" for failure in failures},
+            is_attended=False if job.status.is_final else None,
         )
+
+    @property
+    def is_orphaned(self) -> bool:
+        """Whether the job counts as running, and nobody runs it: whoever did was killed. `resume` takes it up."""
+        return self.is_attended is False and self.status in ORPHANED
 
     @property
     def may_send(self) -> bool:

@@ -26,6 +26,9 @@ class JobStatus(StrEnum):
         return self in (JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.CANCELLED)
 
 
+ORPHANED = frozenset({JobStatus.PENDING, JobStatus.RUNNING})
+"""How a job looks whose runner died: `resume` takes it up like a paused one."""
+
 TRANSITIONS: Mapping[str, Mapping[JobStatus, JobStatus]] = MappingProxyType(
     {
         "start": {JobStatus.PENDING: JobStatus.RUNNING},

@@ -34,8 +34,10 @@ def test_a_locked_store_and_a_full_disk_stop_a_job_which_says_so_and_loses_nothi
     assert judged.problems == []
     interrupted, paused, still_full = judged.run.driver.stops
     assert "database is locked" in interrupted
-    assert "PAUSED (storage_unavailable: " in paused
-    assert str(judged.run.root) in paused
+    # The disk has no room for PAUSED either: the run ends with the sentence, the path, and what takes the job up again.
+    assert f"the event store {judged.run.root}/jobs.sqlite cannot be used: database or disk is full" in paused
+    assert "exit code 3" in paused
+    assert "goes on: " in paused
     # Whichever asked the full disk for room first: the candles, the events, or the note of who runs the job.
     assert "cannot be used: " in still_full
 

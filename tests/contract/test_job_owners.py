@@ -47,12 +47,14 @@ def test_nobody_is_found_before_a_claim_and_after_its_release(owners: JobOwners)
     ownership = owners.claim("job")
     assert ownership is not None
     assert owners.find("job") is None, "it does not say yet where"
+    assert owners.is_owned("job")
     ownership.announce("here:1")
     found = owners.find("job")
     assert found is not None
     assert found.address == "here:1"
     ownership.release()
     assert owners.find("job") is None
+    assert not owners.is_owned("job")
 
 
 def test_who_looks_for_an_owner_never_keeps_another_from_becoming_it(tmp_path: Path) -> None:

@@ -58,8 +58,10 @@ def candles_text(progress: Progress) -> str:
 
 
 def state_text(progress: Progress) -> str:
-    """The status with its reason, and why nothing may be sent for a while."""
+    """The status with its reason, and why nothing is sent, or may be for a while."""
     state = str(progress.status)
+    if progress.is_orphaned:
+        return f"{short_state_text(progress)}: `candles resume {progress.job_id}` takes it up"
     if progress.reason and progress.status not in (JobStatus.RUNNING, JobStatus.PENDING):
         state = f"{state} ({one_line(progress.reason)})"
     if progress.status is JobStatus.RUNNING and progress.is_account_paused:
@@ -77,6 +79,11 @@ def _waits(progress: Progress) -> list[str]:
     if progress.evidence_wait_seconds > 0:
         waits.append(f"{duration_text(progress.evidence_wait_seconds)} ({one_line(progress.evidence_wait_reason)})")
     return waits
+
+
+def short_state_text(progress: Progress) -> str:
+    """The state for a list of jobs, below which stands what to do about those that nobody runs."""
+    return f"{progress.status}, but nobody runs it" if progress.is_orphaned else state_text(progress)
 
 
 def eta_text(progress: Progress) -> str:

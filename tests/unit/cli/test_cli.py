@@ -98,47 +98,30 @@ def test_collect_says_which_section_it_lacks(run: Run, path: Path) -> None:
 
 
 @pytest.mark.parametrize("command", [["collect"], ["resume", JOB], ["retry", JOB]])
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_an_interrupt_shuts_down_gracefully_and_prints_the_line_that_resumes(
     run: Run, path: Path, command: list[str], number: signal.Signals
 ) -> None:
     handle = FakeHandle(GOING_ON, between=lambda: signal.raise_signal(number))
     result = run(FakeService(handle), *command)
     assert handle.orders == ["shutdown"]
-    assert handle.stopped_by == signed("Ctrl-C" if number is signal.SIGINT else "SIGTERM")
+    assert handle.stopped_by == signed("Ctrl-C" if number is signal.SIGINT else number.name)
     assert result.exit_code == 3
     assert f"{JOB}: PAUSED (shutdown)" in result.stdout
     assert result.stdout.endswith(f"candles resume {JOB} --settings {path}\n")
 
 
-def test_an_interrupt_while_it_starts_is_not_lost_even_when_starting_replaces_the_handlers(run: Run) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_an_interrupt_while_it_starts_is_not_lost(run: Run, number: signal.Signals) -> None:
     class SlowService(FakeService):
         def submit(self) -> FakeHandle:
-            signal.raise_signal(signal.SIGINT)
-            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+            signal.raise_signal(number)
             return super().submit()
 
     handle = FakeHandle(GOING_ON)
     assert run(SlowService(handle), "collect").exit_code == 3
     assert handle.orders == ["shutdown"]
-
-    class Replacing(FakeService):
-        def submit(self) -> FakeHandle:
-            signal.signal(signal.SIGTERM, signal.SIG_IGN)
-            return super().submit()
-
-    handle = FakeHandle(GOING_ON, between=lambda: signal.raise_signal(signal.SIGTERM))
-    assert run(Replacing(handle), "collect").exit_code == 3
-
-
-def test_a_library_that_leaves_by_itself_while_it_starts_counts_as_an_interrupt(run: Run) -> None:
-    class Leaving(FakeService):
-        def submit(self) -> FakeHandle:
-            sys.exit(signal.SIGTERM)
-
-    service = Leaving()
-    assert run(service, "collect").exit_code == 130
-    assert service.is_closed
+    assert not signal.pthread_sigmask(signal.SIG_BLOCK, ()) & {number}
 
 
 def test_the_second_interrupt_ends_at_once_and_the_handlers_of_before_come_back() -> None:

@@ -87,6 +87,14 @@ def test_a_paused_job_says_why_and_has_no_rate() -> None:
     assert "/s" not in line
 
 
+def test_a_job_that_nobody_runs_does_not_pass_for_a_running_one() -> None:
+    said = "RUNNING, but nobody runs it: `candles resume binance-1d-0a1b2c3d` takes it up"
+    assert progress_text.state_text(replace(RUNNING, is_attended=False)) == said
+    assert progress_text.state_text(replace(RUNNING, is_attended=None)) == "RUNNING", "as it was at an earlier moment"
+    pending = replace(RUNNING, status=JobStatus.PENDING, is_attended=False)
+    assert progress_text.state_text(pending).startswith("PENDING, but nobody runs it: ")
+
+
 def test_a_reason_of_many_lines_is_cut_to_one() -> None:
     assert progress_text.one_line("") == ""
     assert progress_text.one_line("\x1b[36mfirst\x1b[39m\nsecond") == "first"

@@ -19,6 +19,7 @@ from tests.unit.cli.cli_fakes import LIMITER_STATUS, FakeLimiter
 
 Run = Callable[..., Result]
 
+HOLDS = "the pause holds all the same, for every limiter to come"
 SETTINGS = """
 [broker]
 gateway = "binance"
@@ -36,12 +37,18 @@ class Accounts:
 
     def __init__(self) -> None:
         self.limiter: FakeLimiter | None = FakeLimiter()
+        self.unreachable: ConnectionError | None = None
         self.switch = InMemoryOperatorPause()
         self.opened: list[tuple[str, str, str | None]] = []
 
     def open(self, broker: str, account: str, cluster: str | None) -> LimiterOperator:
         self.opened.append((broker, account, cluster))
-        return LimiterOperator(self.switch, lambda: self.limiter)
+        return LimiterOperator(self.switch, self._found)
+
+    def _found(self) -> FakeLimiter | None:
+        if self.unreachable:
+            raise self.unreachable
+        return self.limiter
 
 
 @pytest.fixture
@@ -188,9 +195,22 @@ def test_a_broker_nobody_knows_and_a_file_that_is_not_there_are_wrong_input(run:
     assert accounts.opened == []
 
 
-def test_a_limiter_that_does_not_answer_is_one_sentence(run: Run, accounts: Accounts) -> None:
+def test_a_limiter_that_does_not_answer_is_one_sentence_which_says_that_the_pause_holds(
+    run: Run, accounts: Accounts
+) -> None:
     assert accounts.limiter is not None
     accounts.limiter.error = LimiterUnavailable("the rate limiter is gone")
     result = run("pause", "binance")
-    assert (result.exit_code, result.stderr) == (1, "candles: the rate limiter is gone\n")
+    assert (result.exit_code, result.stderr) == (1, f"candles: the rate limiter is gone; {HOLDS}\n")
     assert accounts.switch.is_paused(), "it holds for the next limiter"
+
+
+def test_a_pause_holds_where_no_cluster_answers_and_says_so(run: Run, accounts: Accounts) -> None:
+    accounts.unreachable = ConnectionError("no Ray cluster answers at 10.0.0.1:6379 (timed out)")
+    paused = run("pause", "binance")
+    assert (paused.exit_code, accounts.switch.is_paused()) == (1, True)
+    assert paused.stderr == f"candles: no Ray cluster answers at 10.0.0.1:6379 (timed out); {HOLDS}\n"
+    resumed = run("resume", "binance")
+    assert (resumed.exit_code, accounts.switch.is_paused()) == (1, False)
+    assert resumed.stderr.endswith("; limiters to come are not paused any more\n")
+    assert run("status", "binance").stderr == "candles: no Ray cluster answers at 10.0.0.1:6379 (timed out)\n"
