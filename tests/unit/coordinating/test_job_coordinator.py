@@ -330,10 +330,14 @@ async def test_whatever_fails_while_saving_the_display_says_what_the_store_says_
     await bench.coordinator.begin()
     bench.store.failing, bench.store.lands = 1000, lands
     shown = [await bench.coordinator.progress()]
-    with pytest.raises(EventStoreUnavailable, match="the disk is full"):
+
+    async def look() -> None:
         while True:
             await asyncio.sleep(0.05)
             shown.append(await bench.coordinator.progress())
+
+    with pytest.raises(EventStoreUnavailable, match="the disk is full"):
+        await look()
     counts = [(progress.candles_saved, progress.requests, progress.pages_done, progress.share) for progress in shown]
     assert counts == sorted(counts), "none falls back"
     assert counts[-1] == (20, 2, 2, 1.0)
@@ -344,11 +348,15 @@ async def test_whatever_fails_while_saving_the_display_says_what_the_store_says_
 
 async def test_who_waits_for_a_job_is_told_that_its_end_could_not_be_stored() -> None:
     bench = CoordinatorBench()
-    seen = await bench.coordinator.begin()
-    bench.store.failing = 1000
-    with pytest.raises(EventStoreUnavailable, match="the disk is full"):
+
+    async def wait() -> None:
+        seen = await bench.coordinator.begin()
         while True:
+            bench.store.failing = 1000
             seen = await bench.coordinator.wait_for(seen.version, 10.0)
+
+    with pytest.raises(EventStoreUnavailable, match="the disk is full"):
+        await wait()
 
 
 async def test_a_cancelled_job_shows_as_much_done_as_it_did_while_it_ran() -> None:
