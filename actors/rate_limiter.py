@@ -96,19 +96,19 @@ class RateLimiter:
         return left_seconds
 
     async def attach(self, run: str, limits: AccountLimits) -> AccountLimits:
-        """Take in a run that uses the account, and its limits; returns what is in force: the strictest of all."""
+        """Attach a run with its limits; returns the limits in force, the strictest of all runs."""
         self._open()
         if self._account.attach(run, limits):
             self._limits_changed()
         return self._account.limits
 
     async def attend(self, run: str, limits: AccountLimits) -> LimiterStatus:
-        """Hear that a run is there, once a second: who is silent is gone, see `AttachedRuns`; returns how it stands."""
+        """Note once a second that a run is still there, see `AttachedRuns`; returns the limiter's status."""
         await self.attach(run, limits)
         return await self.status()
 
     async def leave(self, run: str) -> None:
-        """Let a run go, and its limits with it; idempotent."""
+        """Detach a run, and its limits with it; idempotent."""
         if self._account.is_open and self._account.leave(run):
             self._limits_changed()
 

@@ -38,7 +38,7 @@ class Account:
 
 @click.group(cls=SentenceGroup)
 def limiter() -> None:
-    """Stop all traffic to BROKER at once, let it go on, look at it, end a cooldown or its limiter.
+    """Pause all traffic to BROKER at once, resume it, show it, end a cooldown, or end its limiter.
 
     Works from any terminal of the machine where the limiter runs, for an embedded run as for a cluster.
     """
@@ -79,9 +79,9 @@ def resume(app: App, broker: str, account: str | None, settings_path: str | None
 @account_arguments
 @click.pass_obj
 def end_cooldown(app: App, broker: str, account: str | None, settings_path: str | None) -> None:
-    """Send to BROKER again although it refused: where its word, or our guess, is longer than it means.
+    """End BROKER's cooldown early, where you know better than its Retry-After.
 
-    Nothing ends the wait after permits were forgotten, nor an operator's pause but `resume`.
+    The wait for permits that may have been forgotten goes on, and so does an operator's pause.
     """
     chosen = _account(broker, account, settings_path)
     with chosen.opened(app) as operator:
@@ -110,7 +110,7 @@ def shutdown(app: App, broker: str, account: str | None, settings_path: str | No
 @json_option
 @click.pass_obj
 def status(app: App, broker: str, account: str | None, settings_path: str | None, as_json: bool) -> None:
-    """Show what BROKER's limiter counts, who waits for it, and whether it is paused or waits."""
+    """Show what BROKER's limiter counts, which jobs wait, and whether it is paused or in cooldown."""
     chosen = _account(broker, account, settings_path)
     with chosen.opened(app) as operator:
         found, is_paused = operator.status(), operator.is_paused

@@ -200,9 +200,10 @@ class LimiterHandle:
         self._actor = actor
 
     def take_account(self, run: str, limits: AccountLimits, switch: OperatorPause, address: str) -> AccountLimits:
-        """Attach a run to the limiter with its limits, and tell operators where that is; heed the switch.
+        """Attach a run with its limits, publish where the limiter runs, and apply the operator's switch.
 
-        Returns what is in force: the strictest of all. Raises LimiterUnavailable when another run holds the account.
+        Returns the limits in force, the strictest of all runs. Raises LimiterUnavailable when another run holds the
+        account.
         """
         in_force: AccountLimits = self._ask(self._actor.attach, run, limits)
         switch.announce(address)

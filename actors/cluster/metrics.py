@@ -14,8 +14,8 @@ class RayLimiterMetrics:
         self._tokens = Counter("candles_tokens_granted", "Tokens granted by the rate limiter", keys)
         self._waited = Counter("candles_token_wait_seconds", "Seconds waited for tokens, added up", keys)
         self._queue = Gauge("candles_token_queue_length", "Requests waiting for a token", keys)
-        self._cooldown = Gauge("candles_cooldown_seconds", "For how long the broker wants no request", keys)
-        lost = "For how long nothing is granted because permits may have been forgotten"
+        self._cooldown = Gauge("candles_cooldown_seconds", "Seconds left of the broker's cooldown", keys)
+        lost = "Seconds left of the wait for permits that may have been forgotten"
         self._evidence_wait = Gauge("candles_evidence_wait_seconds", lost, keys)
         self._cooldowns = Counter("candles_cooldowns", "Times the broker refused the account", keys)
         of_window = (*keys, "limit")
@@ -29,7 +29,7 @@ class RayLimiterMetrics:
             self._waited.inc(waited_seconds, self._tags)
 
     def state(self, waiting: int, cooldown_seconds: float, evidence_wait_seconds: float) -> None:
-        """How it stands."""
+        """Show how many requests wait, and how long the two waits last."""
         self._queue.set(waiting, self._tags)
         self._cooldown.set(cooldown_seconds, self._tags)
         self._evidence_wait.set(evidence_wait_seconds, self._tags)

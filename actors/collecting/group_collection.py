@@ -194,7 +194,7 @@ class GroupCollection:
             self._counters.query_done(self._work_of_a_query)
 
     async def _run_query(self, query: Query, wanted: Left, not_closed: Left) -> Left:
-        """Save what comes of the query; returns what the broker cut off, and notes what has not closed yet."""
+        """Send the query and save its answers; returns the spans that the broker cut off, and notes unclosed bars."""
         still_open, unclosed = dict(wanted), dict.fromkeys(wanted, NO_SPANS)
         async for answer in self._broker.answers(query):
             await self._save_answer(query, answer, still_open, unclosed)

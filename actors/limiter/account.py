@@ -45,12 +45,12 @@ class PermitAccount:
 
     @property
     def cooldown_seconds(self) -> float:
-        """For how long nothing is granted because the broker refused."""
+        """How long nothing is granted because the broker refused."""
         return max(0.0, self.ledger.cooldown_until - self._clock())
 
     @property
     def evidence_wait_seconds(self) -> float:
-        """For how long nothing is granted because permits may have been forgotten."""
+        """How long nothing is granted because permits may have been forgotten."""
         return max(0.0, self.ledger.evidence_from - self._clock())
 
     @property
@@ -75,17 +75,17 @@ class PermitAccount:
         self._journal.close()
 
     def attach(self, run: str, limits: AccountLimits) -> bool:
-        """A run is there, and needs the account to hold to these limits; whether that changes what is in force."""
+        """Attach a run that needs the account to hold these limits; returns whether the limits in force change."""
         self._runs.attach(run, limits, self._clock())
         return self._limits_changed()
 
     def hear(self, run: str) -> bool:
-        """A run shows that it is still there; whether that changes what is in force."""
+        """Note that a run is still there; returns whether the limits in force change."""
         self._runs.hear(run, self._clock())
         return self._limits_changed()
 
     def leave(self, run: str) -> bool:
-        """A run has ended: its limits bind no more; whether that changes what is in force."""
+        """Detach a run, and its limits with it; returns whether the limits in force change."""
         self._runs.leave(run)
         return self._limits_changed()
 
@@ -196,7 +196,7 @@ class PermitAccount:
         return True
 
     def _rebuild(self, known: RecordedPermits) -> None:
-        """Count everything that is known anew, under the limits that are in force now."""
+        """Count all that is known again, under the limits that are in force now."""
         now = self._clock()
         self._terms.change(self.limits, now)
         self._streak = _streak_of(self.limits)

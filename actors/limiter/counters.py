@@ -15,7 +15,7 @@ class LimiterMetrics(Protocol):
         """A permit was granted to a caller that had waited that long."""
 
     def state(self, waiting: int, cooldown_seconds: float, evidence_wait_seconds: float) -> None:
-        """How many wait now, and for how long nothing is granted: the broker refused, or evidence is lost."""
+        """How many requests wait now, and how long the cooldown and the wait for lost evidence still last."""
 
     def cooled_down(self) -> None:
         """The broker refused the account."""
@@ -66,7 +66,7 @@ class LimiterCounters:
         evidence_wait_seconds: float,
         windows: Sequence[WindowStatus] = (),
     ) -> None:
-        """Pass on how things stand."""
+        """Pass on the present state."""
         if self._metrics:
             self._metrics.state(waiting, cooldown_seconds, evidence_wait_seconds)
             for window in windows:

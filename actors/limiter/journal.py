@@ -40,7 +40,7 @@ class PermitJournal:
             self._log.note_limits(limits, self._clock())
 
     def agree(self, limits: AccountLimits) -> None:
-        """What is in force in this session from now on."""
+        """Note the limits that are in force in this session from now on."""
         with _noting():
             self._record.agree(limits)
 

@@ -80,7 +80,7 @@ class TruncationCheck:
         """
         if answer.is_mostly_bad or not answer.answered:
             return [answer]
-        # The answer itself first: what it shows of earlier ones is noted only when nothing can refuse it any more.
+        # Check the answer first: earlier ones are corrected only once nothing can refuse it any more.
         if doubtful:
             self._require_agreement(answer, doubtful, again or await self._fetch(doubtful))
         earlier = await self._answers_before(answer)

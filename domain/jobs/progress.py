@@ -52,10 +52,10 @@ class Progress:
     mean_call_seconds: float = 0.0
     limits: tuple[str, ...] = ()
     cooldown_seconds: float = 0.0
-    """For how long nothing may be sent because the broker refused, in the words of `cooldown_reason` where known."""
+    """How long nothing may be sent because the broker refused, with `cooldown_reason` where it is known."""
     cooldown_reason: str = ""
     evidence_wait_seconds: float = 0.0
-    """For how long nothing may be sent because permits may have been forgotten: see `evidence_wait_reason`."""
+    """How long nothing may be sent because permits may have been forgotten, see `evidence_wait_reason`."""
     evidence_wait_reason: str = ""
     findings: dict[str, int] = field(default_factory=dict)
     """Bars by what was noticed of them: the reasons of refused ones, and what the calendar did not explain."""
@@ -100,7 +100,7 @@ class Progress:
 
     @property
     def may_send(self) -> bool:
-        """Whether the account lets requests be sent now."""
+        """Whether the account may send requests now."""
         return not self.is_account_paused and self.cooldown_seconds <= 0 and self.evidence_wait_seconds <= 0
 
     def as_json(self) -> dict[str, Any]:

@@ -63,7 +63,7 @@ class JobOptions:
 
     Workers take `batch_size` symbols at a time, and have `concurrency` groups of them in progress. `calendar` names
     the sessions in which bars are expected ("24/7", "XNYS"); a bar that closed less than `settle_seconds` before
-    the broker was asked is provisional, and asked for again once it is older.
+    its request is provisional, and requested again once it has settled.
     """
 
     batch_size: int = 10
@@ -84,11 +84,10 @@ DEFAULT_OPTIONS = JobOptions()
 class CollectionRequest(JobOptions):
     """What a job collects, and how; frozen with the job.
 
-    `span` is on the interval's grid. `open_ended` says that no end was asked for: the end in `span` is
-    the last bar that had closed when the job was submitted, and asking again later asks for more.
-    With `recheck_gaps`, what the calendar expects and the broker has denied is asked for once more. `variant` says
-    which of the broker's candles of a symbol these are, see `Dataset`.
-    Where the broker is, its limits and where candles lie belong to the settings, not to the job.
+    `span` is on the interval's grid. `open_ended` says that no end was given: the end in `span` is that of the last bar
+    that had closed when the job was submitted, and a later submission collects more. With `recheck_gaps`, gaps are
+    requested once more. `variant` says which of the broker's candles of a symbol these are, see `Dataset`. The broker's
+    address, its limits and the storage belong to the settings, not to the job.
     """
 
     broker: str

@@ -16,9 +16,9 @@ _ACCESS = frozenset({401, 403})
 
 
 def http_condition(response: WireResponse, clock: Callable[[], float] = time.time) -> Condition | None:
-    """What HTTP says by itself; None where that is for the gateway to say (2xx, and 4xx with a word of its own).
+    """The condition that HTTP alone shows; None where the gateway has to decide (2xx, and most 4xx).
 
-    A page for people under a 200 is what a firewall or a maintenance shows: nobody reached the broker's API.
+    A web page under a 200 comes from a firewall or a maintenance notice: the request did not reach the broker's API.
     """
     status = response.status
     if status in _THROTTLED:

@@ -22,7 +22,7 @@ Openings = NDArray[np.int64]
 
 @dataclass
 class Collected:
-    """What came of queries, in order; `requests_of` each, and what the first queries about it left to ask again."""
+    """Queries and their answers, in order; the requests of each, and the spans that had to be requested again."""
 
     subject: GatewayUnderTest
     missing: dict[Instrument, SpanSet] = field(default_factory=dict)
