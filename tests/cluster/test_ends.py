@@ -130,8 +130,9 @@ def test_no_request_follows_the_pause_of_a_job_whose_reader_has_left(in_cluster:
     assert bench.requests == asked < 200
 
 
-@pytest.mark.parametrize("begun", ["gcs_server", "raylet", "ray::"])
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize(
+    ("begun", "number"), [("gcs_server", signal.SIGTERM), ("raylet", signal.SIGHUP), ("ray::", signal.SIGTERM)]
+)
 def test_a_signal_while_ray_starts_writes_no_stack_and_leaves_a_paused_job(
     embedded: Benches, begun: str, number: signal.Signals
 ) -> None:
