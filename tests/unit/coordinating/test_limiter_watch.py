@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
-from actors.coordinating.limiter_watch import LimiterWatch
-from domain.errors import LimiterUnavailable
+from actors.coordinating.limiter_watch import ANSWER_SECONDS, LimiterWatch
+from domain.errors import LimiterUnavailable, StorageUnavailable
 from domain.limits.cooldown_watch import Cooldown
 from domain.limits.messages import LimiterStatus
 from tests.unit.coordinating.coordinator_bench import CoordinatorBench
@@ -54,6 +54,28 @@ async def test_a_run_stays_attached_although_its_limiter_did_not_answer_once() -
     following = asyncio.create_task(watch.follow(ended))
     await asyncio.sleep(3.5)
     assert (len(limiter.attended_at), watch.status) == (4, STATUS)
+    ended.set()
+    await following
+
+
+async def test_neither_silence_nor_any_of_our_errors_ends_the_watch() -> None:
+    limiter, ended = Limiter(), asyncio.Event()
+    answers = [asyncio.Event().wait, StorageUnavailable("/state", "the disk is full")]
+
+    async def attend() -> LimiterStatus:
+        if not answers:
+            return STATUS
+        answer = answers.pop(0)
+        if isinstance(answer, StorageUnavailable):
+            raise answer
+        await answer()
+        raise AssertionError("it never answers")
+
+    limiter.attend = attend  # type: ignore[method-assign]
+    watch = LimiterWatch(limiter, nobody)
+    following = asyncio.create_task(watch.follow(ended))
+    await asyncio.sleep(ANSWER_SECONDS + 3)
+    assert (answers, watch.status) == ([], STATUS)
     ended.set()
     await following
 
