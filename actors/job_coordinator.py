@@ -275,7 +275,7 @@ class JobCoordinator:
         self._spawn(self._record(partial(commands.note_cooldown, cool_down=cooldown)))
 
     def _stored_snapshot(self) -> Progress:
-        # The job as it is stored would say RUNNING, and nothing of why nobody runs it any more.
+        # The stored job says RUNNING, and not why nobody runs it any more.
         if isinstance(self._end_error, EventStoreUnavailable):
             raise self._end_error
         return self._snapshot()

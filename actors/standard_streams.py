@@ -1,8 +1,8 @@
-"""Standard output and error that end nothing: what cannot be written is left out, and the program goes on.
+"""Standard output and error whose write errors end nothing: the program goes on without its output.
 
-A reader that leaves (`| head -1`), a terminal that is closed and a full device are no reasons to end a job. All of
-them meet the program in one place, the write to the descriptor, so that is where they are taken in: printing,
-displays, error messages and Python's own flush at the exit come by there.
+A reader that leaves (`| head -1`), a closed terminal and a full device are no reasons to end a job. They all fail the
+write to the descriptor, so the errors are absorbed there: printing, displays, error messages and Python's own flush
+at exit all pass through it.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ STANDARD_INPUT, STANDARD_OUTPUT, STANDARD_ERROR = 0, 1, 2
 
 
 class PatientFile(io.FileIO):
-    """A descriptor to which every write succeeds: from the first that the system refuses on, nothing is written.
+    """A descriptor to which every write succeeds; after the first write that the system refuses, nothing is written.
 
-    `error` is that refusal. With silence from there on, what was written misses no line in its middle.
+    `error` is that refusal. What was written before it is complete: no line is missing in the middle.
     """
 
     def __init__(self, descriptor: int) -> None:
@@ -32,7 +32,7 @@ class PatientFile(io.FileIO):
         self.error: OSError | None = None
 
     def write(self, data: Buffer, /) -> int:
-        """Write all of it, as far as the system takes it; the size of all."""
+        """Write as much as the system takes; returns the size of all."""
         view = memoryview(data).cast("B")
         written = 0
         while self.error is None and written < view.nbytes:
@@ -43,7 +43,7 @@ class PatientFile(io.FileIO):
         return view.nbytes
 
     def _write_some(self, view: memoryview) -> int:
-        # None: the descriptor was made non-blocking, by whoever else has the terminal or the pipe.
+        # None: another program that shares the terminal or the pipe made the descriptor non-blocking.
         while (written := super().write(view)) is None:
             select.select([], [self], [])
         return written
@@ -52,8 +52,8 @@ class PatientFile(io.FileIO):
 def make_patient() -> None:
     """Have `sys.stdout` and `sys.stderr` written through a `PatientFile`; idempotent.
 
-    One that was replaced, as tests do, is left alone. Descriptors that were closed before the program began lead
-    to nowhere, lest the next file or socket that is opened becomes the standard output.
+    A stream that was replaced, as tests do, is left alone. A descriptor that was closed before the program began is
+    opened on /dev/null, so that the next file or socket does not become the standard output.
     """
     for descriptor in (STANDARD_INPUT, STANDARD_OUTPUT, STANDARD_ERROR):
         _keep_open(descriptor)
@@ -62,9 +62,9 @@ def make_patient() -> None:
 
 
 def why_unwritten(stream: TextIO) -> str:
-    """Why the stream lacks something that was written to it; empty where it lacks nothing.
+    """Why output is missing from the stream; empty where none is.
 
-    A reader that has left has all that it wanted.
+    A reader that has left is no reason: it has all that it wanted.
     """
     raw = _raw_of(stream)
     if not isinstance(raw, PatientFile):
@@ -76,7 +76,7 @@ def why_unwritten(stream: TextIO) -> str:
 
 
 def tell_at_once(text: bytes) -> None:
-    """Write to standard error past every buffer, as a signal handler has to; if that fails, nothing is said."""
+    """Write to standard error without a buffer, as a signal handler has to; a failure is ignored."""
     with suppress(OSError):
         os.write(STANDARD_ERROR, text)
 

@@ -1,4 +1,4 @@
-"""Signals while Ray starts: they wait until it has, and afterwards belong to whom they belonged to before."""
+"""Signals while Ray starts: they are held back until it has, and then reach the handlers of before."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ ENDING = (signal.SIGTERM, signal.SIGHUP)
 STUCK_SECONDS = 20.0
 """Ray starts within six seconds, on a busy machine within fifteen."""
 _of_children: set[int] | None = None
-"""What is held back in the processes that are started just now; None: what is in this one."""
+"""The signals blocked in processes that are started now; None: the same as in this process."""
 
 
 @contextmanager
 def signals_kept() -> Iterator[None]:
-    """SIGTERM and SIGHUP come after the block, to the handlers of before it; without one they leave as shells expect.
+    """Deliver SIGTERM and SIGHUP after the block, to the handlers of before it; without one, exit as shells expect.
 
-    While Ray starts it puts a handler of its own in place, in Python, and later one in C++ that writes its stack to
-    the terminal. Threads of before the block should have the signals blocked, or Ray's handlers are run by them.
-    The processes that are started in it take SIGTERM as ever, but no SIGHUP, as Ray has them take no Ctrl-C: a
-    closed terminal tells all of its processes, and the driver is to end them in order.
+    While Ray starts it installs a handler of its own in Python, and later one in C++ that writes its stack to the
+    terminal. Threads of before the block should have the signals blocked, or they run Ray's handlers. The processes
+    started in the block receive SIGTERM but not SIGHUP, just as Ray keeps Ctrl-C from them: a closed terminal signals
+    all of its processes, and the driver ends them in order.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -44,7 +44,7 @@ def signals_kept() -> Iterator[None]:
 
 @contextmanager
 def _ended_if_stuck() -> Iterator[None]:
-    """Joining a cluster that dies in that very moment never returns: then a signal must not need SIGKILL."""
+    """End the process on a signal that stays pending: joining a cluster that dies just then never returns."""
     is_over = threading.Event()
 
     def watch() -> None:
@@ -81,7 +81,7 @@ def _set_mask_of_child() -> None:
 
 
 def _leave(number: int, frame: FrameType | None) -> None:
-    # Through Python's own end, so that a cluster that this process started ends with it.
+    # Through Python's own exit, so that a cluster that this process started ends with it.
     sys.exit(128 + number)
 
 

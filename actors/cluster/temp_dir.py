@@ -1,4 +1,4 @@
-"""The folder of the clusters that this user's programs start: private, and short enough for Ray's sockets."""
+"""The folder for clusters that this user's programs start: private, and short enough for Ray's sockets."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ SHORT = Path("/tmp")
 def private_temp_dir() -> Path:
     """A folder that nobody else can enter, the same for every program of this user.
 
-    Where another user has taken its name, or it was left open to others, a new one is made.
+    Where another user owns that name, or the folder is open to others, a new one is made.
     """
     folder = SHORT / f"candles-{os.getuid()}"
     with suppress(FileExistsError):
         folder.mkdir(mode=0o700)
-    # Ray opens the very folder that it is given to everybody.
+    # Ray makes the folder that it is given accessible to everybody, so it gets one inside.
     return (folder if _is_private(folder) else Path(tempfile.mkdtemp(prefix="candles-", dir=SHORT))) / "ray"
 
 
