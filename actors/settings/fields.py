@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from pydantic import ValidationInfo
 
+from actors.settings.files import text_in
 from actors.settings.overrides import overrides_in
 from domain.brokers.credentials import CredentialReference
 from domain.candles.dataset import Interval
@@ -77,12 +78,7 @@ def symbols(value: object) -> tuple[str, ...]:
 
 def file_symbols(path: Path) -> tuple[str, ...]:
     """The symbols in a file, one a line; blank lines and comments after a # are ignored."""
-    try:
-        content = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise ValueError(f"{path} cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path} is not UTF-8 text") from error
+    content = text_in(path)
     first_lines: dict[str, int] = {}
     for number, line in enumerate(content.splitlines(), start=1):
         symbol = line.partition("#")[0].strip()

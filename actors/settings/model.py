@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tomllib
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Annotated, Any, Self
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, ValidationError, model_validator
 
 from actors.settings import fields as fields
+from actors.settings.files import toml_in
 from actors.settings.problems import first_problem
 from actors.settings.sections import one_job_each
 from actors.settings.timestamps import utc_timestamp
@@ -140,13 +140,9 @@ class Settings(Section):
         """Read and check the file. A mistake in it raises SettingsError: one sentence that says where."""
         path = Path(path)
         try:
-            values = tomllib.loads(path.read_text(encoding="utf-8"))
-        except OSError as error:
-            raise SettingsError(f"{path}: the settings file cannot be read: {error.strerror}") from error
-        except UnicodeDecodeError as error:
-            raise SettingsError(f"{path}: the settings file is not UTF-8 text") from error
-        except tomllib.TOMLDecodeError as error:
-            raise SettingsError(f"{path}: the settings file is not valid TOML: {error}") from error
+            values = toml_in(path, f"{path}: the settings file")
+        except ValueError as error:
+            raise SettingsError(str(error)) from error
         return cls.from_values(values, path)
 
     @classmethod

@@ -11,12 +11,12 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from datetime import date
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from actors.settings.files import toml_in
 from domain.candles.sessions import SessionOverride
 
 CLOSED = "closed"
@@ -26,16 +26,8 @@ _EXAMPLE = 'write "closed", "09:30-13:00", or a list of such hours'
 
 def overrides_in(path: Path) -> tuple[SessionOverride, ...]:
     """Every override in the file; raises ValueError with a sentence that says what is wrong, and where."""
-    try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ValueError(f"{path} cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path} is not UTF-8 text") from error
-    except tomllib.TOMLDecodeError as error:
-        raise ValueError(f"{path} is not valid TOML: {error}") from error
     overrides: list[SessionOverride] = []
-    for calendar, dates in tables.items():
+    for calendar, dates in toml_in(path).items():
         if not isinstance(dates, dict):
             raise ValueError(f"{path}: {calendar} stands outside of a section: begin with one like [XNYS]")
         for written, hours in dates.items():

@@ -43,6 +43,7 @@ def test_calendar_overrides_are_read_with_the_settings_and_travel_with_them(tmp_
         ('[XNYS]\n2024-03-02 = "23:00-24:30"', "from an earlier to a later time"),
         ('[XNYS]\n2024-03-02 = ["10:00-12:00", "11:00-13:00"]', "without overlaps"),
         ("[XNYS\n", "is not valid TOML"),
+        (f"[XNYS]\n2025-01-09 = {'9' * 5000}\n", "is not valid TOML"),
         (None, "cannot be read"),
     ],
 )
