@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from actors.settings.account_limits import account_limits
 from actors.settings.model import BrokerSettings, Settings
@@ -35,8 +35,6 @@ from adapters.reading.export import export as export
 from adapters.reading.parquet_mirror import MirrorReport as MirrorReport
 from adapters.reading.parquet_mirror import ParquetMirror
 from adapters.reports.audit_plot import draw as draw_audit
-from adapters.simulator import SimulatorProcess
-from adapters.simulator.count import server_count
 from domain.brokers.gateway import Gateway, GatewaySpec
 from domain.brokers.wire import Transport
 from domain.candles.dataset import Dataset
@@ -48,6 +46,10 @@ from domain.limits.operator_pause import OperatorPause
 from domain.limits.ports import PermitLog, PermitRecord
 from domain.limits.rates import AccountLimits
 from domain.limits.usage import BrokerUsage
+
+if TYPE_CHECKING:
+    # A server for tests: no actor, and no command but the demo and the audit, loads it.
+    from adapters.simulator import SimulatorProcess
 
 __all__ = ["MirrorReport", "boot_seconds", "draw_audit", "export"]
 
@@ -152,11 +154,15 @@ def read_audit_history(broker: str, account: str) -> AuditHistory:
 
 def ask_server(settings: Settings) -> Mapping[str, Any] | None:
     """What a simulated exchange has counted; None where the broker of these settings is not one."""
+    from adapters.simulator.count import server_count
+
     return server_count(settings.broker.base_url if settings.broker else None)
 
 
 def simulated_exchange(options: Sequence[str] = ()) -> SimulatorProcess:
     """The bundled exchange, a process of its own on loopback; `python -m adapters.simulator --help` has its options."""
+    from adapters.simulator import SimulatorProcess
+
     return SimulatorProcess(options)
 
 

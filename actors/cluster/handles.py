@@ -1,4 +1,4 @@
-"""Handles: the actors as plain objects. Every `.remote()` of the project is in this file."""
+"""Handles: the actors as plain objects. Every call of an actor's method is in this file."""
 
 from __future__ import annotations
 

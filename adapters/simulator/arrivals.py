@@ -14,8 +14,6 @@ from numpy.typing import NDArray
 
 from domain.limits.rates import RateLimit
 
-ONE_MINUTE_SECONDS = 60.0
-
 
 @dataclass(slots=True)
 class Arrival:
