@@ -14,6 +14,9 @@ from domain.jobs.status import JobStatus
 from tests.unit.collecting.worker_bench import names
 from tests.unit.coordinating.coordinator_bench import CoordinatorBench, LocalWorker
 
+HOUR_SECONDS = 3600.0
+"""Of virtual time: longer than any run here takes to end."""
+
 
 def rejected(*symbols: str) -> dict[str, list[SymbolRejected]]:
     return {symbol: [SymbolRejected("memory", symbol, "unknown symbol")] for symbol in symbols}
@@ -337,7 +340,7 @@ async def test_whatever_fails_while_saving_the_display_says_what_the_store_says_
             shown.append(await bench.coordinator.progress())
 
     with pytest.raises(EventStoreUnavailable, match="the disk is full"):
-        await look()
+        await asyncio.wait_for(look(), HOUR_SECONDS)
     counts = [(progress.candles_saved, progress.requests, progress.pages_done, progress.share) for progress in shown]
     assert counts == sorted(counts), "none falls back"
     assert counts[-1] == (20, 2, 2, 1.0)
@@ -356,7 +359,7 @@ async def test_who_waits_for_a_job_is_told_that_its_end_could_not_be_stored() ->
             seen = await bench.coordinator.wait_for(seen.version, 10.0)
 
     with pytest.raises(EventStoreUnavailable, match="the disk is full"):
-        await wait()
+        await asyncio.wait_for(wait(), HOUR_SECONDS)
 
 
 async def test_a_cancelled_job_shows_as_much_done_as_it_did_while_it_ran() -> None:
